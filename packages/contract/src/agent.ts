@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { jsonObjectSchema } from './workflow.ts';
+import { nameSchema } from './ids.ts';
+
+/** Whether a person must agree before the agent acts. */
+export const riskLevelSchema = z.enum(['AUTO', 'APPROVAL_REQUIRED']);
+/** How the agent's process is started. `exec` runs the entry itself. */
+export const agentRuntimeSchema = z.enum(['node', 'python', 'exec']);
+/** `trusted` agents ship with the product and may run without a sandbox where none can be had; others may not. */
+export const trustSchema = z.enum(['trusted', 'untrusted']);
+
+/** One thing an agent can do; a node's `action` names it. */
+export const capabilitySchema = z.strictObject({
+  name: z.string().min(1).max(100),
+  description: z.string().max(4_000).optional(),
+  /** JSON Schema (draft 2020-12) the input must satisfy. */
+  inputSchema: jsonObjectSchema.optional(),
+  /** JSON Schema (draft 2020-12) the output must satisfy. */
+  outputSchema: jsonObjectSchema.optional(),
+});
+
+/** Gives the agent's sandbox one path, named by a field of its input. */
+export const pathGrantSchema = z.strictObject({
+  /** The input field that holds the path, e.g. `target`; ignored where the input lacks it. */
+  field: z.string().min(1).max(100),
+  access: z.enum(['read', 'write']),
+});
+
+/** Bounds on one execution; the worker may set lower ones. */
+export const limitsSchema = z.strictObject({
+  memoryBytes: z.int().min(16 * 1024 * 1024).default(512 * 1024 * 1024),
+  cpuCores: z.number().min(0.05).max(64).default(1),
+  maxProcesses: z.int().min(1).max(4_096).default(128),
+  outputBytes: z.int().min(1_024).max(64 * 1024 * 1024).default(8 * 1024 * 1024),
+});
+
+/**
+ * An agent as `agent.json` beside its entry describes it. Kinds: `process` (JSON in by AGENT_INPUT, argv[2] and stdin;
+ * one JSON document out on stdout; logs on stderr; exit 0 or 1) and `builtin` (run inside the executor; for tests and
+ * benchmarks).
+ */
+export const agentManifestSchema = z.strictObject({
+  name: nameSchema,
+  version: z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'a semantic version such as 1.2.3'),
+  description: z.string().max(4_000).optional(),
+  kind: z.enum(['process', 'builtin']).default('process'),
+  runtime: agentRuntimeSchema.default('node'),
+  /** File to start, relative to the manifest's directory. */
+  entry: z.string().min(1).max(1_000).default('index.ts'),
+  riskLevel: riskLevelSchema.default('AUTO'),
+  capabilities: z.array(capabilitySchema).max(100).default([]),
+  grants: z.array(pathGrantSchema).max(20).default([]),
+  network: z.boolean().default(false),
+  /** Names of environment variables of the worker that the agent may see. */
+  environment: z.array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/)).max(50).default([]),
+  limits: limitsSchema.prefault({}),
+});
+
+/** {@link agentManifestSchema}, with its defaults filled in. */
+export type AgentManifest = z.infer<typeof agentManifestSchema>;
+/** {@link limitsSchema}, with its defaults filled in. */
+export type AgentLimits = z.infer<typeof limitsSchema>;
+/** {@link riskLevelSchema} */
+export type RiskLevel = z.infer<typeof riskLevelSchema>;
+/** {@link trustSchema} */
+export type Trust = z.infer<typeof trustSchema>;
+
+/** A registered agent as a ticket carries it to a worker: its manifest and where its files lie. */
+export const agentSpecSchema = agentManifestSchema.extend({
+  /** Absolute path of the directory that holds the entry; absent for `builtin`. */
+  directory: z.string().max(4_096).optional(),
+  trust: trustSchema,
+});
+/** {@link agentSpecSchema} */
+export type AgentSpec = z.infer<typeof agentSpecSchema>;

@@ -1,0 +1,201 @@
+import { z } from 'zod';
+import { agentSpecSchema, capabilitySchema, riskLevelSchema, agentRuntimeSchema, trustSchema } from './agent.ts';
+import { agentIdSchema, approvalIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema, workflowIdSchema } from './ids.ts';
+import { nodeStatusSchema, runStatusSchema } from './run.ts';
+import { failureSchema } from './ticket.ts';
+import { jsonObjectSchema, jsonValueSchema, workflowDefinitionSchema } from './workflow.ts';
+
+const atMs = z.int().describe('Milliseconds since 1970-01-01T00:00:00Z');
+
+/** `POST /v1/workflows/:name/runs`. Idempotent with the header `Idempotency-Key`. */
+export const startRunSchema = z.strictObject({ context: jsonObjectSchema.default({}) });
+/** {@link startRunSchema} */
+export type StartRun = z.input<typeof startRunSchema>;
+
+/** A {@link Failure} on the wire. */
+const failure = failureSchema.extend({ message: z.string() }).loose();
+
+/** Query of `GET /v1/runs`. */
+export const listRunsQuerySchema = z.strictObject({
+  workflow: nameSchema.optional(),
+  status: runStatusSchema.optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** The last id of the page before. */
+  before: runIdSchema.optional(),
+});
+
+/** {@link RunSummary} on the wire. */
+export const runSummarySchema = z.object({
+  id: runIdSchema,
+  workflowId: workflowIdSchema,
+  workflowName: z.string(),
+  workflowVersion: z.int(),
+  status: runStatusSchema,
+  trigger: z.string(),
+  createdAtMs: atMs,
+  startedAtMs: atMs.optional(),
+  finishedAtMs: atMs.optional(),
+  durationMs: z.int().optional(),
+  error: failure.optional(),
+  retryOf: runIdSchema.optional(),
+});
+
+/** {@link AttemptView} on the wire. */
+export const attemptSchema = z.object({
+  ticketId: ticketIdSchema,
+  nodeId: z.string(),
+  slot: z.int(),
+  attempt: z.int(),
+  status: z.enum(['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'LOST', 'CANCELLED']),
+  input: jsonValueSchema,
+  output: jsonValueSchema.optional(),
+  error: failure.optional(),
+  issuedAtMs: atMs,
+  leasedAtMs: atMs.optional(),
+  finishedAtMs: atMs.optional(),
+  durationMs: z.int().optional(),
+  workerId: workerIdSchema.optional(),
+  progress: jsonValueSchema.optional(),
+});
+
+/** {@link Blocker} on the wire. */
+export const blockerSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('ticket'), nodeId: z.string(), ticketId: ticketIdSchema, otherCount: z.int() }),
+  z.object({ kind: z.literal('retry'), nodeId: z.string(), dueAtMs: atMs, lastError: failure }),
+  z.object({ kind: z.literal('approval'), nodeId: z.string(), approvalId: approvalIdSchema, expiresAtMs: atMs }),
+]);
+
+/** {@link RunView} on the wire. */
+export const runViewSchema = runSummarySchema.extend({
+  context: jsonObjectSchema,
+  nodes: z.array(
+    z.object({
+      id: z.string(),
+      agent: z.string(),
+      action: z.string().optional(),
+      needs: z.array(z.string()),
+      status: nodeStatusSchema,
+      output: jsonValueSchema.optional(),
+      error: failure.optional(),
+      startedAtMs: atMs.optional(),
+      finishedAtMs: atMs.optional(),
+      attempts: z.array(attemptSchema),
+    }),
+  ),
+  blocker: blockerSchema.optional(),
+});
+
+/** `GET /v1/why/:id`: the one thing an unfinished run waits for, in words, with the command that looks further. */
+export const whySchema = z.object({
+  runId: runIdSchema,
+  status: runStatusSchema,
+  blocker: blockerSchema.optional(),
+  /** One sentence for the person on call. */
+  explanation: z.string(),
+  /** The next command to type, where there is one. */
+  nextCommand: z.string().optional(),
+  sinceMs: z.int().describe('How long it has been so'),
+});
+/** {@link whySchema} */
+export type Why = z.infer<typeof whySchema>;
+
+/** `POST /v1/runs/:id/cancel`. */
+export const cancelRunSchema = z.strictObject({ reason: z.string().max(2_000).optional() });
+
+/** `POST /v1/workflows`: stores a new immutable version (the same definition again: the version there is). */
+export const deployWorkflowSchema = workflowDefinitionSchema;
+/** A workflow as the API shows it. */
+export const workflowViewSchema = z.object({
+  id: workflowIdSchema,
+  name: z.string(),
+  version: z.int(),
+  status: z.enum(['ACTIVE', 'DRAFT', 'ARCHIVED']),
+  createdAtMs: atMs,
+  updatedAtMs: atMs,
+  definition: workflowDefinitionSchema,
+});
+/** {@link workflowViewSchema} */
+export type WorkflowView = z.infer<typeof workflowViewSchema>;
+
+/** `POST /v1/agents`: registers an agent by the directory (or file) it lies in; its `agent.json` is read there. */
+export const registerAgentSchema = z.strictObject({
+  entryPath: z.string().min(1).max(4_096).describe('Absolute path, on the control plane’s machine, of a directory with agent.json, or of one source file'),
+  /** Stand in for what a single file without manifest cannot say. */
+  name: nameSchema.optional(),
+  version: z.string().max(50).optional(),
+  description: z.string().max(4_000).optional(),
+  runtime: agentRuntimeSchema.optional(),
+  riskLevel: riskLevelSchema.optional(),
+  capabilities: z.array(capabilitySchema).max(100).optional(),
+});
+/** {@link registerAgentSchema} */
+export type RegisterAgent = z.infer<typeof registerAgentSchema>;
+/** An agent as the API shows it. */
+export const agentViewSchema = z.object({
+  id: agentIdSchema,
+  name: z.string(),
+  version: z.string(),
+  trust: trustSchema,
+  riskLevel: riskLevelSchema,
+  registeredAtMs: atMs,
+  updatedAtMs: atMs,
+  spec: agentSpecSchema,
+});
+/** {@link agentViewSchema} */
+export type AgentView = z.infer<typeof agentViewSchema>;
+
+/** An approval as the API shows it. */
+export const approvalViewSchema = z.object({
+  id: approvalIdSchema,
+  runId: runIdSchema,
+  nodeId: z.string(),
+  workflowName: z.string(),
+  agent: z.string(),
+  action: z.string().optional(),
+  status: z.enum(['PENDING', 'APPROVED', 'REJECTED', 'EXPIRED', 'CANCELLED']),
+  message: z.string().optional(),
+  /** The resolved input, secrets redacted. */
+  input: jsonValueSchema,
+  /** SHA-256 of the resolved input as it will be handed over. */
+  inputSha256: z.string(),
+  requestedAtMs: atMs,
+  expiresAtMs: atMs,
+  respondedAtMs: atMs.optional(),
+  respondedBy: z.string().optional(),
+  notes: z.string().optional(),
+});
+/** {@link approvalViewSchema} */
+export type ApprovalView = z.infer<typeof approvalViewSchema>;
+/** `POST /v1/approvals/:id/decision`. */
+export const decideApprovalSchema = z.strictObject({ decision: z.enum(['APPROVED', 'REJECTED']), notes: z.string().max(4_000).optional() });
+/** {@link decideApprovalSchema} */
+export type DecideApproval = z.infer<typeof decideApprovalSchema>;
+
+/** A worker as the API shows it. */
+export const workerViewSchema = z.object({
+  id: workerIdSchema,
+  name: z.string(),
+  capabilities: z.array(z.string()),
+  maxParallel: z.int(),
+  heldCount: z.int(),
+  state: z.enum(['connected', 'silent', 'draining']),
+  lastSeenAtMs: atMs,
+});
+/** {@link workerViewSchema} */
+export type WorkerView = z.infer<typeof workerViewSchema>;
+
+/** `GET /v1/status`: what the installation is and how it fares. */
+export const statusSchema = z.object({
+  version: z.string(),
+  epoch: z.int(),
+  authentication: z.enum(['api-key', 'none']),
+  startedAtMs: atMs,
+  runs: z.record(z.string(), z.int()).describe('Runs by status'),
+  tickets: z.object({ ready: z.int(), leased: z.int(), delayed: z.int() }),
+  workers: z.array(workerViewSchema),
+});
+/** {@link statusSchema} */
+export type Status = z.infer<typeof statusSchema>;
+
+/** `GET /v1/runs/:id/events` (SSE): `data` of each event; `id` is `version.index`, absent for progress, which is not kept. */
+export const runStreamEventSchema = z.looseObject({ type: z.string(), atMs });

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+
+/** The prefix of each kind of identifier; the rest is a ULID, so ids of one kind sort by time of creation. */
+export const idPrefixes = {
+  run: 'run',
+  ticket: 'tkt',
+  approval: 'apr',
+  workflow: 'wfl',
+  agent: 'agt',
+  worker: 'wrk',
+  tenant: 'ten',
+  apiKey: 'key',
+} as const;
+
+/** A kind of thing that has an id of its own. */
+export type IdKind = keyof typeof idPrefixes;
+
+const ulid = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
+const idSchema = <Kind extends IdKind>(kind: Kind) =>
+  z.string().regex(new RegExp(`^${idPrefixes[kind]}_${ulid}(\\.[0-9]{1,6})?$`), `expected an id such as ${idPrefixes[kind]}_01JD…`).brand<Kind>();
+
+/** `run_…` */
+export const runIdSchema = idSchema('run');
+/** `tkt_….<n>`: the run's ULID and the ticket's ordinal in that run, so that issuing needs no randomness. */
+export const ticketIdSchema = idSchema('ticket');
+/** `apr_….<n>`: the run's ULID and the approval's ordinal in that run. */
+export const approvalIdSchema = idSchema('approval');
+/** `wfl_…` */
+export const workflowIdSchema = idSchema('workflow');
+/** `agt_…` */
+export const agentIdSchema = idSchema('agent');
+/** `wrk_…` */
+export const workerIdSchema = idSchema('worker');
+/** `ten_…` */
+export const tenantIdSchema = idSchema('tenant');
+/** `key_…` */
+export const apiKeyIdSchema = idSchema('apiKey');
+
+/** Identifies a run. */
+export type RunId = z.infer<typeof runIdSchema>;
+/** Identifies a ticket: one attempt at one slot of one node of one run. */
+export type TicketId = z.infer<typeof ticketIdSchema>;
+/** Identifies an approval. */
+export type ApprovalId = z.infer<typeof approvalIdSchema>;
+/** Identifies a workflow over all its versions. */
+export type WorkflowId = z.infer<typeof workflowIdSchema>;
+/** Identifies a registered agent. */
+export type AgentId = z.infer<typeof agentIdSchema>;
+/** Identifies a worker for the life of its process. */
+export type WorkerId = z.infer<typeof workerIdSchema>;
+/** Identifies a tenant. */
+export type TenantId = z.infer<typeof tenantIdSchema>;
+/** Identifies an API key (never the key itself). */
+export type ApiKeyId = z.infer<typeof apiKeyIdSchema>;
+
+/** The tenant that exists from the first migration on; single-tenant installations live in it. */
+export const defaultTenantId = 'ten_00000000000000000000000000' as TenantId;
+
+/** The id of the `ordinal`-th ticket of a run. Pure: the same run and ordinal always give the same id. */
+export const ticketIdOf = (runId: RunId, ordinal: number): TicketId => `tkt_${runId.slice(4)}.${ordinal}` as TicketId;
+/** The id of the `ordinal`-th approval of a run. Pure, as {@link ticketIdOf}. */
+export const approvalIdOf = (runId: RunId, ordinal: number): ApprovalId => `apr_${runId.slice(4)}.${ordinal}` as ApprovalId;
+/** The run a ticket belongs to. */
+export const runIdOfTicket = (ticketId: TicketId): RunId => `run_${ticketId.slice(4, 30)}` as RunId;
+/** The run an approval belongs to. */
+export const runIdOfApproval = (approvalId: ApprovalId): RunId => `run_${approvalId.slice(4, 30)}` as RunId;
+
+/** A name people choose: of an agent, a workflow, a worker. */
+export const nameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/i, 'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)');

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { agentSpecSchema } from './agent.ts';
+import { nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
+import { jsonObjectSchema, jsonValueSchema } from './workflow.ts';
+
+/**
+ * Fencing token `epoch.counter`: new and strictly growing on every acquisition of any ticket; the epoch is the
+ * installation's and grows with every restore. A call with any token but the current one is refused.
+ */
+export const fenceTokenSchema = z.string().regex(/^\d{1,9}\.\d{1,19}$/, 'expected a fencing token such as 1.42');
+
+/** A ticket a worker holds: everything it needs to do the work and to prove that it may. */
+export const leasedTicketSchema = z.object({
+  ticketId: ticketIdSchema,
+  token: fenceTokenSchema,
+  runId: runIdSchema,
+  nodeId: z.string(),
+  slot: z.int().min(0),
+  attempt: z.int().min(1),
+  agent: agentSpecSchema,
+  action: z.string().optional(),
+  input: jsonObjectSchema,
+  timeoutMs: z.int(),
+  /** Renew before this much time has passed since the answer arrived; the deadline itself is kept by the database's clock. */
+  leaseMs: z.int(),
+});
+/** {@link leasedTicketSchema} */
+export type LeasedTicket = z.infer<typeof leasedTicketSchema>;
+
+/** `POST /v1/worker/register`: who the worker is and what it can run. Idempotent per `workerId`. */
+export const registerWorkerSchema = z.strictObject({
+  workerId: workerIdSchema,
+  name: nameSchema,
+  /** What a ticket may require: `node`, `python`, `exec`, `sandbox`, and the worker's own labels. */
+  capabilities: z.array(z.string().min(1).max(100)).max(100),
+  maxParallel: z.int().min(1).max(1_000),
+  version: z.string().max(50).optional(),
+});
+/** {@link registerWorkerSchema} */
+export type RegisterWorker = z.infer<typeof registerWorkerSchema>;
+
+/** A ticket and the token that proves the worker holds it. */
+export const heldTicketSchema = z.strictObject({ ticketId: ticketIdSchema, token: fenceTokenSchema });
+/** {@link heldTicketSchema} */
+export type HeldTicket = z.infer<typeof heldTicketSchema>;
+
+/**
+ * `POST /v1/worker/poll`: waits up to `waitMs` for work. `credits` is how many more tickets the worker can take now,
+ * `held` what it already has: a leased ticket missing there was lost on the way and is sent again.
+ */
+export const pollRequestSchema = z.strictObject({
+  workerId: workerIdSchema,
+  credits: z.int().min(0).max(1_000),
+  held: z.array(heldTicketSchema).max(1_000),
+  waitMs: z.int().min(0).max(30_000),
+});
+/** {@link pollRequestSchema} */
+export type PollRequest = z.infer<typeof pollRequestSchema>;
+
+/** The answer to a poll: new tickets, and held ones the worker must drop at once (cancelled, expired, superseded). */
+export const pollResponseSchema = z.object({
+  tickets: z.array(leasedTicketSchema),
+  revoked: z.array(ticketIdSchema),
+});
+/** {@link pollResponseSchema} */
+export type PollResponse = z.infer<typeof pollResponseSchema>;
+
+/** `POST /v1/worker/heartbeat`: renews every lease named; progress is shown to watchers, and is not kept after the attempt. */
+export const heartbeatRequestSchema = z.strictObject({
+  workerId: workerIdSchema,
+  tickets: z.array(heldTicketSchema.extend({ progress: jsonValueSchema.optional() })).max(1_000),
+});
+/** {@link heartbeatRequestSchema} */
+export type HeartbeatRequest = z.infer<typeof heartbeatRequestSchema>;
+/** Tickets the worker no longer holds; it must stop working on them. */
+export const heartbeatResponseSchema = z.object({ revoked: z.array(ticketIdSchema) });
+/** {@link heartbeatResponseSchema} */
+export type HeartbeatResponse = z.infer<typeof heartbeatResponseSchema>;
+
+/** A failure as a worker reports it. */
+export const failureSchema = z.strictObject({
+  code: z.string().regex(/^[A-Z][A-Z0-9_]{1,60}$/),
+  message: z.string().max(2_000),
+  excerpt: z.string().max(4_096).optional(),
+  nodeId: z.string().optional(),
+});
+/** What an attempt came to, as a worker reports it. */
+export const outcomeSchema = z.discriminatedUnion('ok', [
+  z.strictObject({ ok: z.literal(true), output: jsonValueSchema }),
+  z.strictObject({ ok: z.literal(false), error: failureSchema }),
+]);
+
+/** `POST /v1/worker/settle`: the result of one ticket. Idempotent: the same ticket and token give the same answer. */
+export const settleRequestSchema = z.strictObject({
+  workerId: workerIdSchema,
+  ticketId: ticketIdSchema,
+  token: fenceTokenSchema,
+  outcome: outcomeSchema,
+});
+/** {@link settleRequestSchema} */
+export type SettleRequest = z.infer<typeof settleRequestSchema>;
+
+/** `POST /v1/worker/release`: gives tickets back unstarted (drain); they become ready again with a new token. */
+export const releaseRequestSchema = z.strictObject({ workerId: workerIdSchema, tickets: z.array(heldTicketSchema).max(1_000) });
+/** {@link releaseRequestSchema} */
+export type ReleaseRequest = z.infer<typeof releaseRequestSchema>;

@@ -1,0 +1,7 @@
+/** Tools without subject matter. Time and randomness are parameters everywhere else. */
+export { type Clock, type Timer, pause, systemClock } from './clock.ts';
+export { type Setting, type SettingFault, type Settings, type SettingValues, parseSetting, readSettings } from './config.ts';
+export { type NewId, idMaker } from './ids.ts';
+export { type Log, type LogOptions, newLog } from './log.ts';
+export { type Random, systemRandom } from './random.ts';
+export { type RetryOptions, retry } from './retry.ts';
