@@ -33,7 +33,7 @@ export type Outcome = { readonly ok: true; readonly output: JsonValue } | { read
  * carries the database's time of its commit, so that the fold needs no clock.
  */
 export type RunEvent =
-  | { readonly type: 'run.created'; readonly atMs: number; readonly context: JsonObject; readonly deadlineAtMs?: number }
+  | { readonly type: 'run.created'; readonly atMs: number; readonly context: JsonObject; readonly deadlineAtMs?: number; /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[] }
   | {
       readonly type: 'ticket.settled';
       readonly atMs: number;
