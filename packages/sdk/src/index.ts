@@ -1,0 +1,1 @@
+export { type AgentSurroundings, acceptRepositoryPath, reportProgress, runAgent } from './agent-process.ts';
