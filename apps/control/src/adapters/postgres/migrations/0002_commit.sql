@@ -1,0 +1,129 @@
+-- One call commits what a batch of runs did: state, journal (which is the outbox), tickets, approvals and audit entries
+-- stand or fall together, at the price of one round trip and one fsync. Parameters are columns: element i of each array of a group belongs
+-- to row i. Raises HV001 (a run moved on: reload), HV002 (a ticket is not held by that token), HV003 (an idempotency key
+-- exists); DETAIL lists the ids. The first letter names the group: n new runs, r runs, s settled, v revoked, t issued tickets,
+-- l leases of ready tickets, a approvals asked, c approvals closed.
+CREATE FUNCTION commit_runs(
+  n_id text[], n_tenant text[], n_workflow text[], n_workflow_version integer[], n_trigger text[], n_retry_of text[],
+  n_route text[], n_key text[], n_body_sha256 text[],
+  r_id text[], r_tenant text[], r_version integer[], r_status text[], r_at_ms double precision[], r_events text[], r_wake_at_ms double precision[],
+  r_blocker text[], r_error text[], r_is_finished boolean[], r_actor text[], r_action text[],
+  s_id text[], s_token bigint[], v_id text[],
+  t_id text[], t_tenant text[], t_run text[], t_node text[], t_slot integer[], t_attempt integer[], t_agent text[], t_action text[],
+  t_input text[], t_timeout_ms bigint[], t_requirement text[], t_rank_ms double precision[], t_worker text[],
+  l_id text[], l_worker text[], lease_ms integer,
+  a_id text[], a_tenant text[], a_run text[], a_node text[], a_agent text[], a_action text[], a_message text[], a_input text[], a_input_sha256 text[],
+  a_at_ms double precision[], a_expires_at_ms double precision[],
+  c_id text[], c_status text[], c_at_ms double precision[], c_by text[], c_notes text[]
+) RETURNS TABLE (ticket_id text, ticket_token bigint) LANGUAGE plpgsql AS $$
+DECLARE
+  misses text[];
+  touched integer;
+BEGIN
+  IF cardinality(n_id) > 0 THEN
+    INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, status, version, trigger, retry_of, created_at)
+      SELECT n.id, n.tenant, n.workflow, n.workflow_version, 'PENDING', 0, n.trigger, n.retry_of, now()
+      FROM unnest(n_id, n_tenant, n_workflow, n_workflow_version, n_trigger, n_retry_of)
+        AS n (id, tenant, workflow, workflow_version, trigger, retry_of);
+    IF array_remove(n_key, NULL) <> '{}' THEN
+      INSERT INTO idempotency_keys (tenant_id, route, key, body_sha256, run_id)
+        SELECT n.tenant, n.route, n.key, n.body, n.id FROM unnest(n_tenant, n_route, n_key, n_body_sha256, n_id) AS n (tenant, route, key, body, id)
+        WHERE n.key IS NOT NULL
+        ON CONFLICT DO NOTHING;
+      SELECT array_agg(n.id) INTO misses FROM unnest(n_tenant, n_route, n_key, n_id) AS n (tenant, route, key, id)
+        WHERE n.key IS NOT NULL AND NOT EXISTS (
+          SELECT FROM idempotency_keys k WHERE k.tenant_id = n.tenant AND k.route = n.route AND k.key = n.key AND k.run_id = n.id);
+      IF misses IS NOT NULL THEN
+        RAISE EXCEPTION 'idempotency key exists' USING ERRCODE = 'HV003', DETAIL = array_to_string(misses, ',');
+      END IF;
+    END IF;
+  END IF;
+
+  IF cardinality(s_id) > 0 THEN
+    WITH gone AS (
+      DELETE FROM tickets t USING unnest(s_id, s_token) AS s (id, token) WHERE t.id = s.id AND t.token = s.token RETURNING t.id
+    )
+    SELECT array_agg(x) INTO misses FROM unnest(s_id) AS x WHERE NOT EXISTS (SELECT FROM gone WHERE gone.id = x);
+    IF misses IS NOT NULL THEN
+      RAISE EXCEPTION 'ticket not held' USING ERRCODE = 'HV002', DETAIL = array_to_string(misses, ',');
+    END IF;
+  END IF;
+
+  IF cardinality(r_id) > 0 THEN
+    UPDATE runs SET
+      version = r.version, status = r.status, wake_at = to_timestamp(r.wake_at_ms / 1000), blocker = r.blocker::json, error = r.error::json,
+      finished_at = CASE WHEN r.is_finished THEN to_timestamp(r.at_ms / 1000) END
+    FROM unnest(r_id, r_version, r_status, r_at_ms, r_wake_at_ms, r_blocker, r_error, r_is_finished)
+      AS r (id, version, status, at_ms, wake_at_ms, blocker, error, is_finished)
+    WHERE runs.id = r.id AND runs.version = r.version - 1;
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    IF touched <> cardinality(r_id) THEN
+      SELECT array_agg(r.id) INTO misses FROM unnest(r_id, r_version) AS r (id, version)
+        WHERE NOT EXISTS (SELECT FROM runs WHERE runs.id = r.id AND runs.version = r.version);
+      RAISE EXCEPTION 'run moved on' USING ERRCODE = 'HV001', DETAIL = array_to_string(misses, ',');
+    END IF;
+    INSERT INTO run_journal (run_id, version, tenant_id, events)
+      SELECT r.id, r.version, r.tenant, r.events::json FROM unnest(r_id, r_version, r_tenant, r_events) AS r (id, version, tenant, events);
+    PERFORM append_audit(r_tenant, r_at_ms, r_actor, r_action, r_id, r_events);
+  END IF;
+
+  IF cardinality(v_id) > 0 THEN
+    DELETE FROM tickets WHERE id = ANY (v_id);
+  END IF;
+
+  IF cardinality(a_id) > 0 THEN
+    INSERT INTO approvals (id, tenant_id, run_id, node_id, agent, action, message, input, input_sha256, requested_at, expires_at)
+      SELECT a.id, a.tenant, a.run, a.node, a.agent, a.action, a.message, a.input::json, a.input_sha256,
+        to_timestamp(a.at_ms / 1000), to_timestamp(a.expires_at_ms / 1000)
+      FROM unnest(a_id, a_tenant, a_run, a_node, a_agent, a_action, a_message, a_input, a_input_sha256, a_at_ms, a_expires_at_ms)
+        AS a (id, tenant, run, node, agent, action, message, input, input_sha256, at_ms, expires_at_ms);
+  END IF;
+  IF cardinality(c_id) > 0 THEN
+    UPDATE approvals SET status = c.status, responded_at = to_timestamp(c.at_ms / 1000), responded_by = c.by_whom, notes = c.notes
+    FROM unnest(c_id, c_status, c_at_ms, c_by, c_notes) AS c (id, status, at_ms, by_whom, notes)
+    WHERE approvals.id = c.id AND approvals.status = 'PENDING';
+  END IF;
+
+  IF cardinality(t_id) > 0 THEN
+    RETURN QUERY
+      INSERT INTO tickets (id, tenant_id, run_id, node_id, slot, attempt, agent, action, input, timeout_ms, requirement, rank_ms, worker_id,
+        token, leased_at, lease_until)
+      SELECT t.id, t.tenant, t.run, t.node, t.slot, t.attempt, t.agent, t.action, t.input::json, t.timeout_ms, t.requirement, t.rank_ms, t.worker,
+        CASE WHEN t.worker IS NOT NULL THEN nextval('ticket_tokens') END,
+        CASE WHEN t.worker IS NOT NULL THEN now() END,
+        CASE WHEN t.worker IS NOT NULL THEN now() + lease_ms * interval '1 millisecond' END
+      FROM unnest(t_id, t_tenant, t_run, t_node, t_slot, t_attempt, t_agent, t_action, t_input, t_timeout_ms, t_requirement, t_rank_ms, t_worker)
+        AS t (id, tenant, run, node, slot, attempt, agent, action, input, timeout_ms, requirement, rank_ms, worker)
+      RETURNING tickets.id, tickets.token;
+  END IF;
+  IF cardinality(l_id) > 0 THEN
+    -- One somebody else took meanwhile is not returned: no fault, the worker's credit comes back.
+    RETURN QUERY
+      UPDATE tickets SET worker_id = l.worker, token = nextval('ticket_tokens'), leased_at = now(),
+        lease_until = now() + lease_ms * interval '1 millisecond', progress = NULL
+      FROM unnest(l_id, l_worker) AS l (id, worker) WHERE tickets.id = l.id AND tickets.worker_id IS NULL
+      RETURNING tickets.id, tickets.token;
+  END IF;
+END $$;
+
+-- Appends one audit entry per element and one link of the chain per tenant.
+CREATE FUNCTION append_audit(
+  e_tenant text[], e_at_ms double precision[], e_actor text[], e_action text[], e_object text[], e_payload text[]
+) RETURNS void LANGUAGE sql AS $$
+  WITH entry AS (
+    SELECT e.*, row_number() OVER (PARTITION BY e.tenant ORDER BY e.position) AS nth,
+      sha256(convert_to(concat_ws(E'\x1f', e.tenant, e.at_ms, e.actor, e.action, e.object, e.payload), 'UTF8')) AS digest
+    FROM unnest(e_tenant, e_at_ms, e_actor, e_action, e_object, e_payload) WITH ORDINALITY AS e (tenant, at_ms, actor, action, object, payload, position)
+  ), batch AS (
+    SELECT tenant, count(*) AS entries, string_agg(digest, ''::bytea ORDER BY nth) AS digests FROM entry GROUP BY tenant
+  ), head AS (
+    UPDATE audit_heads h SET seq = h.seq + b.entries, hash = sha256(h.hash || b.digests)
+    FROM batch b WHERE h.tenant_id = b.tenant
+    RETURNING h.tenant_id, h.seq, h.hash, h.seq - b.entries AS before
+  ), link AS (
+    INSERT INTO audit_links (tenant_id, seq, hash) SELECT tenant_id, seq, hash FROM head
+  )
+  INSERT INTO audit_log (tenant_id, seq, at, actor, action, object, digest)
+    SELECT e.tenant, h.before + e.nth, to_timestamp(e.at_ms / 1000), e.actor, e.action, e.object, e.digest
+    FROM entry e JOIN head h ON h.tenant_id = e.tenant;
+$$;

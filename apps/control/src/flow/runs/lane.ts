@@ -1,0 +1,258 @@
+import { HiveError, isTerminal, type RunEvent, type RunId, type TicketId, type WorkerId } from '@hivekeeper/contract';
+import type { Clock, Log } from '@hivekeeper/kernel';
+import type { Assignment, FindAgent, IssuedTicket, TicketDesk } from '../tickets/index.ts';
+import { runStatusOf, wakeAtOf, type RunState } from './core/index.ts';
+import type { Driver } from './driver.ts';
+import type { LiveRun, LiveRuns } from './live-runs.ts';
+import type { NoticeBoard } from './notices.ts';
+import type { CommitResult, LeaseClaim, RunOrigin, RunStore, StoredRun } from './run-store.ts';
+import { advance, commitOf, newWork, type RunWork } from './run-work.ts';
+
+/** What a caller wants of a run. */
+export interface Intent {
+  readonly runId: RunId;
+  /** Present for a run that does not exist yet. */
+  readonly begin?: { readonly live: LiveRun; readonly origin: RunOrigin } | undefined;
+  /** For the audit. */
+  readonly actor: string;
+  /** Turns the wish into an event, against the state at its turn. `undefined`: it is so already. Throws HiveError to refuse. */
+  judge(state: RunState, atMs: number): RunEvent | undefined;
+  /** The ticket this ends, and the counter of the token its holder showed. */
+  readonly settles?: { readonly ticketId: TicketId; readonly counter: string } | undefined;
+  /** Whether the journal shows it done: asked when a repeated call finds its ticket gone. */
+  isRecorded?(run: StoredRun): boolean;
+}
+
+/** What the lane needs. */
+export interface LaneOptions {
+  readonly store: RunStore;
+  readonly runs: LiveRuns;
+  readonly desk: TicketDesk;
+  readonly board: NoticeBoard;
+  readonly driver: () => Driver;
+  readonly findAgent: FindAgent;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Waiting {
+  readonly intent: Intent;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  tries: number;
+}
+
+interface Batch {
+  readonly works: Map<RunId, RunWork>;
+  readonly accepted: Waiting[];
+  /** Refusals are told once the batch is stored: they may rest on what it stores. */
+  readonly refused: { readonly waiting: Waiting; readonly error: unknown }[];
+  readonly leases: readonly Assignment<IssuedTicket>[];
+  readonly fresh: ReadonlySet<TicketId>;
+}
+
+// Measured with `npm run bench`: two batches under way overlap one's fsync with the other's folding; a third gains nothing.
+const mostUnderWay = 2;
+const mostIntents = 256;
+const mostLeases = 1_000;
+const mostTries = 4;
+const pauseAfterFaultMs = 200;
+
+/**
+ * The one way runs change. Intents that arrive while a commit is under way form the next batch: they are folded in
+ * memory, given workers, and stored in one round trip and one fsync. A run is in one batch at a time; different runs may
+ * be in two. Nobody is told anything before it is stored.
+ */
+export class RunLane {
+  readonly #options: LaneOptions;
+  readonly #busy = new Set<RunId>();
+  #queue: Waiting[] = [];
+  #underWay = 0;
+  #isPumpSet = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the intent is stored, or found to be so already. @throws HiveError as `judge` does, or DATABASE_UNAVAILABLE. */
+  submit(intent: Intent): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ intent, resolve, reject, tries: 0 });
+      this.pump();
+    });
+  }
+
+  /** Looks for work at the end of this turn of the event loop, so that everything which arrives in it shares a batch. */
+  pump(): void {
+    if (this.#isPumpSet) return;
+    this.#isPumpSet = true;
+    setImmediate(() => {
+      this.#isPumpSet = false;
+      while (this.#underWay < mostUnderWay && this.#start());
+      if (this.#underWay === 0 && this.#queue.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    });
+  }
+
+  /** Resolves when nothing is queued or under way. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.pump();
+    });
+  }
+
+  #start(): boolean {
+    const taken = this.#take();
+    const leases = taken.length === 0 ? this.#options.desk.assign([], mostLeases) : [];
+    if (taken.length === 0 && leases.length === 0) return false;
+    this.#underWay += 1;
+    void this.#run(taken, leases).finally(() => {
+      this.#underWay -= 1;
+      for (const { intent } of taken) this.#busy.delete(intent.runId);
+      this.pump();
+    });
+    return true;
+  }
+
+  #take(): Waiting[] {
+    const taken: Waiting[] = [];
+    const left: Waiting[] = [];
+    const mine = new Set<RunId>();
+    for (const waiting of this.#queue) {
+      const { runId } = waiting.intent;
+      const isFree = mine.has(runId) || !this.#busy.has(runId);
+      if (taken.length >= mostIntents || !isFree) left.push(waiting);
+      else {
+        taken.push(waiting);
+        mine.add(runId);
+        this.#busy.add(runId);
+      }
+    }
+    this.#queue = left;
+    return taken;
+  }
+
+  async #run(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Promise<void> {
+    const absent = new Set(taken.filter((waiting) => this.#needsReading(waiting)).map(({ intent }) => intent.runId));
+    let batch: Batch | undefined;
+    try {
+      if (absent.size > 0) await Promise.all([...absent].map((runId) => this.#options.runs.load(runId)));
+      batch = this.#fold(taken, leases);
+      const result = await this.#store(batch);
+      if (result.stored) this.#announce(batch, result.counters);
+      else await this.#recover(batch, result);
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'it is not known whether a batch was stored; its runs are read again');
+      if (batch === undefined) this.#options.desk.unassign(leases, new Set());
+      else this.#undo(batch);
+      this.#again(taken, error);
+    }
+  }
+
+  /** A trigger that is tried again may have been stored by its first try. */
+  #needsReading({ intent, tries }: Waiting): boolean {
+    return this.#options.runs.get(intent.runId) === undefined && (intent.begin === undefined || tries > 0);
+  }
+
+  #fold(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Batch {
+    const works = new Map<RunId, RunWork>();
+    const accepted: Waiting[] = [];
+    const refused: { waiting: Waiting; error: unknown }[] = [];
+    const atMs = Math.floor(this.#options.clock.nowMs());
+    for (const waiting of taken) {
+      try {
+        this.#admit(waiting.intent, works, atMs);
+        accepted.push(waiting);
+      } catch (error) {
+        refused.push({ waiting, error });
+      }
+    }
+    for (const [runId, work] of works) if (work.events.length === 0) works.delete(runId);
+    const issued = [...works.values()].flatMap((work) => [...work.issued.values()]);
+    const assigned = [...leases, ...this.#options.desk.assign(issued, mostLeases)];
+    return { works, accepted, refused, leases: assigned, fresh: new Set(issued.map((ticket) => ticket.ticketId)) };
+  }
+
+  #admit(intent: Intent, works: Map<RunId, RunWork>, atMs: number): void {
+    const stored = this.#options.runs.get(intent.runId);
+    // A run that is stored already when its trigger is tried again was stored by the first try.
+    if (intent.begin !== undefined && stored !== undefined) return;
+    const live = stored ?? intent.begin?.live;
+    if (live === undefined) throw new HiveError('NOT_FOUND', `there is no run ${intent.runId}`);
+    const work = works.get(intent.runId) ?? newWork(live, atMs, intent.begin?.origin);
+    const event = intent.judge(work.after.state, atMs);
+    if (event === undefined) return;
+    works.set(intent.runId, work);
+    advance(work, event, this.#options.findAgent);
+    if (intent.settles !== undefined) work.settled.push(intent.settles);
+    if (event.type === 'approval.decided') work.closed.set(event.approvalId, { id: event.approvalId, status: event.approved ? 'APPROVED' : 'REJECTED', by: event.by, notes: event.notes });
+    work.actors.push(intent.actor);
+  }
+
+  #store(batch: Batch): Promise<CommitResult> | CommitResult {
+    const holders = new Map<TicketId, WorkerId>(batch.leases.map(({ ticket, workerId }) => [ticket.ticketId, workerId]));
+    const leases: LeaseClaim[] = batch.leases.filter(({ ticket }) => !batch.fresh.has(ticket.ticketId)).map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId }));
+    const runs = [...batch.works.values()].map((work) => commitOf(work, holders));
+    if (runs.length === 0 && leases.length === 0) return { stored: true, counters: new Map() };
+    return this.#options.store.commit({ runs, leases, leaseMs: this.#options.desk.leaseMs });
+  }
+
+  #announce(batch: Batch, counters: ReadonlyMap<TicketId, string>): void {
+    const { runs, desk, board, driver } = this.#options;
+    for (const { before, after, notices, settled, revoked } of batch.works.values()) {
+      const live = { ...after, version: before.version + 1 };
+      if (isTerminal(runStatusOf(live.state))) runs.forget(live.runId);
+      else runs.keep(live);
+      const wakeAtMs = wakeAtOf(live.state);
+      if (wakeAtMs !== undefined && wakeAtMs !== wakeAtOf(before.state)) driver().wakeAt(live.runId, wakeAtMs);
+      desk.close(settled.map(({ ticketId }) => ticketId), false);
+      desk.close(revoked, true);
+      board.post(live.runId, live.version, notices);
+    }
+    desk.deliver(batch.leases, counters);
+    for (const { resolve } of batch.accepted) resolve();
+    for (const { waiting, error } of batch.refused) waiting.reject(error);
+  }
+
+  /** Nothing was stored: sort out who caused it, and let everybody else try again at once. */
+  async #recover(batch: Batch, result: Exclude<CommitResult, { stored: true }>): Promise<void> {
+    this.#undo(batch);
+    const again = batch.refused.map(({ waiting }) => waiting);
+    for (const waiting of batch.accepted) {
+      const { intent } = waiting;
+      if (result.reason === 'not-held' && intent.settles !== undefined && result.ticketIds.has(intent.settles.ticketId)) await this.#refuse(waiting);
+      else if (result.reason === 'key-taken' && result.runIds.has(intent.runId)) waiting.reject(new HiveError('IDEMPOTENCY_KEY_REUSED'));
+      else again.push(waiting);
+    }
+    this.#queue.unshift(...again);
+  }
+
+  async #refuse({ intent, resolve, reject }: Waiting): Promise<void> {
+    try {
+      const stored = await this.#options.store.load(intent.runId);
+      if (stored !== undefined && intent.isRecorded?.(stored) === true) resolve();
+      else reject(new HiveError('TICKET_NOT_HELD'));
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #undo(batch: Batch): void {
+    this.#options.desk.unassign(batch.leases, batch.fresh);
+    for (const runId of batch.works.keys()) this.#options.runs.forget(runId);
+  }
+
+  #again(waitings: readonly Waiting[], error: unknown): void {
+    const left = waitings.filter((waiting) => {
+      waiting.tries += 1;
+      if (waiting.tries >= mostTries) waiting.reject(error);
+      return waiting.tries < mostTries;
+    });
+    if (left.length === 0) return;
+    this.#options.clock.after(pauseAfterFaultMs, () => {
+      this.#queue.unshift(...left);
+      this.pump();
+    });
+  }
+}

@@ -1,0 +1,115 @@
+import type {
+  ApprovalId, ApprovalView, Blocker, Failure, JsonValue, RunEvent, RunId, RunStatus, RunSummary, TenantId, TicketId, WorkerId, WorkflowDefinition, WorkflowId,
+} from '@hivekeeper/contract';
+import type { IssuedTicket } from '../tickets/index.ts';
+
+/** What a run is besides its journal. */
+export interface RunOrigin {
+  readonly workflowId: WorkflowId;
+  readonly workflowVersion: number;
+  readonly trigger: string;
+  readonly retryOf?: RunId | undefined;
+  /** Commits with the run, so that a repeated trigger finds it. */
+  readonly idempotency?: { readonly route: string; readonly key: string; readonly bodySha256: string } | undefined;
+}
+
+/** An approval that is asked for. */
+export interface AskedApproval {
+  readonly id: ApprovalId;
+  readonly nodeId: string;
+  readonly agent: string;
+  readonly action?: string | undefined;
+  readonly message?: string | undefined;
+  readonly input: JsonValue;
+  readonly expiresAtMs: number;
+}
+
+/** An approval that is over. */
+export interface ClosedApproval {
+  readonly id: ApprovalId;
+  readonly status: 'APPROVED' | 'REJECTED' | 'EXPIRED' | 'CANCELLED';
+  readonly by?: string | undefined;
+  readonly notes?: string | undefined;
+}
+
+/** Everything one commit changes of one run. */
+export interface RunCommit {
+  readonly runId: RunId;
+  readonly tenantId: TenantId;
+  /** The version this commit makes; the database must be at the one before. */
+  readonly version: number;
+  /** Present in the run's first commit only. */
+  readonly origin?: RunOrigin | undefined;
+  readonly atMs: number;
+  readonly events: readonly RunEvent[];
+  readonly status: RunStatus;
+  readonly isFinished: boolean;
+  readonly wakeAtMs?: number | undefined;
+  readonly blocker?: Blocker | undefined;
+  readonly error?: Failure | undefined;
+  /** For the audit: who, and what kind of thing happened. */
+  readonly actor: string;
+  readonly action: string;
+  /** Tickets that end here, each with the counter of the token its holder showed. */
+  readonly settled: readonly { readonly ticketId: TicketId; readonly counter: string }[];
+  readonly revoked: readonly TicketId[];
+  readonly issued: readonly (IssuedTicket & { readonly workerId?: WorkerId | undefined })[];
+  readonly asked: readonly AskedApproval[];
+  readonly closed: readonly ClosedApproval[];
+}
+
+/** A lease of a ticket that was ready before this commit. */
+export interface LeaseClaim {
+  readonly ticketId: TicketId;
+  readonly workerId: WorkerId;
+}
+
+/**
+ * What became of a batch. All of it or nothing is stored. `moved-on`: the named runs are at another version; `not-held`:
+ * the named tickets are held by another token or gone; `key-taken`: the named new runs repeat an idempotency key.
+ */
+export type CommitResult =
+  | { readonly stored: true; readonly counters: ReadonlyMap<TicketId, string> }
+  | { readonly stored: false; readonly reason: 'moved-on' | 'key-taken'; readonly runIds: ReadonlySet<RunId> }
+  | { readonly stored: false; readonly reason: 'not-held'; readonly ticketIds: ReadonlySet<TicketId> };
+
+/** A run as stored: what a fold needs. */
+export interface StoredRun {
+  readonly runId: RunId;
+  readonly tenantId: TenantId;
+  readonly version: number;
+  readonly workflowId: WorkflowId;
+  readonly workflowVersion: number;
+  readonly definition: WorkflowDefinition;
+  /** One element per commit, oldest first; element i made version i + 1. */
+  readonly commits: readonly (readonly RunEvent[])[];
+}
+
+/** Which runs to list. */
+export interface RunFilter {
+  readonly workflow?: string | undefined;
+  readonly workflowId?: WorkflowId | undefined;
+  readonly status?: RunStatus | undefined;
+  readonly before?: RunId | undefined;
+  readonly limit: number;
+}
+
+/** The port to the database. Reads are confined to the tenant they name. */
+export interface RunStore {
+  /**
+   * Commits a batch in one transaction; see {@link CommitResult}.
+   * @throws HiveError DATABASE_UNAVAILABLE when it is not known whether it was stored.
+   */
+  commit(batch: { readonly runs: readonly RunCommit[]; readonly leases: readonly LeaseClaim[]; readonly leaseMs: number }): Promise<CommitResult>;
+  /** For the engine: a run of any tenant. */
+  load(runId: RunId): Promise<StoredRun | undefined>;
+  /** Runs whose due time has come, and the next due time after those. */
+  due(nowMs: number, most: number): Promise<{ readonly runIds: readonly RunId[]; readonly nextAtMs?: number | undefined }>;
+  /** The run an idempotency key started. */
+  findByKey(tenantId: TenantId, route: string, key: string): Promise<{ readonly runId: RunId; readonly bodySha256: string } | undefined>;
+  summary(tenantId: TenantId, runId: RunId): Promise<(RunSummary & { readonly blocker?: Blocker | undefined }) | undefined>;
+  list(tenantId: TenantId, filter: RunFilter): Promise<readonly RunSummary[]>;
+  countByStatus(tenantId: TenantId): Promise<Readonly<Record<string, number>>>;
+  approvals(tenantId: TenantId, filter: { readonly status?: ApprovalView['status'] | undefined; readonly runId?: RunId | undefined }): Promise<readonly ApprovalView[]>;
+  approval(tenantId: TenantId, approvalId: ApprovalId): Promise<ApprovalView | undefined>;
+}

@@ -1,0 +1,12 @@
+/**
+ * Tickets: who may do what, until when. Issued by runs, leased to workers with a fencing token, renewed, settled once.
+ *
+ * scheduler.ts     which worker takes which ticket (in memory, no I/O)
+ * desk.ts          who is connected, who holds what; renewing, releasing, expiry
+ * mailbox.ts       a worker's end of the line over long polls
+ * ticket-store.ts  the port to the database
+ */
+export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from './desk.ts';
+export { Mailbox } from './mailbox.ts';
+export { type Assignment, type ReadyTicket, rankMsOf, Scheduler } from './scheduler.ts';
+export type { IssuedTicket, Lease, LiveTicket, TicketStore, WorkerLink } from './ticket-store.ts';

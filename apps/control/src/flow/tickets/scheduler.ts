@@ -1,0 +1,187 @@
+import type { TicketId, WorkerId } from '@hivekeeper/contract';
+import TinyQueue from 'tinyqueue';
+
+/**
+ * Which worker takes which ticket, decided in memory.
+ *
+ * Ready tickets wait in one heap per requirement, ordered by {@link rankMsOf}: a number that never changes while the
+ * ticket waits, because every ticket ages at the same rate. Workers with credits stand in one ring per requirement, so
+ * work spreads evenly. A decision costs O(log tickets). Nothing here is durable: a lease holds only once it is committed.
+ */
+
+/** What decides a ticket's place in the queue. */
+export interface Urgency {
+  readonly readyAtMs: number;
+  /** Larger is sooner; one level is worth a minute of waiting. */
+  readonly priority: number;
+  /** When its run must have ended. */
+  readonly deadlineAtMs?: number | undefined;
+  readonly timeoutMs: number;
+}
+
+const priorityLevelMs = 60_000;
+const slackHorizonMs = 600_000;
+
+/**
+ * The ticket's virtual time of arrival; the smallest goes first. Waiting is ageing: a ticket of priority 0 that became
+ * ready a minute before one of priority 1 ties with it. Less than ten minutes between now and the latest possible start
+ * counts as having waited that much longer.
+ */
+export function rankMsOf({ readyAtMs, priority, deadlineAtMs, timeoutMs }: Urgency): number {
+  const slackMs = deadlineAtMs === undefined ? slackHorizonMs : deadlineAtMs - timeoutMs - readyAtMs;
+  return readyAtMs - priority * priorityLevelMs - Math.min(slackHorizonMs, Math.max(0, slackHorizonMs - slackMs));
+}
+
+/** A ticket that waits for a worker. */
+export interface ReadyTicket {
+  readonly ticketId: TicketId;
+  /** Capabilities the worker must have, sorted and joined by a space. */
+  readonly requirement: string;
+  readonly rankMs: number;
+}
+
+/** One decision. */
+export interface Assignment<Ticket extends ReadyTicket> {
+  readonly ticket: Ticket;
+  readonly workerId: WorkerId;
+}
+
+interface Candidate {
+  readonly workerId: WorkerId;
+  readonly capabilities: ReadonlySet<string>;
+  credits: number;
+  /** The rings this worker stands in; it leaves a ring lazily, when found there without credits. */
+  readonly rings: Set<Ring<ReadyTicket>>;
+}
+
+interface Ring<Ticket extends ReadyTicket> {
+  readonly requirement: string;
+  readonly waiting: TinyQueue<Ticket>;
+  readonly candidates: Candidate[];
+  cursor: number;
+}
+
+/** The scheduler of one control plane. */
+export class Scheduler<Ticket extends ReadyTicket> {
+  readonly #ready = new Map<TicketId, Ticket>();
+  readonly #rings = new Map<string, Ring<Ticket>>();
+  readonly #workers = new Map<WorkerId, Candidate>();
+
+  /** How many tickets wait. */
+  get readyCount(): number {
+    return this.#ready.size;
+  }
+
+  /** True where some worker could take another ticket of any kind. */
+  get hasCredits(): boolean {
+    for (const worker of this.#workers.values()) if (worker.credits > 0) return true;
+    return false;
+  }
+
+  /** Whether any connected worker could ever take a ticket with this requirement. */
+  canServe(requirement: string): boolean {
+    for (const worker of this.#workers.values()) if (serves(worker, requirement)) return true;
+    return false;
+  }
+
+  addWorker(workerId: WorkerId, capabilities: readonly string[]): void {
+    if (this.#workers.has(workerId)) return;
+    this.#workers.set(workerId, { workerId, capabilities: new Set(capabilities), credits: 0, rings: new Set() });
+  }
+
+  removeWorker(workerId: WorkerId): void {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) return;
+    worker.credits = 0;
+    this.#workers.delete(workerId);
+  }
+
+  /** Says how many more tickets the worker can take; replaces what was said before. */
+  setCredits(workerId: WorkerId, credits: number): void {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) return;
+    worker.credits = credits;
+    if (credits > 0) for (const ring of this.#rings.values()) join(ring, worker);
+  }
+
+  /** Gives back one credit of a lease that was not committed. */
+  returnCredit(workerId: WorkerId): void {
+    const worker = this.#workers.get(workerId);
+    if (worker !== undefined) this.setCredits(workerId, worker.credits + 1);
+  }
+
+  /** Adds a ticket to those that wait; one known already is left as it is. */
+  offer(ticket: Ticket): void {
+    if (this.#ready.has(ticket.ticketId)) return;
+    this.#ready.set(ticket.ticketId, ticket);
+    this.#ringOf(ticket.requirement).waiting.push(ticket);
+  }
+
+  /** Takes a ticket out; its place in the heap is skipped when it surfaces. */
+  withdraw(ticketId: TicketId): void {
+    this.#ready.delete(ticketId);
+  }
+
+  /** Matches waiting tickets with credits until one of them runs out, or `most` decisions are made. */
+  assign(most: number): Assignment<Ticket>[] {
+    const assignments: Assignment<Ticket>[] = [];
+    for (const ring of this.#rings.values()) {
+      while (assignments.length < most) {
+        const assignment = this.#next(ring);
+        if (assignment === undefined) break;
+        assignments.push(assignment);
+      }
+    }
+    return assignments;
+  }
+
+  #next(ring: Ring<Ticket>): Assignment<Ticket> | undefined {
+    let ticket = ring.waiting.peek();
+    while (ticket !== undefined && this.#ready.get(ticket.ticketId) !== ticket) {
+      ring.waiting.pop();
+      ticket = ring.waiting.peek();
+    }
+    if (ticket === undefined) return undefined;
+    const worker = nextWithCredit(ring);
+    if (worker === undefined) return undefined;
+    ring.waiting.pop();
+    this.#ready.delete(ticket.ticketId);
+    worker.credits -= 1;
+    return { ticket, workerId: worker.workerId };
+  }
+
+  #ringOf(requirement: string): Ring<Ticket> {
+    let ring = this.#rings.get(requirement);
+    if (ring === undefined) {
+      ring = { requirement, waiting: new TinyQueue<Ticket>([], (a, b) => a.rankMs - b.rankMs), candidates: [], cursor: 0 };
+      this.#rings.set(requirement, ring);
+      for (const worker of this.#workers.values()) if (worker.credits > 0) join(ring, worker);
+    }
+    return ring;
+  }
+}
+
+const serves = (worker: Candidate, requirement: string): boolean =>
+  requirement === '' || requirement.split(' ').every((capability) => worker.capabilities.has(capability));
+
+function join(ring: Ring<ReadyTicket>, worker: Candidate): void {
+  if (worker.rings.has(ring) || !serves(worker, ring.requirement)) return;
+  worker.rings.add(ring);
+  ring.candidates.push(worker);
+}
+
+/** Goes once around the ring from the cursor; whoever has no credit leaves it, so the walk is paid for only once. */
+function nextWithCredit(ring: Ring<ReadyTicket>): Candidate | undefined {
+  while (ring.candidates.length > 0) {
+    ring.cursor %= ring.candidates.length;
+    const worker = ring.candidates[ring.cursor];
+    if (worker !== undefined && worker.credits > 0) {
+      ring.cursor += 1;
+      return worker;
+    }
+    const last = ring.candidates.pop();
+    if (last !== undefined && last !== worker) ring.candidates[ring.cursor] = last;
+    worker?.rings.delete(ring);
+  }
+  return undefined;
+}

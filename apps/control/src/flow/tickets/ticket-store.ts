@@ -1,0 +1,59 @@
+import type { HeldTicket, JsonValue, LeasedTicket, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
+import type { ReadyTicket } from './scheduler.ts';
+
+/** A ticket before anybody holds it. */
+export interface IssuedTicket extends ReadyTicket {
+  readonly tenantId: TenantId;
+  readonly runId: RunId;
+  readonly nodeId: string;
+  readonly slot: number;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly action?: string | undefined;
+  readonly input: JsonValue;
+  readonly timeoutMs: number;
+}
+
+/** A lease as the database has it. */
+export interface Lease extends HeldTicket {
+  readonly runId: RunId;
+  readonly workerId: WorkerId;
+}
+
+/** A row of the live tickets, for people. */
+export interface LiveTicket {
+  readonly ticketId: TicketId;
+  readonly requirement: string;
+  readonly workerId?: WorkerId | undefined;
+  readonly leasedAtMs?: number | undefined;
+  readonly leaseUntilMs?: number | undefined;
+  readonly progress?: JsonValue | undefined;
+}
+
+/** What the desk needs of the database, besides the commits that issue and lease tickets. */
+export interface TicketStore {
+  /** Renews leases by the database's clock; returns the ids whose token is still the current one. */
+  renew(tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[], leaseMs: number): Promise<ReadonlySet<TicketId>>;
+  /** Makes leased tickets ready again; ones not held by that token are left alone. Returns those given back. */
+  release(tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
+  /** Leases past their time by the database's clock. */
+  expired(): Promise<readonly Lease[]>;
+  /** The most urgent ready tickets. */
+  ready(most: number): Promise<readonly IssuedTicket[]>;
+  /** What a worker holds by the database: for sending again what was lost on the way. */
+  heldBy(workerId: WorkerId): Promise<readonly (IssuedTicket & HeldTicket)[]>;
+  /** The live tickets of a run. */
+  ofRun(runId: RunId): Promise<readonly LiveTicket[]>;
+  /** How many tickets are ready and leased. */
+  counts(): Promise<{ readonly ready: number; readonly leased: number }>;
+}
+
+/** A worker's end of the line: where leased tickets and revocations go. */
+export interface WorkerLink {
+  readonly workerId: WorkerId;
+  readonly name: string;
+  readonly capabilities: readonly string[];
+  readonly maxParallel: number;
+  deliver(tickets: readonly LeasedTicket[]): void;
+  revoke(ticketIds: readonly TicketId[]): void;
+}

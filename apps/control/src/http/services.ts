@@ -1,0 +1,29 @@
+import type { Clock, Log } from '@hivekeeper/kernel';
+import type { Runs, RunStore } from '../flow/runs/index.ts';
+import type { TicketDesk, TicketStore } from '../flow/tickets/index.ts';
+import type { Triggers } from '../flow/triggers/index.ts';
+import type { KeyRing } from '../records/keys/index.ts';
+import type { AgentRegistry, WorkflowRegistry } from '../records/registry/index.ts';
+
+/** Everything behind the door, as `main.ts` wires it. */
+export interface Services {
+  readonly runs: Runs;
+  readonly runStore: RunStore;
+  readonly triggers: Triggers;
+  readonly desk: TicketDesk;
+  readonly tickets: TicketStore;
+  readonly agents: AgentRegistry;
+  readonly workflows: WorkflowRegistry;
+  readonly keys: KeyRing;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Proves that durable work is possible: a write that is committed. @throws HiveError DATABASE_UNAVAILABLE */
+  readonly probeDatabase: () => Promise<void>;
+  /** Seconds of work still accepted: true once SIGTERM was received. */
+  readonly isDraining: () => boolean;
+  readonly version: string;
+  readonly epoch: number;
+  readonly startedAtMs: number;
+  /** `none`: only loopback hosts and origins are served, and everybody is admin. */
+  readonly authentication: 'api-key' | 'none';
+}

@@ -1,0 +1,106 @@
+import { type AgentId, type AgentSpec, HiveError, type JsonValue, type TenantId } from '@hivekeeper/contract';
+import type { ProjectId, Reference, RegistryStore, StoredAgent } from './registry-store.ts';
+
+/** Reads an agent's manifest where it lies and makes it runnable; see `adapters/agent-files`. */
+export interface AgentFiles {
+  /**
+   * Describes the agent at a directory with `agent.json`, or at one source file, and installs its dependencies once per
+   * lockfile. @throws HiveError AGENT_INVALID
+   */
+  read(entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec>;
+}
+
+/** An agent somebody wants registered. */
+export interface AgentRegistration {
+  readonly tenantId: TenantId;
+  readonly projectId?: ProjectId | undefined;
+  readonly entryPath: string;
+  /** Stand in for what a file without manifest cannot say. */
+  readonly given: Partial<AgentSpec>;
+  readonly facade?: JsonValue | undefined;
+  readonly by: string;
+}
+
+/** The agents that exist. Kept in memory too, because every lease needs one; `refresh` follows what others changed. */
+export class AgentRegistry {
+  readonly #store: RegistryStore;
+  readonly #files: AgentFiles;
+  readonly #newId: () => AgentId;
+  #specs = new Map<string, AgentSpec>();
+
+  constructor(options: { readonly store: RegistryStore; readonly files: AgentFiles; readonly newId: () => AgentId }) {
+    this.#store = options.store;
+    this.#files = options.files;
+    this.#newId = options.newId;
+  }
+
+  /** Reads every agent anew. */
+  async refresh(): Promise<void> {
+    const agents = await this.#store.allAgents();
+    this.#specs = new Map(agents.map((agent) => [`${agent.tenantId} ${agent.name}`, agent.spec]));
+  }
+
+  /** The agent's description, without I/O. An arrow, because it is handed around. */
+  readonly specOf = (tenantId: TenantId, name: string): AgentSpec | undefined => this.#specs.get(`${tenantId} ${name}`);
+
+  list(tenantId: TenantId, projectId?: ProjectId): Promise<readonly StoredAgent[]> {
+    return this.#store.agents(tenantId, projectId);
+  }
+
+  /** @throws HiveError NOT_FOUND */
+  async get(tenantId: TenantId, reference: Reference): Promise<StoredAgent> {
+    const agent = await this.#store.agent(tenantId, reference);
+    if (agent === undefined) throw new HiveError('NOT_FOUND', `there is no agent ${'id' in reference ? reference.id : reference.name}`);
+    return agent;
+  }
+
+  /** Registers an agent. @throws HiveError AGENT_INVALID, ALREADY_EXISTS */
+  async register(registration: AgentRegistration): Promise<StoredAgent> {
+    const spec = await this.#files.read(registration.entryPath, registration.given);
+    const agent = await this.#store.addAgent({ ...registration, projectId: registration.projectId ?? 1, id: this.#newId(), spec });
+    this.#remember(agent);
+    return agent;
+  }
+
+  /** Registers an agent, or brings the registered one up to what its files say. Idempotent. */
+  async ensure(registration: AgentRegistration): Promise<StoredAgent> {
+    const spec = await this.#files.read(registration.entryPath, registration.given);
+    return this.ensureSpec({ ...registration, spec });
+  }
+
+  /** As {@link ensure}, for an agent whose description is known. */
+  async ensureSpec(registration: Omit<AgentRegistration, 'entryPath' | 'given'> & { readonly spec: AgentSpec }): Promise<StoredAgent> {
+    const { tenantId, projectId = 1, spec, by } = registration;
+    const known = await this.#store.agent(tenantId, { name: spec.name, projectId });
+    if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) return known;
+    const agent =
+      known === undefined
+        ? await this.#store.addAgent({ tenantId, projectId, id: this.#newId(), spec, facade: registration.facade, by })
+        : await this.#store.updateAgent({ tenantId, id: known.id, spec, facade: registration.facade, by });
+    this.#remember(agent);
+    return agent;
+  }
+
+  /** Reads the agent's files again, with changes. @throws HiveError NOT_FOUND, AGENT_INVALID */
+  async update(change: { readonly tenantId: TenantId; readonly id: AgentId; readonly entryPath?: string | undefined; readonly given: Partial<AgentSpec>; readonly facade?: JsonValue | undefined; readonly by: string }): Promise<StoredAgent> {
+    const known = await this.get(change.tenantId, { id: change.id });
+    const base = change.entryPath === undefined ? known.spec : await this.#files.read(change.entryPath, { ...change.given, name: known.name });
+    const spec: AgentSpec = { ...base, ...change.given, name: known.name };
+    const agent = await this.#store.updateAgent({ tenantId: change.tenantId, id: known.id, spec, facade: change.facade, by: change.by });
+    this.#remember(agent);
+    return agent;
+  }
+
+  /** Removes an agent that no workflow uses; its history stays. @throws HiveError NOT_FOUND, STILL_IN_USE */
+  async remove(tenantId: TenantId, reference: Reference, by: string): Promise<void> {
+    const agent = await this.get(tenantId, reference);
+    const users = await this.#store.workflowsUsing(tenantId, agent.name);
+    if (users.length > 0) throw new HiveError('STILL_IN_USE', `agent ${agent.name} is used by ${users.slice(0, 5).join(', ')}`);
+    await this.#store.removeAgent(tenantId, agent.id, by);
+    this.#specs.delete(`${tenantId} ${agent.name}`);
+  }
+
+  #remember(agent: StoredAgent): void {
+    this.#specs.set(`${agent.tenantId} ${agent.name}`, agent.spec);
+  }
+}

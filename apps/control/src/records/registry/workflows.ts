@@ -1,0 +1,71 @@
+import { hash } from 'node:crypto';
+import { HiveError, type Issue, type JsonValue, type TenantId, type WorkflowDefinition, type WorkflowId, type WorkflowView } from '@hivekeeper/contract';
+import type { ProjectId, Reference, RegistryStore, StoredWorkflow } from './registry-store.ts';
+
+/** Judges a definition's graph, templates and expressions. */
+export type CheckWorkflow = (definition: WorkflowDefinition, isKnownAgent: (name: string) => boolean) => readonly Issue[];
+
+/** The workflows that exist, each with its immutable versions. */
+export class WorkflowRegistry {
+  readonly #store: RegistryStore;
+  readonly #check: CheckWorkflow;
+  readonly #newId: () => WorkflowId;
+
+  constructor(options: { readonly store: RegistryStore; readonly check: CheckWorkflow; readonly newId: () => WorkflowId }) {
+    this.#store = options.store;
+    this.#check = options.check;
+    this.#newId = options.newId;
+  }
+
+  list(tenantId: TenantId, filter: { readonly projectId?: ProjectId | undefined; readonly status?: WorkflowView['status'] | undefined } = {}): Promise<readonly StoredWorkflow[]> {
+    return this.#store.workflows(tenantId, filter);
+  }
+
+  /** @throws HiveError NOT_FOUND */
+  async get(tenantId: TenantId, reference: Reference, version?: number): Promise<StoredWorkflow> {
+    const workflow = await this.#store.workflow(tenantId, reference, version);
+    if (workflow === undefined) throw new HiveError('NOT_FOUND', `there is no workflow ${'id' in reference ? reference.id : reference.name}${version === undefined ? '' : ` version ${version}`}`);
+    return workflow;
+  }
+
+  /** Everything wrong with a definition; empty when it may be deployed. */
+  async issuesOf(tenantId: TenantId, definition: WorkflowDefinition): Promise<readonly Issue[]> {
+    const names = new Set((await this.#store.agents(tenantId)).map((agent) => agent.name));
+    return this.#check(definition, (name) => names.has(name));
+  }
+
+  /** Stores a definition as the workflow's next version; the same again is the version there is. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT */
+  async deploy(deployment: { readonly tenantId: TenantId; readonly definition: WorkflowDefinition; readonly by: string }): Promise<StoredWorkflow> {
+    const { tenantId, definition, by } = deployment;
+    await this.#mustBeValid(tenantId, definition);
+    const sha256 = digestOf(definition);
+    const known = await this.#store.workflow(tenantId, { name: definition.name });
+    return known === undefined
+      ? this.#store.addWorkflow({ tenantId, projectId: 1, id: this.#newId(), definition, sha256, by })
+      : this.#store.addVersion({ tenantId, id: known.id, definition, sha256, by });
+  }
+
+  /** Stores a workflow that must not exist yet. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, ALREADY_EXISTS */
+  async create(creation: { readonly tenantId: TenantId; readonly projectId: ProjectId; readonly definition: WorkflowDefinition; readonly facade?: JsonValue | undefined; readonly by: string }): Promise<StoredWorkflow> {
+    await this.#mustBeValid(creation.tenantId, creation.definition);
+    return this.#store.addWorkflow({ ...creation, id: this.#newId(), sha256: digestOf(creation.definition) });
+  }
+
+  update(change: { readonly tenantId: TenantId; readonly id: WorkflowId; readonly status?: WorkflowView['status'] | undefined; readonly description?: string | undefined; readonly by: string }): Promise<StoredWorkflow> {
+    return this.#store.updateWorkflow(change);
+  }
+
+  /** Takes a workflow out of use; its runs stay readable. @throws HiveError NOT_FOUND */
+  async remove(tenantId: TenantId, id: WorkflowId, by: string): Promise<void> {
+    if (!(await this.#store.removeWorkflow(tenantId, id, by))) throw new HiveError('NOT_FOUND', `there is no workflow ${id}`);
+  }
+
+  async #mustBeValid(tenantId: TenantId, definition: WorkflowDefinition): Promise<void> {
+    const issues = await this.issuesOf(tenantId, definition);
+    if (issues.length === 0) return;
+    const isAgentOnly = issues.every((issue) => issue.path.endsWith('/agent'));
+    throw new HiveError(isAgentOnly ? 'UNKNOWN_AGENT' : 'WORKFLOW_INVALID', issues[0]?.message, { issues: issues.slice(0, 50) });
+  }
+}
+
+const digestOf = (definition: WorkflowDefinition): string => hash('sha256', JSON.stringify(definition));
