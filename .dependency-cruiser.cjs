@@ -8,7 +8,7 @@ module.exports = {
     forbid('contract-is-only-words', 'Types and schemas; the one library allowed is zod.', { path: '^packages/contract/' }, { pathNot: ['^packages/contract/', 'node_modules/zod/'] }),
     forbid('kernel-knows-no-domain', 'Tools without subject matter.', { path: '^packages/kernel/' }, { path: '^(packages/(?!kernel/)|apps/)' }),
     forbid('bus-carries-words', 'bus -> contract, kernel.', { path: '^packages/bus/' }, { path: '^(packages/(?!bus/|contract/|kernel/)|apps/)' }),
-    forbid('client-runs-in-a-browser', 'client -> contract, and no node built-ins.', { path: '^packages/client/' }, { path: '^(packages/(?!client/|contract/)|apps/|node:)|^(fs|path|http|child_process)$' }),
+    forbid('client-runs-in-a-browser', 'client -> contract, and no node built-ins.', { path: '^packages/client/', pathNot: '\\.test\\.ts$' }, { path: '^(packages/(?!client/|contract/)|apps/|node:)|^(fs|path|http|child_process)$' }),
     forbid('faces-use-the-client', 'cli and console reach the platform over HTTP only.', { path: '^apps/(cli|console)/' }, { path: '^packages/(bus|testkit)/' }),
     forbid('records-stand-alone', 'records -> contract, kernel.', { path: '^apps/control/src/records/' }, { path: '^apps/control/src/(?!records/)|^packages/bus/' }),
     forbid('governance-only-judges', 'Governance receives records as arguments.', { path: '^apps/control/src/governance/', pathNot: '\\.test\\.ts$' }, { path: '^apps/control/src/(?!governance/)|^packages/bus/' }),

@@ -1,0 +1,174 @@
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type ClientOptions, type StreamedEvent, createClient } from './index.ts';
+
+interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
+
+async function serve(answer: (response: ServerResponse, seen: Seen, ordinal: number) => void) {
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      const call = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
+      answer(response, call, seen.push(call));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(
+    () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { seen, url, client: (options: Partial<ClientOptions> = {}) => createClient({ url, pause: immediately, ...options }) };
+}
+
+// Reconnects at once, and never finds a connection too silent.
+const immediately: NonNullable<ClientOptions['pause']> = (delayMs) => (delayMs < 60_000 ? Promise.resolve() : new Promise(() => undefined));
+
+const json = (response: ServerResponse, status: number, body: unknown) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const frame = (id: string | undefined, event: object) => `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
+async function collect(events: AsyncIterable<StreamedEvent>) {
+  const seen: unknown[] = [];
+  for await (const { id, event } of events) seen.push([id, event.type]);
+  return seen;
+}
+
+describe('a call', () => {
+  it('carries the token, the idempotency key and the body, and gives the answer', async () => {
+    const { client, seen } = await serve((response) => json(response, 201, { id: 'run_1', status: 'PENDING' }));
+    const run = await client({ token: 'secret' }).startRun('repo review', { context: { target: '/repo' } }, { idempotencyKey: 'k-1' });
+    expect(run).toEqual({ id: 'run_1', status: 'PENDING' });
+    expect(seen[0]).toMatchObject({
+      method: 'POST',
+      url: '/v1/workflows/repo%20review/runs',
+      body: '{"context":{"target":"/repo"}}',
+      headers: { authorization: 'Bearer secret', 'idempotency-key': 'k-1', 'content-type': 'application/json' },
+    });
+  });
+
+  it('sends only the query fields that are set', async () => {
+    const { client, seen } = await serve((response) => json(response, 200, []));
+    await client().listRuns({ status: 'FAILED', limit: 3 });
+    expect(seen[0]?.url).toBe('/v1/runs?status=FAILED&limit=3');
+  });
+
+  it('takes an empty answer for nothing', async () => {
+    const { client } = await serve((response) => response.writeHead(204).end());
+    expect(await client().removeAgent('a')).toBeUndefined();
+  });
+
+  it('turns an error answer into the same HiveError, issues included', async () => {
+    const issues = [{ path: '/nodes/0/needs/0', message: 'no such node' }];
+    const { client } = await serve((response) => json(response, 422, { error: { code: 'WORKFLOW_INVALID', message: 'one fault', remedy: 'r', issues } }));
+    await expect(client().deployWorkflow({ name: 'w', nodes: [] })).rejects.toMatchObject({ name: 'HiveError', code: 'WORKFLOW_INVALID', message: 'one fault', issues });
+  });
+
+  it('keeps the code of a newer server in the message', async () => {
+    const { client } = await serve((response) => json(response, 500, { error: { code: 'FROM_THE_FUTURE', message: 'm', remedy: 'r' } }));
+    await expect(client().status()).rejects.toMatchObject({ code: 'INTERNAL', message: 'FROM_THE_FUTURE: m' });
+  });
+
+  it.each([
+    [502, 'UNREACHABLE'],
+    [418, 'INTERNAL'],
+  ])('makes HTTP %i without our body %s', async (status, code) => {
+    const { client } = await serve((response) => response.writeHead(status).end('<html>'));
+    await expect(client().status()).rejects.toMatchObject({ code });
+  });
+
+  it('says UNREACHABLE, with the reason, where nobody listens', async () => {
+    const { url } = await serve(() => undefined);
+    await Promise.all(closers.splice(0).map((close) => close()));
+    await expect(createClient({ url }).status()).rejects.toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('ECONNREFUSED') });
+  });
+
+  it('says UNREACHABLE where the server accepts and never answers', async () => {
+    const { client } = await serve(() => undefined);
+    await expect(client({ timeoutMs: 50 }).status()).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  });
+
+  it('gives the caller its own reason back when it aborts', async () => {
+    const abort = new AbortController();
+    const { client } = await serve(() => abort.abort('enough'));
+    await expect(client().worker.poll({ workerId: 'wrk_1' as never, credits: 1, held: [], waitMs: 10 }, abort.signal)).rejects.toBe('enough');
+  });
+
+  it('refuses an address that is none', async () => {
+    await expect(createClient({ url: 'here' }).status()).rejects.toMatchObject({ code: 'CONFIGURATION_INVALID' });
+  });
+});
+
+describe('the event stream of a run', () => {
+  const finished = { type: 'run.finished', atMs: 3, status: 'SUCCESS' };
+
+  it('gives each event and ends after run.finished, also where the server keeps the connection', async () => {
+    const { client } = await serve((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`: hello\n\n${frame('1.0', { type: 'run.started', atMs: 1 })}${frame(undefined, { type: 'ticket.progress', atMs: 2 })}${frame('2.0', finished)}`);
+    });
+    expect(await collect(client().events('run_1'))).toEqual([['1.0', 'run.started'], [undefined, 'ticket.progress'], ['2.0', 'run.finished']]);
+  });
+
+  it('continues a broken connection after the last event it saw', async () => {
+    const { client, seen } = await serve((response, _seen, ordinal) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (ordinal === 1) response.write(frame('1.0', { type: 'run.started', atMs: 1 }), () => response.destroy());
+      else if (ordinal === 2) response.end();
+      else response.end(frame('2.0', finished));
+    });
+    expect(await collect(client().events('run_1'))).toEqual([['1.0', 'run.started'], ['2.0', 'run.finished']]);
+    expect(seen.map((call) => call.headers['last-event-id'])).toEqual([undefined, '1.0', '1.0']);
+  });
+
+  it('reconnects where the connection falls silent', async () => {
+    const { client } = await serve((response, _seen, ordinal) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (ordinal === 1) response.flushHeaders();
+      else response.end(frame('1.0', finished));
+    });
+    let silences = 0;
+    const pause = (delayMs: number) => (delayMs < 60_000 || ++silences === 2 ? Promise.resolve() : immediately(delayMs));
+    expect(await collect(client({ pause }).events('run_1'))).toEqual([['1.0', 'run.finished']]);
+  });
+
+  it('tells a refusal at once', async () => {
+    const { client, seen } = await serve((response) => json(response, 404, { error: { code: 'NOT_FOUND', message: 'no run', remedy: 'r' } }));
+    await expect(collect(client().events('run_1'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(seen).toHaveLength(1);
+  });
+
+  it('gives up on a stream that ends again and again without an event', async () => {
+    const { client, seen } = await serve((response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).end());
+    await expect(collect(client().events('run_1'))).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    expect(seen).toHaveLength(31);
+  });
+
+  it('ends without an error when its reader aborts', async () => {
+    const abort = new AbortController();
+    const { client } = await serve((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(frame('1.0', { type: 'run.started', atMs: 1 }));
+    });
+    const types: string[] = [];
+    for await (const { event } of client().events('run_1', { signal: abort.signal })) {
+      types.push(event.type);
+      abort.abort();
+    }
+    expect(types).toEqual(['run.started']);
+  });
+});
