@@ -1,6 +1,7 @@
 import { Console } from 'node:console';
 import { text } from 'node:stream/consumers';
-import { HiveError, type JsonObject } from '@hivekeeper/contract';
+import type { JsonObject } from '@hivekeeper/contract';
+import { HiveError } from '@hivekeeper/contract/hive-error';
 import { z } from 'zod';
 
 /** What an agent's process touches; tests pass their own. */
