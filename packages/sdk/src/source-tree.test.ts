@@ -1,0 +1,73 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { HiveError } from '@hivekeeper/contract';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isGenerated, isTest, listSourceTree, readSource } from './source-tree.ts';
+
+let root: string;
+beforeEach(() => void (root = mkdtempSync(join(tmpdir(), 'source-tree-'))));
+afterEach(() => rmSync(root, { recursive: true }));
+
+function put(path: string, text: string | Buffer = path): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text);
+}
+const pathsOf = async (target: string) => (await listSourceTree(target)).paths;
+
+describe('listSourceTree', () => {
+  it('lists what was written, dot files included, and nothing that was installed or built', async () => {
+    for (const path of ['a.ts', '.env', 'src/b.py', 'node_modules/x/index.js', 'src/dist/b.js', '.git/config']) put(path);
+    expect(await pathsOf(root)).toEqual(['.env', 'a.ts', 'src/b.py']);
+  });
+
+  it('leaves fixtures out below the target but not where they are the target', async () => {
+    put('tests/fixtures/planted/bad.js');
+    put('ok.js');
+    expect(await pathsOf(root)).toEqual(['ok.js']);
+    expect(await pathsOf(join(root, 'tests/fixtures/planted'))).toEqual(['bad.js']);
+  });
+
+  it('obeys every .gitignore, the deeper one first', async () => {
+    put('.gitignore', '*.log\n/out/\n');
+    put('kept/.gitignore', '!deploy.log\n*.tmp\n');
+    for (const path of ['a.log', 'out/x.ts', 'kept/deploy.log', 'kept/a.tmp', 'b.tmp']) put(path);
+    expect(await pathsOf(root)).toEqual(['.gitignore', 'b.tmp', 'kept/.gitignore', 'kept/deploy.log']);
+  });
+
+  it('takes a single file for a tree of one', async () => {
+    put('a.ts');
+    expect(await listSourceTree(join(root, 'a.ts'))).toMatchObject({ paths: ['a.ts'] });
+  });
+
+  it('refuses a target that is not there', async () => {
+    await expect(listSourceTree(join(root, 'missing'))).rejects.toSatisfy((error) => HiveError.is(error) && error.code === 'NOT_FOUND');
+  });
+});
+
+describe('readSource', () => {
+  it('reads text but no binary, no large file and no vanished one', async () => {
+    put('a.ts', 'text');
+    put('b.bin', Buffer.from([1, 0, 2]));
+    const tree = await listSourceTree(root);
+    expect(readSource(tree, 'a.ts')).toBe('text');
+    expect(readSource(tree, 'a.ts', 3)).toBeUndefined();
+    expect(readSource(tree, 'b.bin')).toBeUndefined();
+    expect(readSource(tree, 'gone')).toBeUndefined();
+  });
+
+  it('does not follow links out of the target', async () => {
+    put('outside/secret.txt');
+    put('inside/a.txt');
+    symlinkSync(join(root, 'outside'), join(root, 'inside/folder'));
+    symlinkSync(join(root, 'outside/secret.txt'), join(root, 'inside/file.txt'));
+    const tree = await listSourceTree(join(root, 'inside'));
+    expect(tree.paths.filter((path) => path.includes('secret'))).toEqual([]);
+    expect(tree.paths.filter((path) => readSource(tree, path) !== undefined)).toEqual(['a.txt']);
+  });
+});
+
+it.each(['package-lock.json', 'web/app.min.js', 'a/yarn.lock', 'x.js.map'])('counts %s as generated', (path) => expect(isGenerated(path)).toBe(true));
+it.each(['lock.ts', 'src/admin.js', 'package.json'])('counts %s as written', (path) => expect(isGenerated(path)).toBe(false));
+it.each(['a.test.ts', 'tests/a.ts', 'src/__tests__/a.js', 'test_orders.py', 'orders_test.go'])('counts %s as a test', (path) => expect(isTest(path)).toBe(true));
+it.each(['src/latest.ts', 'testkit/a.ts', 'contest.py'])('does not count %s as a test', (path) => expect(isTest(path)).toBe(false));

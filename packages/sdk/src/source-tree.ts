@@ -1,0 +1,109 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { HiveError } from '@hivekeeper/contract';
+import ignore, { type Ignore } from 'ignore';
+import { glob } from 'tinyglobby';
+
+/** A file of a {@link SourceTree}: its path below the root, with forward slashes. */
+export type SourcePath = string;
+
+/** What people wrote below a directory, as opposed to what tools put there. */
+export interface SourceTree {
+  /** Absolute, symlinks resolved. */
+  readonly root: string;
+  /** Sorted. */
+  readonly paths: readonly SourcePath[];
+}
+
+/** Larger files are data or generated. */
+export const maxSourceBytes = 1_000_000;
+
+// Below the target only: a fixture may itself be the target.
+const skippedFolders = [
+  'node_modules', 'bower_components', 'vendor', 'third_party', 'dist', 'coverage',
+  '.git', '.hg', '.svn', '.venv', 'venv', '__pycache__',
+  'fixtures', '__fixtures__', 'testdata',
+];
+
+/**
+ * Lists the files below `target`, or the one file `target` is. Leaves out what every `.gitignore` inside the tree leaves
+ * out (not those above the target, which a sandboxed agent cannot read), dependencies, build results and test fixtures.
+ * Never leaves the target: symlinked directories are not entered.
+ *
+ * @throws HiveError `NOT_FOUND` where the target cannot be read.
+ */
+export async function listSourceTree(target: string): Promise<SourceTree> {
+  const { root, isFile } = locate(target);
+  if (isFile) return { root: dirname(root), paths: [basename(root)] };
+  const found = await glob('**', {
+    cwd: root,
+    dot: true,
+    expandDirectories: false,
+    followSymbolicLinks: false,
+    ignore: skippedFolders.map((folder) => `**/${folder}/**`),
+  });
+  const isIgnored = gitignoreOf(root, found);
+  return { root, paths: found.filter((path) => !isIgnored(path)).sort() };
+}
+
+/**
+ * The text of a file of the tree; nothing where it is a symlink, vanished, may not be read, is larger than `maxBytes`
+ * or is not text.
+ *
+ * @defaultValue maxBytes {@link maxSourceBytes}
+ */
+export function readSource(tree: SourceTree, path: SourcePath, maxBytes: number = maxSourceBytes): string | undefined {
+  const content = readRegularFile(join(tree.root, path), maxBytes);
+  return content === undefined || content.subarray(0, 8_000).includes(0) ? undefined : content.toString('utf8');
+}
+
+const generatedName = /(^|\/)(package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lock|[^/]*\.lock|go\.sum)$|[.-]min\.(js|mjs|cjs|css)$|\.(map|snap|svg)$/i;
+
+/** True for lock files, minified scripts and the like: text that nobody wrote or reads. */
+export const isGenerated = (path: SourcePath): boolean => generatedName.test(path);
+
+const testPath = /(^|\/)(tests?|__tests__|spec|e2e)\/|[._-](test|spec)\.[^/]+$|(^|\/)test_[^/]+\.py$|_test\.(py|go|rb)$|Tests?\.(java|kt|cs)$/;
+
+/** True for tests and what lies in test folders. */
+export const isTest = (path: SourcePath): boolean => testPath.test(path);
+
+function locate(target: string): { root: string; isFile: boolean } {
+  try {
+    const root = realpathSync(target);
+    return { root, isFile: statSync(root).isFile() };
+  } catch (cause) {
+    throw new HiveError('NOT_FOUND', `target does not exist or may not be read: ${target}`, { cause });
+  }
+}
+
+/** The deepest `.gitignore` that says anything about a path decides, as in git. */
+function gitignoreOf(root: string, paths: readonly string[]): (path: string) => boolean {
+  const rules = paths
+    .filter((path) => basename(path) === '.gitignore')
+    .map((path) => ({ folder: path.slice(0, -'.gitignore'.length), matcher: matcherOf(join(root, path)) }))
+    .sort((a, b) => b.folder.length - a.folder.length);
+  return (path) => {
+    for (const { folder, matcher } of rules) {
+      if (!path.startsWith(folder)) continue;
+      const { ignored, unignored } = matcher.test(path.slice(folder.length));
+      if (ignored || unignored) return ignored;
+    }
+    return false;
+  };
+}
+
+const matcherOf = (path: string): Ignore => ignore().add(readRegularFile(path, maxSourceBytes)?.toString('utf8') ?? '');
+
+/** Opening without following links leaves no moment between the check and the read. */
+function readRegularFile(path: string, maxBytes: number): Buffer | undefined {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const status = fstatSync(descriptor);
+    return status.isFile() && status.size <= maxBytes ? readFileSync(descriptor) : undefined;
+  } catch {
+    return undefined; // unreadable is the same as absent to an agent that looks at a tree in motion
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
