@@ -25,3 +25,6 @@ export function unavailableFrom(error: unknown): HiveError | undefined {
  * happen twice, or what finds out.
  */
 export const isTransient = (error: unknown): boolean => unavailableFrom(error) !== undefined || repeatableStates.has(codeOf(error));
+
+/** True when a row with the same unique values exists already. */
+export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505';

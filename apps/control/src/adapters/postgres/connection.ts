@@ -3,6 +3,8 @@ import type { Log } from '@hivekeeper/kernel';
 import postgres from 'postgres';
 import { unavailableFrom } from './connection-errors.ts';
 
+export { isTransient, isUniqueViolation, unavailableFrom } from './connection-errors.ts';
+
 /** Something that takes queries: a pool, or a transaction of one. */
 export type Sql = postgres.ISql<{ bigint: number }>;
 /** Connections of one kind. `end()` closes them. */

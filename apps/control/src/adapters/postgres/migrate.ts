@@ -1,7 +1,6 @@
 import { HiveError } from '@hivekeeper/contract';
 import { type Log, retry } from '@hivekeeper/kernel';
-import { inTransaction, type Pool, type Sql } from './connection.ts';
-import { isTransient, unavailableFrom } from './connection-errors.ts';
+import { inTransaction, isTransient, type Pool, type Sql, unavailableFrom } from './connection.ts';
 import { type AppliedMigration, type Migration, pendingMigrations, readMigrations } from './migrations.ts';
 
 /** How to migrate. */
