@@ -68,8 +68,10 @@ export const errorCatalogue = {
   RUN_TIMED_OUT: entry(504, ['caller', 'terminal'], { cause: 'The run did not end within the workflow’s timeoutMs.', remedy: 'See which node was slow with `hive run show`; raise timeoutMs if that is expected.' }),
   TEMPLATE_UNRESOLVED: entry(422, ['caller', 'terminal'], { cause: 'A template or expression names a value that is not there, or cannot be evaluated.', remedy: 'Correct the path; `hive run show` prints what each node gave.' }),
   MAP_NOT_ARRAY: entry(422, ['caller', 'terminal'], { cause: 'The `map` template gave something else than an array of at most 10,000 elements.', remedy: 'Point `map` at an array.' }),
+  RUN_TOO_LARGE: entry(422, ['caller', 'terminal'], { cause: 'The run would need more than 1,000,000 tickets.', remedy: 'Map over fewer elements, or split the work into several runs.' }),
   // Tickets and workers
   TICKET_NOT_HELD: entry(409, ['platform', 'terminal'], { cause: 'The fencing token is not the ticket’s current one: the lease ran out, the run ended, or somebody else holds it.', remedy: 'Drop the work; its result is not wanted.' }),
+  LEASE_LOST: entry(500, ['platform', 'retry'], { cause: 'The lease ran out, or the worker that held it vanished.', remedy: 'Nothing: the ticket is issued again. See the worker’s log for what ended it.' }),
   LEASE_LOST_TOO_OFTEN: entry(500, ['platform', 'pause'], { cause: 'Every worker that took the ticket vanished before it finished.', remedy: 'See the workers’ logs for what kills them; the agent may exhaust the machine.' }),
   SHUTTING_DOWN: entry(503, ['platform', 'retry'], { cause: 'The process is draining and takes no new work.', remedy: 'Retry; another process or the restarted one answers.' }),
   // Agents at work

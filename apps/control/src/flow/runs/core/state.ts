@@ -1,6 +1,5 @@
 import type { ApprovalId, Failure, JsonObject, JsonValue, NodeStatus, RunId, TicketId, WorkerId } from '@hivekeeper/contract';
 import type { Due } from './due.ts';
-import type { RunPlan } from './plan.ts';
 
 /**
  * Where a run stands.
@@ -96,8 +95,11 @@ export type TicketEnd = {
 export interface Ticket {
   readonly ticketId: TicketId;
   readonly node: number;
-  /** Position in {@link RunState.slots}. */
+  readonly nodeId: string;
+  /** The slot's number in its node. */
   readonly slot: number;
+  /** The slot's position in {@link RunState.slots}. */
+  readonly slotAt: number;
   readonly attempt: number;
   readonly input: JsonObject;
   readonly issuedAtMs: number;
@@ -108,6 +110,7 @@ export interface Ticket {
 export interface Approval {
   readonly approvalId: ApprovalId;
   readonly node: number;
+  readonly nodeId: string;
   readonly expiresAtMs: number;
   readonly isPending: boolean;
 }
@@ -139,19 +142,3 @@ export interface RunState {
   /** The first failure, in the journal's order, that fails the run. */
   readonly failure?: Failure | undefined;
 }
-
-/** A run before its first event. */
-export const initialState = (runId: RunId, plan: RunPlan): RunState => ({
-  runId,
-  phase: { kind: 'pending' },
-  nodes: plan.initialNodes,
-  slots: [],
-  tickets: [],
-  approvals: [],
-  due: [],
-  openNodeCount: plan.nodes.length,
-  liveTicketCount: 0,
-  firstLiveTicket: 0,
-  pendingApprovalCount: 0,
-  firstPendingApproval: 0,
-});

@@ -1,0 +1,98 @@
+import type { Issue, NodeDefinition, WorkflowDefinition } from '@hivekeeper/contract';
+import { ancestryOf, circleIn, type Needs, orderOf } from './graph.ts';
+import { compileNode, positionsOf } from './plan.ts';
+import { type Expression, expressionsIn, nodesIn, type PlacedExpression, usesItem } from './templates/template.ts';
+
+/** What the check has to be told about the world. */
+export interface CheckPorts {
+  readonly isKnownAgent: (name: string) => boolean;
+  /** Why a CEL expression does not parse; undefined where it does. */
+  readonly parseExpression: (text: string) => string | undefined;
+}
+
+// Of a long circle so many nodes are named.
+const namedNodeCount = 20;
+
+/**
+ * Everything that is wrong with a workflow, each with the JSON pointer to it; empty where it can run. Cost grows with
+ * nodes plus needs, whatever the shape: hostile chains and circles of 10,000 nodes take some milliseconds.
+ */
+export function checkWorkflow(definition: WorkflowDefinition, ports: CheckPorts): Issue[] {
+  const positionById = positionsOf(definition);
+  const needs = definition.nodes.map((node, position) => knownNeeds(node, position, positionById));
+  const order = orderOf(needs);
+  const circle = circleIn(needs, order);
+  // On a circle nobody comes before anybody; saying so once is enough.
+  const isAncestor = lazily(() => (circle === undefined ? ancestryOf(needs, order) : () => true));
+  const checked: Checked = { definition, ports, positionById, needs, isAncestor };
+  return [
+    ...definition.nodes.flatMap((node, position) => nodeIssues(checked, node, position)),
+    ...circleIssues(definition, circle),
+    ...definition.nodes.flatMap((node, position) => templateIssues(checked, node, position)),
+  ];
+}
+
+interface Checked {
+  readonly definition: WorkflowDefinition;
+  readonly ports: CheckPorts;
+  readonly positionById: ReadonlyMap<string, number>;
+  readonly needs: Needs;
+  readonly isAncestor: () => (node: number, ancestor: number) => boolean;
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+function knownNeeds({ needs }: NodeDefinition, own: number, positionById: ReadonlyMap<string, number>): number[] {
+  return [...new Set(needs)].flatMap((id) => positionById.get(id) ?? []).filter((position) => position !== own);
+}
+
+function nodeIssues({ ports, positionById }: Checked, { id, agent, needs }: NodeDefinition, position: number): Issue[] {
+  const issues: Issue[] = [];
+  const first = positionById.get(id);
+  if (first !== position) issues.push({ path: `/nodes/${position}/id`, message: `node ${first} has the id "${id}" already` });
+  if (!ports.isKnownAgent(agent)) issues.push({ path: `/nodes/${position}/agent`, message: `no agent "${agent}" is registered` });
+  for (const [index, need] of needs.entries()) {
+    const path = `/nodes/${position}/needs/${index}`;
+    if (need === id) issues.push({ path, message: `node "${id}" needs itself` });
+    else if (!positionById.has(need)) issues.push({ path, message: `there is no node "${need}"` });
+  }
+  return issues;
+}
+
+function circleIssues({ nodes }: WorkflowDefinition, circle: readonly number[] | undefined): Issue[] {
+  const [start] = circle ?? [];
+  if (circle === undefined || start === undefined) return [];
+  const ids = circle.slice(0, namedNodeCount).map((node) => nodes[node]?.id);
+  const rest = circle.length > namedNodeCount ? [`… (${circle.length} nodes)`] : [];
+  return [{ path: `/nodes/${start}/needs`, message: `these nodes need each other in a circle: ${[...ids, ...rest, nodes[start]?.id].join(' → ')}` }];
+}
+
+function templateIssues(checked: Checked, node: NodeDefinition, position: number): Issue[] {
+  const { input, map, when } = compileNode(node, checked.positionById);
+  const pointer = `/nodes/${position}`;
+  const issues: Issue[] = [];
+  if (map !== undefined && map.kind !== 'whole') issues.push({ path: `${pointer}/map`, message: 'must be one template and nothing else: {{ scan.output.files }}' });
+  const judge = (hasItem: boolean) => (placed: PlacedExpression) => {
+    const message = expressionFault(checked, { node: position, hasItem }, placed.expression);
+    if (message !== undefined) issues.push({ path: placed.pointer, message: `${placed.expression.text}: ${message}` });
+  };
+  if (when !== undefined) judge(false)({ pointer: `${pointer}/when`, expression: when });
+  if (map !== undefined) expressionsIn(map, `${pointer}/map`).forEach(judge(false));
+  expressionsIn(input, `${pointer}/input`).forEach(judge(map !== undefined));
+  return issues;
+}
+
+function expressionFault(checked: Checked, { node: position, hasItem }: { readonly node: number; readonly hasItem: boolean }, expression: Expression): string | undefined {
+  if (expression.kind === 'defect') return expression.reason;
+  if (usesItem(expression) && !hasItem) return '"item" exists only in the input of a node with "map"';
+  const stranger = nodesIn(expression).find((node) => !isNeeded(checked, position, node));
+  if (stranger !== undefined) return `node "${checked.definition.nodes[stranger]?.id}" is not among the needs, nor among theirs: it may not have run yet`;
+  return expression.kind === 'cel' ? checked.ports.parseExpression(expression.text) : undefined;
+}
+
+function isNeeded({ needs, isAncestor }: Checked, node: number, ancestor: number): boolean {
+  return needs[node]?.includes(ancestor) === true || isAncestor()(node, ancestor);
+}
