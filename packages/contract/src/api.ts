@@ -13,7 +13,7 @@ export const startRunSchema = z.strictObject({ context: jsonObjectSchema.default
 export type StartRun = z.input<typeof startRunSchema>;
 
 /** A {@link Failure} on the wire. */
-const failure = failureSchema.extend({ message: z.string() }).loose();
+const failure = failureSchema.extend({ message: z.string() });
 
 /** Query of `GET /v1/runs`. */
 export const listRunsQuerySchema = z.strictObject({

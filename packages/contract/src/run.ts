@@ -30,7 +30,7 @@ export type Outcome = { readonly ok: true; readonly output: JsonValue } | { read
 
 /**
  * What happened to a run: the run's journal is the list of these, and folding it gives the run's state. Every entry
- * carries the database's time of its commit, so that the fold needs no clock.
+ * carries its time by the control plane's clock, kept in step with the database's, so that the fold needs no clock.
  */
 export type RunEvent =
   | { readonly type: 'run.created'; readonly atMs: number; readonly context: JsonObject; readonly deadlineAtMs?: number; /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[] }
@@ -39,6 +39,8 @@ export type RunEvent =
       readonly atMs: number;
       readonly ticketId: TicketId;
       readonly outcome: Outcome;
+      /** Proves to a holder that repeats itself that its result was the one recorded. */
+      readonly token?: string;
       readonly leasedAtMs?: number;
       readonly workerId?: WorkerId;
     }

@@ -81,8 +81,8 @@ export type HeartbeatResponse = z.infer<typeof heartbeatResponseSchema>;
 export const failureSchema = z.strictObject({
   code: z.string().regex(/^[A-Z][A-Z0-9_]{1,60}$/),
   message: z.string().max(2_000),
-  excerpt: z.string().max(4_096).optional(),
-  nodeId: z.string().optional(),
+  excerpt: z.string().max(4_096).exactOptional(),
+  nodeId: z.string().exactOptional(),
 });
 /** What an attempt came to, as a worker reports it. */
 export const outcomeSchema = z.discriminatedUnion('ok', [

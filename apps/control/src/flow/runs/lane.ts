@@ -143,10 +143,10 @@ export class RunLane {
       if (result.stored) this.#announce(batch, result.counters);
       else await this.#recover(batch, result);
     } catch (error) {
-      this.#options.log.warn({ err: error }, 'it is not known whether a batch was stored; its runs are read again');
       if (batch === undefined) this.#options.desk.unassign(leases, new Set());
       else this.#undo(batch);
-      this.#again(taken, error);
+      if (HiveError.is(error) && error.code === 'DATABASE_UNAVAILABLE') this.#again(taken, error);
+      else for (const { reject } of taken) reject(error);
     }
   }
 
@@ -243,7 +243,9 @@ export class RunLane {
     for (const runId of batch.works.keys()) this.#options.runs.forget(runId);
   }
 
+  /** It is not known whether the batch was stored: its runs are read again, and what is not there is done again. */
   #again(waitings: readonly Waiting[], error: unknown): void {
+    this.#options.log.warn({ err: error, intentCount: waitings.length }, 'a batch may not be stored; trying again');
     const left = waitings.filter((waiting) => {
       waiting.tries += 1;
       if (waiting.tries >= mostTries) waiting.reject(error);

@@ -43,7 +43,6 @@ export interface RunCommit {
   readonly atMs: number;
   readonly events: readonly RunEvent[];
   readonly status: RunStatus;
-  readonly isFinished: boolean;
   readonly wakeAtMs?: number | undefined;
   readonly blocker?: Blocker | undefined;
   readonly error?: Failure | undefined;

@@ -3,7 +3,6 @@ import { type FindAgent, type IssuedTicket, rankMsOf } from '../tickets/index.ts
 import { blockerOf, type Command, decide, errorOf, runStatusOf, wakeAtOf } from './core/index.ts';
 import { type LiveRun, requirementOf } from './live-runs.ts';
 import type { AskedApproval, ClosedApproval, RunCommit, RunOrigin } from './run-store.ts';
-import { isTerminal } from '@hivekeeper/contract';
 
 /** What one batch does to one run, gathered until it is committed. */
 export interface RunWork {
@@ -81,7 +80,6 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
     atMs: work.atMs,
     events: work.events,
     status,
-    isFinished: isTerminal(status),
     wakeAtMs: wakeAtOf(state),
     blocker: blockerOf(state),
     error,

@@ -3,7 +3,7 @@ import {
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
-import { decide, isApprovalPending, nodeViewsOf, runStatusOf } from './core/index.ts';
+import { decide, nodeViewsOf, runStatusOf } from './core/index.ts';
 import type { RunLane } from './lane.ts';
 import type { LiveRuns } from './live-runs.ts';
 import { isAfter, numberNotices, type NoticeBoard, type NumberedNotice } from './notices.ts';
@@ -121,7 +121,8 @@ export class Runs {
       runId: runIdOfApproval(approvalId),
       actor: by,
       judge: (state, atMs) => {
-        if (!isApprovalPending(state, approvalId)) throw new HiveError('APPROVAL_ALREADY_DECIDED', `the approval is ${approval.status === 'PENDING' ? 'no longer pending' : approval.status}`);
+        const isPending = state.approvals.some((asked) => asked.approvalId === approvalId && asked.isPending);
+        if (!isPending) throw new HiveError('APPROVAL_ALREADY_DECIDED', `the approval is ${approval.status === 'PENDING' ? 'no longer pending' : approval.status}`);
         return { type: 'approval.decided', atMs, approvalId, approved, by, ...(notes !== undefined && { notes }) };
       },
     });
@@ -143,7 +144,8 @@ export class Runs {
         return { ...attempt, status: 'RUNNING' as const, workerId, ...(leasedAtMs !== undefined && { leasedAtMs }), ...(progress !== undefined && progress !== null && { progress }) };
       }),
     }));
-    return { ...summary, context: contextOf(stored), nodes };
+    const { blocker, ...rest } = summary;
+    return { ...rest, context: contextOf(stored), nodes, ...(blocker !== undefined && { blocker }) };
   }
 
   /** Every notice after `lastId`, oldest first, from the journal; then, through `onMore`, what is committed from now on. */
@@ -151,7 +153,9 @@ export class Runs {
     await this.#mustExist(watch.tenantId, watch.runId);
     // Watch first, read second: what is committed in between comes twice, and the second copy is dropped by its number.
     const early: NumberedNotice[] = [];
-    let tell = (notices: readonly NumberedNotice[]) => void early.push(...notices);
+    let tell = (notices: readonly NumberedNotice[]): void => {
+      early.push(...notices);
+    };
     const stop = this.#options.board.watch(watch.runId, (notices) => tell(notices));
     const stored = await this.#options.store.load(watch.runId);
     const all = stored === undefined ? [] : this.#replay(stored);

@@ -7,7 +7,7 @@ CREATE FUNCTION commit_runs(
   n_id text[], n_tenant text[], n_workflow text[], n_workflow_version integer[], n_trigger text[], n_retry_of text[],
   n_route text[], n_key text[], n_body_sha256 text[],
   r_id text[], r_tenant text[], r_version integer[], r_status text[], r_at_ms double precision[], r_events text[], r_wake_at_ms double precision[],
-  r_blocker text[], r_error text[], r_is_finished boolean[], r_actor text[], r_action text[],
+  r_blocker text[], r_error text[], r_actor text[], r_action text[],
   s_id text[], s_token bigint[], v_id text[],
   t_id text[], t_tenant text[], t_run text[], t_node text[], t_slot integer[], t_attempt integer[], t_agent text[], t_action text[],
   t_input text[], t_timeout_ms bigint[], t_requirement text[], t_rank_ms double precision[], t_worker text[],
@@ -15,9 +15,13 @@ CREATE FUNCTION commit_runs(
   a_id text[], a_tenant text[], a_run text[], a_node text[], a_agent text[], a_action text[], a_message text[], a_input text[], a_input_sha256 text[],
   a_at_ms double precision[], a_expires_at_ms double precision[],
   c_id text[], c_status text[], c_at_ms double precision[], c_by text[], c_notes text[]
-) RETURNS TABLE (ticket_id text, ticket_token bigint) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (ticket_id text, ticket_token bigint) LANGUAGE plpgsql
+-- Plans are kept from the first calls, when the tables are small: without these they would read whole tables for ever.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 DECLARE
   misses text[];
+  gone_ids text[];
   touched integer;
 BEGIN
   IF cardinality(n_id) > 0 THEN
@@ -43,8 +47,9 @@ BEGIN
     WITH gone AS (
       DELETE FROM tickets t USING unnest(s_id, s_token) AS s (id, token) WHERE t.id = s.id AND t.token = s.token RETURNING t.id
     )
-    SELECT array_agg(x) INTO misses FROM unnest(s_id) AS x WHERE NOT EXISTS (SELECT FROM gone WHERE gone.id = x);
-    IF misses IS NOT NULL THEN
+    SELECT coalesce(array_agg(id), '{}') INTO gone_ids FROM gone;
+    IF cardinality(gone_ids) <> cardinality(s_id) THEN
+      SELECT array_agg(x) INTO misses FROM unnest(s_id) AS x WHERE x <> ALL (gone_ids);
       RAISE EXCEPTION 'ticket not held' USING ERRCODE = 'HV002', DETAIL = array_to_string(misses, ',');
     END IF;
   END IF;
@@ -52,9 +57,9 @@ BEGIN
   IF cardinality(r_id) > 0 THEN
     UPDATE runs SET
       version = r.version, status = r.status, wake_at = to_timestamp(r.wake_at_ms / 1000), blocker = r.blocker::json, error = r.error::json,
-      finished_at = CASE WHEN r.is_finished THEN to_timestamp(r.at_ms / 1000) END
-    FROM unnest(r_id, r_version, r_status, r_at_ms, r_wake_at_ms, r_blocker, r_error, r_is_finished)
-      AS r (id, version, status, at_ms, wake_at_ms, blocker, error, is_finished)
+      finished_at = CASE WHEN r.status NOT IN ('PENDING', 'RUNNING', 'WAITING_APPROVAL') THEN to_timestamp(r.at_ms / 1000) END
+    FROM unnest(r_id, r_version, r_status, r_at_ms, r_wake_at_ms, r_blocker, r_error)
+      AS r (id, version, status, at_ms, wake_at_ms, blocker, error)
     WHERE runs.id = r.id AND runs.version = r.version - 1;
     GET DIAGNOSTICS touched = ROW_COUNT;
     IF touched <> cardinality(r_id) THEN
@@ -95,6 +100,9 @@ BEGIN
       FROM unnest(t_id, t_tenant, t_run, t_node, t_slot, t_attempt, t_agent, t_action, t_input, t_timeout_ms, t_requirement, t_rank_ms, t_worker)
         AS t (id, tenant, run, node, slot, attempt, agent, action, input, timeout_ms, requirement, rank_ms, worker)
       RETURNING tickets.id, tickets.token;
+    IF array_position(t_worker, NULL) IS NOT NULL THEN
+      PERFORM pg_notify('hive_tickets', '');
+    END IF;
   END IF;
   IF cardinality(l_id) > 0 THEN
     -- One somebody else took meanwhile is not returned: no fault, the worker's credit comes back.

@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, extname, isAbsolute, join, relative, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { type AgentSpec, agentManifestSchema, HiveError, type Trust } from '@hivekeeper/contract';
+import type { Log } from '@hivekeeper/kernel';
+import type { AgentFiles } from '../../records/registry/index.ts';
+
+const run = promisify(execFile);
+const runtimeByExtension: Readonly<Record<string, AgentSpec['runtime']>> = { '.ts': 'node', '.mts': 'node', '.js': 'node', '.mjs': 'node', '.cjs': 'node', '.py': 'python' };
+const installTimeoutMs = 300_000;
+const stampName = '.hivekeeper-installed';
+
+/** Reads agents from this machine's disk. Those below `shippedDirectory` are trusted: they came with the product. */
+export function diskAgentFiles({ shippedDirectory, log }: { readonly shippedDirectory: string; readonly log: Log }): AgentFiles {
+  return {
+    async read(entryPath, given) {
+      const path = await realDirectoryOrFile(entryPath);
+      const isFile = (await stat(path)).isFile();
+      const directory = isFile ? dirname(path) : path;
+      const manifest = await readManifest(directory, isFile ? basename(path) : undefined);
+      const parsed = agentManifestSchema.safeParse({ ...manifest, ...withoutUndefined(given) });
+      if (!parsed.success) {
+        throw new HiveError('AGENT_INVALID', `the agent at ${entryPath} is not described well`, { issues: parsed.error.issues.map((issue) => ({ path: `/${issue.path.join('/')}`, message: issue.message })) });
+      }
+      await mustBeInside(directory, parsed.data.entry);
+      const trust: Trust = isBelow(await realpath(shippedDirectory).catch(() => shippedDirectory), directory) ? 'trusted' : 'untrusted';
+      if (trust === 'untrusted') await install(directory, log);
+      return { ...parsed.data, directory, trust };
+    },
+  };
+}
+
+async function realDirectoryOrFile(entryPath: string): Promise<string> {
+  if (!isAbsolute(entryPath)) throw new HiveError('AGENT_INVALID', `${entryPath} is not an absolute path`, { issues: [{ path: '/entryPath', message: 'give an absolute path' }] });
+  try {
+    return await realpath(entryPath);
+  } catch (cause) {
+    throw new HiveError('AGENT_INVALID', `there is nothing at ${entryPath}`, { cause, issues: [{ path: '/entryPath', message: 'there is nothing at this path' }] });
+  }
+}
+
+/** The manifest beside the entry; a single file without one is described by its name and extension. */
+async function readManifest(directory: string, file: string | undefined): Promise<Record<string, unknown>> {
+  const text = await readFile(join(directory, 'agent.json'), 'utf8').catch(() => undefined);
+  if (text !== undefined) {
+    try {
+      return { ...(JSON.parse(text) as Record<string, unknown>), ...(file !== undefined && { entry: file }) };
+    } catch (cause) {
+      throw new HiveError('AGENT_INVALID', `${join(directory, 'agent.json')} is not JSON`, { cause });
+    }
+  }
+  const entry = file ?? (await firstThatExists(directory, ['index.ts', 'index.mjs', 'index.js', 'main.py']));
+  if (entry === undefined) throw new HiveError('AGENT_INVALID', `${directory} has neither agent.json nor an index.ts, index.mjs, index.js or main.py`);
+  return { name: basename(entry.startsWith('index.') || entry === 'main.py' ? directory : entry, extname(entry)), version: '0.0.0', entry, runtime: runtimeByExtension[extname(entry)] ?? 'exec' };
+}
+
+async function firstThatExists(directory: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) if ((await stat(join(directory, name)).catch(() => undefined))?.isFile() === true) return name;
+  return undefined;
+}
+
+async function mustBeInside(directory: string, entry: string): Promise<void> {
+  const path = await realpath(join(directory, entry)).catch(() => undefined);
+  if (path === undefined || !isBelow(directory, path)) throw new HiveError('AGENT_INVALID', `the entry ${entry} is not a file below ${directory}`, { issues: [{ path: '/entry', message: 'there is no such file below the agent’s directory' }] });
+}
+
+/** Installs an agent's dependencies once per state of its lockfile (or package.json), without running their scripts. */
+async function install(directory: string, log: Log): Promise<void> {
+  const manifest = await readFile(join(directory, 'package.json'), 'utf8').catch(() => undefined);
+  if (manifest === undefined) return;
+  const lockfile = await readFile(join(directory, 'package-lock.json'), 'utf8').catch(() => undefined);
+  const wanted = hash('sha256', lockfile ?? manifest);
+  const stamp = join(directory, 'node_modules', stampName);
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return;
+  if (lockfile === undefined && Object.keys((JSON.parse(manifest) as { dependencies?: object }).dependencies ?? {}).length === 0) return;
+  log.info({ directory }, 'installing an agent’s dependencies');
+  try {
+    await run('npm', [lockfile === undefined ? 'install' : 'ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory, timeout: installTimeoutMs });
+    await writeFile(stamp, wanted);
+  } catch (cause) {
+    throw new HiveError('AGENT_INVALID', `npm could not install the dependencies of ${directory}`, { cause });
+  }
+}
+
+function isBelow(directory: string, path: string): boolean {
+  const way = relative(directory, path);
+  return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+const withoutUndefined = (given: object): object => Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -1,0 +1,97 @@
+import { hash } from 'node:crypto';
+import type { LeaseClaim, RunCommit } from '../../flow/runs/index.ts';
+
+/** What one call of `commit_runs` stores. */
+export interface CommitBatch {
+  readonly runs: readonly RunCommit[];
+  readonly leases: readonly LeaseClaim[];
+  readonly leaseMs: number;
+}
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  /** The column's values, one per row of its group; null stands for absent. */
+  readonly of: (batch: CommitBatch) => unknown;
+}
+
+/** Columns of one group: the rows it has, and per column how a row gives its value. */
+function group<Row>(prefix: string, rowsOf: (batch: CommitBatch) => readonly Row[], columns: Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>): Column[] {
+  return Object.entries(columns).map(([name, [type, of]]) => ({ name: `${prefix}_${name}`, type: `${type}[]`, of: (batch) => rowsOf(batch).map((row) => of(row) ?? null) }));
+}
+
+const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+const perRun = <Part>(of: (run: RunCommit) => readonly Part[]) => (batch: CommitBatch) => batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
+
+// The order and the names are those of the function's parameters in migrations/0002_commit.sql.
+const columns: readonly Column[] = [
+  ...group('n', (batch) => batch.runs.flatMap((run) => (run.origin === undefined ? [] : [{ run, origin: run.origin }])), {
+    id: ['text', ({ run }) => run.runId],
+    tenant: ['text', ({ run }) => run.tenantId],
+    workflow: ['text', ({ origin }) => origin.workflowId],
+    workflow_version: ['integer', ({ origin }) => origin.workflowVersion],
+    trigger: ['text', ({ origin }) => origin.trigger],
+    retry_of: ['text', ({ origin }) => origin.retryOf],
+    route: ['text', ({ origin }) => origin.idempotency?.route],
+    key: ['text', ({ origin }) => origin.idempotency?.key],
+    body_sha256: ['text', ({ origin }) => origin.idempotency?.bodySha256],
+  }),
+  ...group('r', (batch) => batch.runs, {
+    id: ['text', (run) => run.runId],
+    tenant: ['text', (run) => run.tenantId],
+    version: ['integer', (run) => run.version],
+    status: ['text', (run) => run.status],
+    at_ms: ['double precision', (run) => run.atMs],
+    events: ['text', (run) => JSON.stringify(run.events)],
+    wake_at_ms: ['double precision', (run) => run.wakeAtMs],
+    blocker: ['text', (run) => json(run.blocker)],
+    error: ['text', (run) => json(run.error)],
+    actor: ['text', (run) => run.actor],
+    action: ['text', (run) => run.action],
+  }),
+  ...group('s', perRun((run) => run.settled), { id: ['text', ({ part }) => part.ticketId], token: ['bigint', ({ part }) => part.counter] }),
+  ...group('v', perRun((run) => run.revoked), { id: ['text', ({ part }) => part] }),
+  ...group('t', perRun((run) => run.issued), {
+    id: ['text', ({ part }) => part.ticketId],
+    tenant: ['text', ({ run }) => run.tenantId],
+    run: ['text', ({ run }) => run.runId],
+    node: ['text', ({ part }) => part.nodeId],
+    slot: ['integer', ({ part }) => part.slot],
+    attempt: ['integer', ({ part }) => part.attempt],
+    agent: ['text', ({ part }) => part.agent],
+    action: ['text', ({ part }) => part.action],
+    input: ['text', ({ part }) => JSON.stringify(part.input)],
+    timeout_ms: ['bigint', ({ part }) => part.timeoutMs],
+    requirement: ['text', ({ part }) => part.requirement],
+    rank_ms: ['double precision', ({ part }) => part.rankMs],
+    worker: ['text', ({ part }) => part.workerId],
+  }),
+  ...group('l', (batch) => batch.leases, { id: ['text', (lease) => lease.ticketId], worker: ['text', (lease) => lease.workerId] }),
+  { name: 'lease_ms', type: 'integer', of: (batch) => batch.leaseMs },
+  ...group('a', perRun((run) => run.asked), {
+    id: ['text', ({ part }) => part.id],
+    tenant: ['text', ({ run }) => run.tenantId],
+    run: ['text', ({ run }) => run.runId],
+    node: ['text', ({ part }) => part.nodeId],
+    agent: ['text', ({ part }) => part.agent],
+    action: ['text', ({ part }) => part.action],
+    message: ['text', ({ part }) => part.message],
+    input: ['text', ({ part }) => JSON.stringify(part.input)],
+    input_sha256: ['text', ({ part }) => hash('sha256', JSON.stringify(part.input))],
+    at_ms: ['double precision', ({ run }) => run.atMs],
+    expires_at_ms: ['double precision', ({ part }) => part.expiresAtMs],
+  }),
+  ...group('c', perRun((run) => run.closed), {
+    id: ['text', ({ part }) => part.id],
+    status: ['text', ({ part }) => part.status],
+    at_ms: ['double precision', ({ run }) => run.atMs],
+    by: ['text', ({ part }) => part.by],
+    notes: ['text', ({ part }) => part.notes],
+  }),
+];
+
+/** The one statement of the hot path, and its parameters: a column each, so that a batch of any size is the same prepared statement. */
+export const commitColumns = {
+  query: `SELECT ticket_id, ticket_token FROM commit_runs(${columns.map(({ name, type }, index) => `${name} => $${index + 1}::${type}`).join(', ')})`,
+  values: (batch: CommitBatch) => columns.map((column) => column.of(batch)) as never[],
+};

@@ -1,0 +1,73 @@
+import { defaultTenantId } from '@hivekeeper/contract';
+import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
+import type { RunStore } from '../../flow/runs/index.ts';
+import type { TicketStore } from '../../flow/tickets/index.ts';
+import type { KeyStore } from '../../records/keys/index.ts';
+import type { RegistryStore } from '../../records/registry/index.ts';
+import { openPool } from './connection.ts';
+import { postgresKeyStore } from './key-store.ts';
+import { migrate } from './migrate.ts';
+import { postgresRegistryStore, registryChannel } from './registry-store.ts';
+import { postgresRunStore } from './run-store.ts';
+import { requireSafeDatabase } from './safety.ts';
+import { postgresTicketStore, ticketsChannel } from './ticket-store.ts';
+
+/** Told what other control planes did. */
+export interface DatabaseListener {
+  registryChanged(): void;
+  /** Tickets are ready that nobody holds. */
+  ticketsReady(): void;
+}
+
+/** A database that is migrated, safe, and open. */
+export interface PostgresDatabase extends AsyncDisposable {
+  readonly runStore: RunStore;
+  readonly ticketStore: TicketStore;
+  readonly registryStore: RegistryStore;
+  readonly keyStore: KeyStore;
+  /** First half of every fencing token. */
+  readonly epoch: number;
+  /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
+  probe(): Promise<void>;
+  /** Deletes idempotency keys older than 7 days. */
+  forgetOldKeys(): Promise<void>;
+  listen(listener: DatabaseListener): Promise<() => Promise<void>>;
+}
+
+/** Opens the engine's pool, which sees every tenant, and the requests' pool, which sees the one a transaction names. */
+export async function openDatabase({ url, maxConnections, log }: { readonly url: string; readonly maxConnections: number; readonly log: Log }): Promise<PostgresDatabase> {
+  const engine = openPool({ url, tenantScope: '*', maxConnections, applicationName: 'hivekeeper-engine', log });
+  const requests = openPool({ url, tenantScope: 'none', maxConnections, applicationName: 'hivekeeper-requests', log });
+  const close = async () => {
+    await Promise.all([engine.end({ timeout: 5 }), requests.end({ timeout: 5 })]);
+  };
+  try {
+    await requireSafeDatabase(engine);
+    await migrate(engine, { log });
+    const [installation] = await engine<{ epoch: number }[]>`SELECT epoch FROM installation WHERE tenant_id = ${defaultTenantId}`;
+    const newId = idMaker(systemClock, systemRandom);
+    return {
+      runStore: postgresRunStore(engine, requests),
+      ticketStore: postgresTicketStore(engine),
+      registryStore: postgresRegistryStore(engine, requests),
+      keyStore: postgresKeyStore(engine, () => newId('key')),
+      epoch: installation?.epoch ?? 1,
+      async probe() {
+        await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
+      },
+      async forgetOldKeys() {
+        await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
+      },
+      async listen({ registryChanged, ticketsReady }) {
+        const listeners = [await engine.listen(registryChannel, registryChanged, registryChanged), await engine.listen(ticketsChannel, ticketsReady, ticketsReady)];
+        return async () => {
+          await Promise.all(listeners.map((listening) => listening.unlisten()));
+        };
+      },
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,3 @@
+/** PostgreSQL behind every port of the control plane. The only folder that knows SQL. */
+export { type DatabaseListener, openDatabase, type PostgresDatabase } from './database.ts';
+export { postgresDriver } from './driver.ts';

@@ -1,0 +1,186 @@
+import {
+  type ApprovalId, type ApprovalView, type Blocker, type Failure, HiveError, type RunEvent, type RunId, type RunStatus, type RunSummary, type TenantId, type TicketId, type WorkflowDefinition, type WorkflowId,
+} from '@hivekeeper/contract';
+import type { CommitResult, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
+import { commitColumns } from './commit-columns.ts';
+import { isTransient } from './connection-errors.ts';
+import { type Pool, type Sql, withTenant } from './connection.ts';
+
+interface RunRow {
+  readonly id: RunId;
+  readonly workflow_id: WorkflowId;
+  readonly workflow_name: string;
+  readonly workflow_version: number;
+  readonly status: RunStatus;
+  readonly trigger: string;
+  readonly created_at: Date;
+  readonly finished_at: Date | null;
+  readonly error: Failure | null;
+  readonly blocker: Blocker | null;
+  readonly retry_of: RunId | null;
+}
+
+interface ApprovalRow {
+  readonly id: ApprovalId;
+  readonly run_id: RunId;
+  readonly node_id: string;
+  readonly workflow_name: string;
+  readonly agent: string;
+  readonly action: string | null;
+  readonly status: ApprovalView['status'];
+  readonly message: string | null;
+  readonly input: ApprovalView['input'];
+  readonly input_sha256: string;
+  readonly requested_at: Date;
+  readonly expires_at: Date;
+  readonly responded_at: Date | null;
+  readonly responded_by: string | null;
+  readonly notes: string | null;
+}
+
+/** Runs in PostgreSQL: the engine's own pool for commits and folds, the request pool, confined to a tenant, for reads. */
+export function postgresRunStore(engine: Pool, requests: Pool): RunStore {
+  return {
+    async commit({ runs, leases, leaseMs }) {
+      try {
+        const rows = await engine.unsafe<{ ticket_id: TicketId; ticket_token: string | null }[]>(commitColumns.query, commitColumns.values({ runs, leases, leaseMs }), { prepare: true });
+        const counters = new Map<TicketId, string>();
+        for (const row of rows) if (row.ticket_token !== null) counters.set(row.ticket_id, String(row.ticket_token));
+        return { stored: true, counters };
+      } catch (error) {
+        return refusalOf(error);
+      }
+    },
+
+    async load(runId) {
+      const [head] = await engine<{ tenant_id: TenantId; version: number; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]>`
+        SELECT r.tenant_id, r.version, r.workflow_id, r.workflow_version, v.definition
+        FROM runs r JOIN workflow_versions v ON v.workflow_id = r.workflow_id AND v.version = r.workflow_version
+        WHERE r.id = ${runId}`;
+      if (head === undefined) return undefined;
+      // Rows beyond the head's version came after it was read: the fold stops where the head stands.
+      const journal = await engine<{ events: RunEvent[] }[]>`
+        SELECT events FROM run_journal WHERE run_id = ${runId} AND version <= ${head.version} ORDER BY version`;
+      return {
+        runId,
+        tenantId: head.tenant_id,
+        version: head.version,
+        workflowId: head.workflow_id,
+        workflowVersion: head.workflow_version,
+        definition: head.definition,
+        commits: journal.map((row) => row.events),
+      } satisfies StoredRun;
+    },
+
+    async due(nowMs, most) {
+      const rows = await engine<{ id: RunId; is_due: boolean; wake_at: Date }[]>`
+        SELECT id, wake_at <= ${new Date(nowMs)} AS is_due, wake_at FROM runs WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ${most + 1}`;
+      const next = rows.find((row) => !row.is_due);
+      return { runIds: rows.filter((row) => row.is_due).map((row) => row.id), nextAtMs: next?.wake_at.getTime() };
+    },
+
+    findByKey: (tenantId, route, key) =>
+      withTenant(requests, tenantId, async (sql) => {
+        const [row] = await sql<{ run_id: RunId; body_sha256: string }[]>`
+          SELECT run_id, body_sha256 FROM idempotency_keys WHERE tenant_id = ${tenantId} AND route = ${route} AND key = ${key}`;
+        return row === undefined ? undefined : { runId: row.run_id, bodySha256: row.body_sha256 };
+      }),
+
+    summary: (tenantId, runId) =>
+      withTenant(requests, tenantId, async (sql) => {
+        const [row] = await sql<RunRow[]>`
+          SELECT r.*, w.name AS workflow_name FROM runs r JOIN workflows w ON w.id = r.workflow_id
+          WHERE r.tenant_id = ${tenantId} AND r.id = ${runId}`;
+        return row === undefined ? undefined : { ...summaryOf(row), blocker: row.blocker ?? undefined };
+      }),
+
+    list: (tenantId, filter) => withTenant(requests, tenantId, (sql) => list(sql, tenantId, filter)),
+
+    countByStatus: (tenantId) =>
+      withTenant(requests, tenantId, async (sql) => {
+        const rows = await sql<{ status: string; count: number }[]>`
+          SELECT status, count(*)::integer AS count FROM runs WHERE tenant_id = ${tenantId} GROUP BY status`;
+        return Object.fromEntries(rows.map((row) => [row.status, row.count]));
+      }),
+
+    approvals: (tenantId, { status, runId }) =>
+      withTenant(requests, tenantId, async (sql) => {
+        const rows = await sql<ApprovalRow[]>`
+          SELECT a.*, w.name AS workflow_name FROM approvals a JOIN runs r ON r.id = a.run_id JOIN workflows w ON w.id = r.workflow_id
+          WHERE a.tenant_id = ${tenantId}
+            ${status === undefined ? sql`` : sql`AND a.status = ${status}`}
+            ${runId === undefined ? sql`` : sql`AND a.run_id = ${runId}`}
+          ORDER BY a.id DESC LIMIT 200`;
+        return rows.map(approvalOf);
+      }),
+
+    approval: (tenantId, approvalId) =>
+      withTenant(requests, tenantId, async (sql) => {
+        const [row] = await sql<ApprovalRow[]>`
+          SELECT a.*, w.name AS workflow_name FROM approvals a JOIN runs r ON r.id = a.run_id JOIN workflows w ON w.id = r.workflow_id
+          WHERE a.tenant_id = ${tenantId} AND a.id = ${approvalId}`;
+        return row === undefined ? undefined : approvalOf(row);
+      }),
+  };
+}
+
+async function list(sql: Sql, tenantId: TenantId, { workflow, workflowId, status, before, limit }: RunFilter): Promise<RunSummary[]> {
+  const rows = await sql<RunRow[]>`
+    SELECT r.*, w.name AS workflow_name FROM runs r JOIN workflows w ON w.id = r.workflow_id
+    WHERE r.tenant_id = ${tenantId}
+      ${workflow === undefined ? sql`` : sql`AND w.name = ${workflow}`}
+      ${workflowId === undefined ? sql`` : sql`AND r.workflow_id = ${workflowId}`}
+      ${status === undefined ? sql`` : sql`AND r.status = ${status}`}
+      ${before === undefined ? sql`` : sql`AND r.id < ${before}`}
+    ORDER BY r.id DESC LIMIT ${limit}`;
+  return rows.map(summaryOf);
+}
+
+/** The database's own refusals become values; anything else is thrown on. */
+function refusalOf(error: unknown): CommitResult {
+  const { code, detail } = error as { readonly code?: string; readonly detail?: string };
+  const ids = (detail ?? '').split(',');
+  if (code === 'HV001') return { stored: false, reason: 'moved-on', runIds: new Set(ids as RunId[]) };
+  if (code === 'HV002') return { stored: false, reason: 'not-held', ticketIds: new Set(ids as TicketId[]) };
+  if (code === 'HV003') return { stored: false, reason: 'key-taken', runIds: new Set(ids as RunId[]) };
+  if (isTransient(error)) throw new HiveError('DATABASE_UNAVAILABLE', 'a commit met a fault that may pass', { cause: error });
+  throw error;
+}
+
+function summaryOf(row: RunRow): RunSummary {
+  const createdAtMs = row.created_at.getTime();
+  const finishedAtMs = row.finished_at?.getTime();
+  return {
+    id: row.id,
+    workflowId: row.workflow_id,
+    workflowName: row.workflow_name,
+    workflowVersion: row.workflow_version,
+    status: row.status,
+    trigger: row.trigger,
+    createdAtMs,
+    ...(row.status !== 'PENDING' && { startedAtMs: createdAtMs }),
+    ...(finishedAtMs !== undefined && { finishedAtMs, durationMs: Math.max(0, finishedAtMs - createdAtMs) }),
+    ...(row.error !== null && { error: row.error }),
+    ...(row.retry_of !== null && { retryOf: row.retry_of }),
+  };
+}
+
+function approvalOf(row: ApprovalRow): ApprovalView {
+  return {
+    id: row.id,
+    runId: row.run_id,
+    nodeId: row.node_id,
+    workflowName: row.workflow_name,
+    agent: row.agent,
+    status: row.status,
+    input: row.input,
+    inputSha256: row.input_sha256,
+    requestedAtMs: row.requested_at.getTime(),
+    expiresAtMs: row.expires_at.getTime(),
+    ...(row.action !== null && { action: row.action }),
+    ...(row.message !== null && { message: row.message }),
+    ...(row.responded_at !== null && { respondedAtMs: row.responded_at.getTime() }),
+    ...(row.responded_by !== null && { respondedBy: row.responded_by }),
+    ...(row.notes !== null && { notes: row.notes }),
+  };
+}

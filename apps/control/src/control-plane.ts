@@ -1,0 +1,86 @@
+/**
+ * The composition root: this file and engine.ts, its inner half, are the only ones that know everyone.
+ *
+ * Order of start: database → records → flow → door → local workers → ready. Order of stop: the reverse.
+ */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defaultTenantId, HiveError } from '@hivekeeper/contract';
+import { startEmbeddedPostgres } from '@hivekeeper/embedded-postgres';
+import { type Log, systemClock } from '@hivekeeper/kernel';
+import { LocalWorkers } from './adapters/local-workers/local-workers.ts';
+import { openDatabase } from './adapters/postgres/index.ts';
+import type { ControlConfig } from './config.ts';
+import { startEngine } from './engine.ts';
+import { createServer } from './http/server.ts';
+import type { KeyRing } from './records/keys/index.ts';
+import { registerShipped } from './shipped.ts';
+
+const version = '0.1.0';
+const productDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** A control plane that runs. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly url: string;
+  readonly dataDirectory: string;
+}
+
+/** Starts a control plane. Disposing it drains: no new work, what was begun is finished, within `drainMs`. */
+export async function startControlPlane(config: ControlConfig, log: Log, environment: Readonly<Record<string, string | undefined>>): Promise<ControlPlane> {
+  await using stack = new AsyncDisposableStack();
+  const dataDirectory = resolve(config.dataDirectory);
+  await mkdir(dataDirectory, { recursive: true });
+  const url = config.databaseUrl ?? (await embedded(stack, dataDirectory, log));
+  const database = stack.use(await openDatabase({ url, maxConnections: config.databaseConnections, log }));
+  const engine = stack.use(await startEngine({ database, config, log, shippedDirectory: join(productDirectory, 'agents') }));
+  await registerShipped(engine.services, productDirectory);
+  await bootstrapKey(engine.services.keys, join(dataDirectory, 'admin.key'));
+
+  let isDraining = false;
+  const server = await createServer({ ...engine.services, version, isDraining: () => isDraining, authentication: config.isOpen ? 'none' : 'api-key' });
+  stack.defer(() => server.close());
+  const address = await listen(server, config);
+  const token = await engine.services.keys.issue({ tenantId: defaultTenantId, name: 'local-workers', role: 'worker' });
+  stack.use(
+    new LocalWorkers({
+      count: config.workerCount,
+      entry: join(productDirectory, 'apps/worker/src/main.ts'),
+      url: address,
+      token,
+      roots: [...(config.roots === undefined ? [process.cwd()] : config.roots.split(':')), dataDirectory].join(':'),
+      logLevel: config.logLevel,
+      clock: systemClock,
+      log,
+      environment: { PATH: environment.PATH, HOME: environment.HOME, LANG: environment.LANG },
+    }),
+  );
+  stack.defer(() => {
+    isDraining = true;
+  });
+  const started = stack.move();
+  return { url: address, dataDirectory, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+async function embedded(stack: AsyncDisposableStack, dataDirectory: string, log: Log): Promise<string> {
+  const postgres = stack.use(await startEmbeddedPostgres({ directory: join(dataDirectory, 'postgres'), log }));
+  return postgres.url('app', 'socket');
+}
+
+async function listen(server: Awaited<ReturnType<typeof createServer>>, { host, port }: ControlConfig): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    if ((cause as { code?: string }).code === 'EADDRINUSE') throw new HiveError('PORT_IN_USE', `port ${port} on ${host} is taken`, { cause });
+    throw cause;
+  }
+}
+
+/** The first key, readable by its owner only; the same file keeps the same key over restarts. */
+async function bootstrapKey(keys: KeyRing, file: string): Promise<void> {
+  const kept = (await readFile(file, 'utf8').catch(() => '')).trim();
+  if (kept !== '') return keys.adopt({ tenantId: defaultTenantId, name: 'bootstrap', role: 'admin', text: kept });
+  const text = await keys.issue({ tenantId: defaultTenantId, name: 'bootstrap', role: 'admin' });
+  await writeFile(file, `${text}\n`, { mode: 0o600 });
+  await chmod(file, 0o600);
+}

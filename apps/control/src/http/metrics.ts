@@ -1,0 +1,94 @@
+import type { Registry } from 'prom-client';
+import { answers, type App, callerOf, noQuery, textAnswer } from './route.ts';
+import type { Services } from './services.ts';
+
+type Prometheus = typeof import('prom-client');
+
+const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Measures every request, and answers Prometheus at `/metrics`. */
+export function addMetrics(app: App, services: Services): void {
+  let gauges: Gauges | undefined;
+  let loading: Promise<Gauges> | undefined;
+  // The library takes some 60 ms to load, so it is loaded when the server listens already; requests before that are not counted.
+  const load = () => (loading ??= import('prom-client').then((prometheus) => (gauges = new Gauges(prometheus))));
+  app.addHook('onListen', (done) => {
+    void load();
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    gauges?.observe({ route: request.routeOptions.url ?? 'unknown', method: request.method, status: reply.statusCode }, reply.elapsedTime / 1_000);
+    done();
+  });
+  app.get(
+    '/metrics',
+    { config: { access: 'admin' }, schema: { summary: 'Prometheus metrics', tags: ['platform'], querystring: noQuery, response: answers({ 200: textAnswer('text/plain', 'Prometheus text format') }) } },
+    async (request, reply) => {
+      const loaded = await load();
+      const { tenantId } = callerOf(request);
+      const [runs, tickets] = await Promise.all([services.runStore.countByStatus(tenantId), services.tickets.counts()]);
+      const workers = countBy(services.desk.workers().map(({ state }) => state));
+      const text = await loaded.report({ runs, tickets: { ...tickets }, workers });
+      return reply.type(loaded.registry.contentType).send(text as never);
+    },
+  );
+}
+
+interface Request {
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+}
+
+class Gauges {
+  readonly registry: Registry;
+  readonly #duration;
+  readonly #children = new Map<string, { observe(seconds: number): void }>();
+  readonly #counted: Readonly<Record<'runs' | 'tickets' | 'workers', { readonly label: string; readonly gauge: InstanceType<Prometheus['Gauge']> }>>;
+
+  constructor(prometheus: Prometheus) {
+    const registry = new prometheus.Registry();
+    const registers = [registry];
+    this.registry = registry;
+    prometheus.collectDefaultMetrics({ register: registry });
+    this.#duration = new prometheus.Histogram({
+      name: 'http_request_duration_seconds',
+      help: 'From the request’s headers to the answer’s last byte; long polls and event streams last as long as they wait',
+      labelNames: ['route', 'method', 'status'],
+      buckets: durationBucketsSeconds,
+      registers,
+    });
+    const gauge = (name: string, help: string, label: string) => ({ label, gauge: new prometheus.Gauge({ name, help, labelNames: [label], registers }) });
+    this.#counted = {
+      runs: gauge('hive_runs', 'Runs of the caller’s tenant by status', 'status'),
+      tickets: gauge('hive_tickets', 'Live tickets by state', 'state'),
+      workers: gauge('hive_workers', 'Workers at this control plane by state', 'state'),
+    };
+  }
+
+  observe(request: Request, seconds: number): void {
+    const key = `${request.method} ${request.status} ${request.route}`;
+    let child = this.#children.get(key);
+    if (child === undefined) {
+      child = this.#duration.labels({ ...request });
+      this.#children.set(key, child);
+    }
+    child.observe(seconds);
+  }
+
+  /** The text of a scrape; what is counted elsewhere is as it is now. */
+  report(counts: Readonly<Record<'runs' | 'tickets' | 'workers', Readonly<Record<string, number>>>>): Promise<string> {
+    for (const what of ['runs', 'tickets', 'workers'] as const) {
+      const { gauge, label } = this.#counted[what];
+      gauge.reset();
+      for (const [value, count] of Object.entries(counts[what])) gauge.set({ [label]: value }, count);
+    }
+    return this.registry.metrics();
+  }
+}
+
+function countBy(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,75 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { guard } from './access.ts';
+import { addFacade } from './facade/index.ts';
+import { answerFault, answerNoHttp } from './faults.ts';
+import { readJson, validatorCompiler } from './json.ts';
+import { addLandingPage } from './landing.ts';
+import { addMetrics } from './metrics.ts';
+import { describeRoutes } from './openapi.ts';
+import { addProbes } from './probes.ts';
+import { collectRoutes, type RouteTable } from './route-table.ts';
+import { apiHeaders } from './security-headers.ts';
+import type { Services } from './services.ts';
+import { addAgents, addApprovals, addInstallation, addRuns, addRunStream, addWorkerCalls, addWorkflows, OpenEnds } from './v1/index.ts';
+
+const bodyLimitBytes = 1024 * 1024;
+const requestIdPattern = /^[A-Za-z0-9._-]{1,100}$/;
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Every route, as data. */
+    readonly routeTable: RouteTable;
+  }
+}
+
+/** The front door, ready to listen. Stops waiting calls when it closes. */
+export async function createServer(services: Services): Promise<FastifyInstance> {
+  const app = bareServer(services).withTypeProvider<ZodTypeProvider>();
+  const routes = collectRoutes(app, bodyLimitBytes);
+  app.decorate('routeTable', routes);
+  guard(app, services, routes);
+  readJson(app);
+  app.setErrorHandler((error, request, reply) => answerFault(error, request, reply, services.log));
+  const openEnds = new OpenEnds();
+  app.addHook('preClose', (done) => {
+    openEnds.end();
+    done();
+  });
+  await describeRoutes(app, services.version);
+  addMetrics(app, services);
+  addProbes(app, services);
+  addLandingPage(app, services);
+  for (const add of [addWorkflows, addRuns, addAgents, addApprovals, addInstallation, addFacade]) add(app, services);
+  addRunStream(app, services, openEnds);
+  addWorkerCalls(app, services, openEnds);
+  await app.ready();
+  return app as unknown as FastifyInstance;
+}
+
+function bareServer(services: Services) {
+  let requestCount = 0;
+  const app = Fastify({
+    logger: false,
+    bodyLimit: bodyLimitBytes,
+    routerOptions: { maxParamLength: 500 },
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id'];
+      if (typeof given === 'string' && requestIdPattern.test(given)) return given;
+      requestCount += 1;
+      return `req-${services.startedAtMs.toString(36)}-${requestCount.toString(36)}`;
+    },
+    // Errors of the router itself: no hook has seen the request.
+    frameworkErrors: (error, request, reply) => void answerFault(error, request, reply, services.log),
+    clientErrorHandler: answerNoHttp,
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are built from typed values, and tests hold them against their schemas: checking each again would cost, and
+  // the schemas' transforms cannot be run backwards.
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.headers(apiHeaders).header('x-request-id', request.id);
+    done();
+  });
+  return app;
+}

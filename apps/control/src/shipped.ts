@@ -1,0 +1,27 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { defaultTenantId, HiveError, workflowDefinitionSchema } from '@hivekeeper/contract';
+import { parse } from 'yaml';
+import type { Services } from './http/services.ts';
+
+/** Registers the agents and workflows that come with the product, or brings them up to this version. Idempotent. */
+export async function registerShipped({ agents, workflows }: Pick<Services, 'agents' | 'workflows'>, productDirectory: string): Promise<void> {
+  for (const entryPath of await manifestDirectories(join(productDirectory, 'agents'))) {
+    await agents.ensure({ tenantId: defaultTenantId, entryPath, given: {}, by: 'platform' });
+  }
+  const directory = join(productDirectory, 'workflows');
+  for (const file of (await readdir(directory)).filter((name) => name.endsWith('.yaml')).sort()) {
+    const parsed = workflowDefinitionSchema.safeParse(parse(await readFile(join(directory, file), 'utf8')));
+    if (!parsed.success) throw new HiveError('WORKFLOW_INVALID', `${file}: ${parsed.error.issues[0]?.message}`);
+    await workflows.deploy({ tenantId: defaultTenantId, definition: parsed.data, by: 'platform' });
+  }
+}
+
+async function manifestDirectories(directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of (await readdir(directory)).sort()) {
+    const path = join(directory, name);
+    if ((await stat(join(path, 'agent.json')).catch(() => undefined))?.isFile() === true) found.push(path);
+  }
+  return found;
+}
