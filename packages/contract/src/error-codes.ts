@@ -39,6 +39,7 @@ function exitCodeOf(httpStatus: number, fault: Fault): number {
 export const errorCatalogue = {
   // The call
   INVALID_REQUEST: entry(400, ['caller', 'terminal'], { cause: 'The request does not have the documented shape.', remedy: 'Correct the fields that `issues` names.' }),
+  COMMAND_INVALID: entry(400, ['caller', 'terminal'], { cause: 'The command line is not one that `hive` understands.', remedy: 'Correct what the message names; `hive <command> --help` lists what can be typed.' }),
   MALFORMED_JSON: entry(400, ['caller', 'terminal'], { cause: 'The body is not JSON.', remedy: 'Send one JSON document with content-type application/json.' }),
   BODY_TOO_LARGE: entry(413, ['caller', 'terminal'], { cause: 'The body is larger than the limit.', remedy: 'Send less, or pass a reference instead of the data.' }),
   UNSUPPORTED_MEDIA_TYPE: entry(415, ['caller', 'terminal'], { cause: 'The content type is not one this route reads.', remedy: 'Send application/json.' }),

@@ -1,0 +1,82 @@
+/** Commands that become another app: up, control, worker. */
+import { spawn } from 'node:child_process';
+import { getCompileCacheDir } from 'node:module';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Terminal } from '../terminal.ts';
+
+/** Options of `hive up` and `hive control`, besides the global ones. */
+export interface ControlOptions {
+  readonly data?: string;
+  readonly json?: boolean;
+  readonly port?: string;
+  readonly host?: string;
+  /** False with `--no-auth`. */
+  readonly auth: boolean;
+  readonly workers?: string;
+  readonly root?: readonly string[];
+}
+
+/** Options of `hive worker`, besides the global ones. */
+export interface WorkerOptions {
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly name?: string;
+  readonly parallel?: string;
+  readonly root?: readonly string[];
+}
+
+/** A program to run: its arguments may be seen by anyone on the machine, its environment may not. */
+export interface AppCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+const option = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [`--${name}`, value]);
+const roots = (values: readonly string[] = []): string[] => values.flatMap((root) => ['--root', root]);
+
+/** The command of a control plane with the given number of local workers where the options name none. */
+export const controlCommand = (options: ControlOptions, workerCount: number, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
+  appCommand(
+    'control',
+    [
+      ...option('data', options.data),
+      ...option('port', options.port),
+      ...option('host', options.host),
+      ...option('workers', options.workers ?? (environment['HIVE_WORKERS'] ? undefined : String(workerCount))),
+      ...roots(options.root),
+      ...(options.auth ? [] : ['--no-auth']),
+      ...(options.json ? ['--json'] : []),
+    ],
+    environment,
+  );
+
+/** The command of a worker. */
+export const workerCommand = ({ url, token, ...options }: WorkerOptions, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
+  appCommand('worker', [...option('url', url), ...option('name', options.name), ...option('parallel', options.parallel), ...roots(options.root)], {
+    ...environment,
+    ...(token !== undefined && { HIVE_TOKEN: token }),
+  });
+
+function appCommand(app: 'control' | 'worker', args: readonly string[], environment: Terminal['environment']): AppCommand {
+  const main = fileURLToPath(new URL(`../../../${app}/src/main.ts`, import.meta.url));
+  const compileCache = getCompileCacheDir();
+  const set = { ...(compileCache !== undefined && { NODE_COMPILE_CACHE: compileCache }), ...environment };
+  return {
+    file: process.execPath,
+    args: [main, ...args],
+    environment: Object.fromEntries(Object.entries(set).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+  };
+}
+
+/** Replaces this process by the program, so that no parent is left that could die before it. Returns only where that cannot be done. */
+export async function become({ file, args, environment }: AppCommand): Promise<number> {
+  if (process.execve !== undefined && process.platform !== 'win32') process.execve(file, [file, ...args], environment);
+  const child = spawn(file, args, { env: environment, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
+  });
+}

@@ -1,0 +1,67 @@
+import type { RunView } from '@hivekeeper/contract';
+import { exitCodeOf } from '../failure.ts';
+import { contextOf } from '../inputs.ts';
+import type { Session } from '../session.ts';
+import { runText, runsTable } from '../views/run.ts';
+import { statusText } from '../views/words.ts';
+import { watchRun } from '../watch.ts';
+
+/** Options of `hive run <workflow>`. */
+export interface StartOptions {
+  readonly input: readonly string[];
+  readonly watch?: boolean;
+  readonly idempotencyKey?: string;
+}
+
+/** `hive run <workflow>` */
+export async function startRun(session: Session, workflow: string, options: StartOptions): Promise<number> {
+  const context = await contextOf(options.input, session.terminal.workingDirectory);
+  const { idempotencyKey } = options;
+  const run = await session.client.startRun(workflow, { context }, idempotencyKey === undefined ? {} : { idempotencyKey });
+  if (options.watch) {
+    session.output.say(run.id);
+    return endOf(session, await watchRun(session, run.id));
+  }
+  session.output.show(run, () => `${run.id}\n\nNext: hive run show ${run.id}, hive logs ${run.id} --follow, hive why ${run.id}`);
+  return 0;
+}
+
+/** Says how a watched run ended; the exit status is its error's. */
+export function endOf({ output }: Session, run: RunView): number {
+  output.record({ type: 'run', run });
+  output.say(`\n${statusText(run.status, output.colors)}  ${run.id}${run.error === undefined ? '' : `  ${run.error.code}: ${run.error.message}`}\n\nNext: hive run show ${run.id}`);
+  return run.status === 'SUCCESS' ? 0 : exitCodeOf(run.error?.code ?? '');
+}
+
+/** Options of `hive runs`. */
+export interface ListOptions {
+  readonly status?: RunView['status'];
+  readonly workflow?: string;
+  readonly limit?: string;
+}
+
+/** `hive runs` */
+export async function listRuns({ client, output, terminal }: Session, { status, workflow, limit }: ListOptions): Promise<void> {
+  const runs = await client.listRuns({ ...(status !== undefined && { status }), ...(workflow !== undefined && { workflow }), limit: Number(limit ?? 20) });
+  output.show(runs, () => (runs.length === 0 ? 'No runs.\n\nNext: hive run <workflow>' : runsTable(runs, terminal.clock.nowMs(), output.colors)));
+}
+
+/** `hive run show <id>` */
+export async function showRun({ client, output }: Session, id: string): Promise<void> {
+  const run = await client.run(id);
+  output.show(run, () => runText(run, output));
+}
+
+/** `hive run cancel <id>` */
+export async function cancelRun({ client, output }: Session, id: string, { reason }: { readonly reason?: string }): Promise<void> {
+  const run = await client.cancelRun(id, reason);
+  output.show(run, () => `${id} is ${run.status}.\n\nNext: hive run retry ${id}`);
+}
+
+/** `hive run retry <id>` */
+export async function retryRun(session: Session, id: string, { watch }: { readonly watch?: boolean }): Promise<number> {
+  const run = await session.client.retryRun(id);
+  if (watch) return endOf(session, await watchRun(session, run.id));
+  session.output.show(run, () => `${run.id} retries ${id}.\n\nNext: hive logs ${run.id} --follow`);
+  return 0;
+}

@@ -1,0 +1,37 @@
+import { type ErrorCode, errorCatalogue, isErrorCode } from '@hivekeeper/contract/error-codes';
+import { type ErrorBody, HiveError, errorBodyOf } from '@hivekeeper/contract/hive-error';
+import type { Colors } from './output.ts';
+
+const nextCommands: Partial<Record<ErrorCode, string>> = {
+  COMMAND_INVALID: 'hive --help',
+  NOT_FOUND: 'hive runs',
+  UNAUTHENTICATED: 'hive status --token-file .hivekeeper/admin.key',
+  WORKFLOW_INVALID: 'hive workflows validate <file>',
+  UNKNOWN_AGENT: 'hive agents',
+  WORKFLOW_NOT_ACTIVE: 'hive workflows list',
+  RUN_FINISHED: 'hive runs',
+  RUN_NOT_RETRYABLE: 'hive runs',
+  APPROVAL_ALREADY_DECIDED: 'hive approvals',
+  UNREACHABLE: 'hive up',
+  CONFIGURATION_INVALID: 'hive --help',
+};
+
+/** Any error as one of the catalogue. */
+export const asHiveError = (error: unknown): HiveError =>
+  HiveError.is(error) ? error : new HiveError('INTERNAL', error instanceof Error ? error.message : String(error), { cause: error });
+
+/** Exit status of `hive` when it ends with this error. */
+export const exitCodeOf = (code: string): number => (isErrorCode(code) ? errorCatalogue[code].exitCode : 1);
+
+/** What to type next after an error. */
+export const nextCommandAfter = (code: ErrorCode): string => nextCommands[code] ?? 'hive doctor';
+
+/** The error as a document: the API's own shape, and the next command. */
+export const failureDocument = (error: HiveError): ErrorBody & { readonly nextCommand: string } => ({ ...errorBodyOf(error), nextCommand: nextCommandAfter(error.code) });
+
+/** The error for people: what happened, where, what to do, what to type next. */
+export function failureText(error: HiveError, colors: Colors): string {
+  const issues = error.issues.map(({ path, message }) => `  ${colors.yellow(path === '' ? '(whole)' : path)}  ${message}`);
+  const trace = error.code === 'INTERNAL' && error.cause instanceof Error ? [colors.dim(error.cause.stack ?? '')] : [];
+  return [`${colors.red(error.code)}: ${error.message}`, ...issues, ...trace, '', error.entry.remedy, `${colors.dim('Next:')} ${nextCommandAfter(error.code)}`].join('\n');
+}

@@ -1,0 +1,37 @@
+import pc from 'picocolors';
+import type { Terminal } from './terminal.ts';
+
+/** Colours; each returns its text unchanged where there are none. */
+export type Colors = ReturnType<typeof pc.createColors>;
+
+/** How a command answers: readable text, or with `--json` one document (NDJSON where it streams). */
+export interface Output {
+  readonly isJson: boolean;
+  /** True where a person watches: a terminal that can be redrawn. */
+  readonly isLive: boolean;
+  readonly colors: Colors;
+  readonly widthColumns: number;
+  /** Prints the document with `--json`, else the text. */
+  show(document: unknown, text: () => string): void;
+  /** A line for people; nothing with `--json`. */
+  say(line?: string): void;
+  /** One line of NDJSON; nothing without `--json`. */
+  record(document: unknown): void;
+}
+
+/** Whether text may carry colours: on a terminal, unless NO_COLOR or a dumb terminal says otherwise. */
+export const hasColors = ({ stdout, environment }: Terminal): boolean => stdout.isTTY === true && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
+
+/** The output on a terminal. */
+export function outputOn(terminal: Terminal, { isJson }: { readonly isJson: boolean }): Output {
+  const { stdout } = terminal;
+  return {
+    isJson,
+    isLive: !isJson && stdout.isTTY === true && terminal.environment['TERM'] !== 'dumb',
+    colors: pc.createColors(!isJson && hasColors(terminal)),
+    widthColumns: stdout.columns ?? 120,
+    show: (document, text) => void stdout.write(isJson ? `${JSON.stringify(document, undefined, 2)}\n` : `${text()}\n`),
+    say: (line = '') => void (isJson || stdout.write(`${line}\n`)),
+    record: (document) => void (isJson && stdout.write(`${JSON.stringify(document)}\n`)),
+  };
+}

@@ -1,0 +1,158 @@
+/** The progress of one run: a value that events change, and its two pictures: a list that is redrawn, and one line per event. */
+import type { RunProgress, StreamedEvent } from '@hivekeeper/client';
+import type { Failure, JsonValue, NodeStatus, RunView } from '@hivekeeper/contract';
+import type { Colors } from '../output.ts';
+import { cutText, durationText, statusText, timeText } from './words.ts';
+
+/** One node on the board. */
+export interface NodeRow {
+  readonly id: string;
+  readonly agent: string;
+  readonly status: NodeStatus;
+  readonly startedAtMs?: number;
+  readonly durationMs?: number;
+  readonly attempt: number;
+  readonly slotCount: number;
+  readonly progress?: JsonValue;
+  readonly error?: Failure;
+}
+
+/** The nodes of a run in the order of its definition. */
+export type Board = ReadonlyMap<string, NodeRow>;
+
+/** The board as a run stands now; fold its events from the beginning or from here, the result is the same. */
+export const boardOf = (run: RunView): Board =>
+  new Map(
+    run.nodes.map((node) => [
+      node.id,
+      {
+        id: node.id,
+        agent: node.agent,
+        status: node.status,
+        attempt: Math.max(1, ...node.attempts.map(({ attempt }) => attempt)),
+        slotCount: 1,
+        ...(node.startedAtMs !== undefined && { startedAtMs: node.startedAtMs }),
+        ...(node.startedAtMs !== undefined && node.finishedAtMs !== undefined && { durationMs: node.finishedAtMs - node.startedAtMs }),
+        ...(node.error !== undefined && { error: node.error }),
+      },
+    ]),
+  );
+
+/** The board after an event; events of nodes it does not know change nothing. */
+export function foldEvent(board: Board, event: StreamedEvent['event']): Board {
+  if (!('nodeId' in event)) return board;
+  const row = board.get(event.nodeId);
+  return row === undefined ? board : new Map(board).set(row.id, { ...row, ...changeOf(event) });
+}
+
+type NodeEvent = Extract<StreamedEvent['event'], { readonly nodeId: string }>;
+
+function changeOf(event: NodeEvent): Partial<NodeRow> {
+  switch (event.type) {
+    case 'node.started':
+      return { status: 'RUNNING', startedAtMs: event.atMs, slotCount: event.slotCount };
+    case 'ticket.issued':
+      return { status: 'RUNNING', attempt: event.attempt };
+    case 'ticket.progress':
+      return { progress: event.progress };
+    case 'attempt.failed':
+      return { error: event.error };
+    case 'approval.requested':
+      return { status: 'WAITING_APPROVAL' };
+    case 'approval.closed':
+      return event.decision === 'APPROVED' ? { status: 'RUNNING' } : {};
+    case 'node.finished':
+      return { status: event.status, ...(event.durationMs !== undefined && { durationMs: event.durationMs }), ...(event.error !== undefined && { error: event.error }) };
+  }
+}
+
+const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const frameMs = 80;
+
+/** How a board is drawn. */
+export interface BoardStyle {
+  readonly nowMs: number;
+  readonly colors: Colors;
+  readonly widthColumns: number;
+  /** Most nodes drawn; the rest is counted. */
+  readonly maxRows: number;
+}
+
+/** The board as lines, one per node. */
+export function boardText(board: Board, style: BoardStyle): string {
+  const rows = [...board.values()];
+  // What is at work or went wrong is worth a line before what waits or is done.
+  const isQuiet = ({ status }: NodeRow) => status === 'PENDING' || status === 'SUCCESS' || status === 'SKIPPED';
+  const shown = rows.length <= style.maxRows ? rows : rows.filter((row) => !isQuiet(row)).slice(0, style.maxRows);
+  const idWidth = Math.max(...shown.map(({ id }) => id.length), 1);
+  const lines = shown.map((row) => rowText(row, idWidth, style));
+  const hidden = rows.length - shown.length;
+  return [...lines, ...(hidden > 0 ? [style.colors.dim(`  and ${hidden} more nodes, ${rows.filter(isQuiet).length} of them waiting or done`)] : [])].join('\n');
+}
+
+function rowText(row: NodeRow, idWidth: number, { nowMs, colors, widthColumns }: BoardStyle): string {
+  const spentMs = row.durationMs ?? (row.startedAtMs === undefined ? undefined : nowMs - row.startedAtMs);
+  const time = row.status === 'PENDING' || row.status === 'SKIPPED' || spentMs === undefined ? '' : durationText(spentMs);
+  const head = `${row.id.padEnd(idWidth)}  ${time.padStart(8)}`;
+  const room = Math.max(10, widthColumns - idWidth - 16);
+  return `  ${markOf(row.status, nowMs, colors)} ${row.status === 'PENDING' ? colors.dim(head) : head}  ${colors.dim(cutText(remarkOf(row), room))}`.trimEnd();
+}
+
+function markOf(status: NodeStatus, nowMs: number, colors: Colors): string {
+  if (status === 'RUNNING') return colors.cyan(frames[Math.floor(nowMs / frameMs) % frames.length] ?? '');
+  if (status === 'WAITING_APPROVAL') return colors.yellow('?');
+  if (status === 'SUCCESS') return colors.green('✔');
+  if (status === 'FAILED' || status === 'TIMED_OUT') return colors.red('✖');
+  return colors.dim(status === 'PENDING' ? '·' : '–');
+}
+
+function remarkOf(row: NodeRow): string {
+  const repeated = row.attempt > 1 ? `attempt ${row.attempt}; ` : '';
+  if (row.status === 'RUNNING') return `${repeated}${row.error === undefined ? '' : `${row.error.code}; `}${row.progress === undefined ? row.agent : progressText(row.progress)}`;
+  if (row.status === 'WAITING_APPROVAL') return 'waits for approval: hive approvals';
+  if (row.status === 'SUCCESS') return `${repeated}${row.agent}`;
+  return row.error === undefined ? row.agent : `${row.error.code}: ${row.error.message}`;
+}
+
+/** What an agent said of its progress: its message where it has one, else the whole. */
+export function progressText(progress: JsonValue): string {
+  if (typeof progress === 'string') return progress;
+  if (typeof progress === 'object' && progress !== null && 'message' in progress && typeof progress['message'] === 'string') return progress['message'];
+  return JSON.stringify(progress);
+}
+
+/** An event as one line. */
+export const eventLine = (event: StreamedEvent['event'], colors: Colors): string => `${colors.dim(timeText(event.atMs))}  ${sentenceOf(event, colors)}`;
+
+function sentenceOf(event: StreamedEvent['event'], colors: Colors): string {
+  switch (event.type) {
+    case 'run.started':
+      return 'run started';
+    case 'run.finished':
+      return `run finished  ${statusText(event.status, colors)}${failureText(event.error)}`;
+    default:
+      return nodeSentence(event, colors);
+  }
+}
+
+function nodeSentence(event: NodeEvent, colors: Colors): string {
+  switch (event.type) {
+    case 'node.started':
+      return `${event.nodeId} started${event.slotCount === 1 ? '' : ` (${event.slotCount} slots)`}`;
+    case 'ticket.issued':
+      return `${slotText(event)} issued, attempt ${event.attempt}`;
+    case 'ticket.progress':
+      return `${slotText(event)}: ${cutText(progressText(event.progress), 500)}`;
+    case 'attempt.failed':
+      return `${slotText(event)} attempt ${event.attempt} failed${failureText(event.error)}${event.retryAtMs === undefined ? '' : `; tried again at ${timeText(event.retryAtMs)}`}`;
+    case 'approval.requested':
+      return `${event.nodeId} waits for approval: hive approve ${event.approvalId}`;
+    case 'approval.closed':
+      return `${event.nodeId} approval ${event.decision}`;
+    case 'node.finished':
+      return `${event.nodeId} finished  ${statusText(event.status, colors)}${event.durationMs === undefined ? '' : ` in ${durationText(event.durationMs)}`}${failureText(event.error)}`;
+  }
+}
+
+const failureText = (error: Failure | undefined): string => (error === undefined ? '' : `  ${error.code}: ${cutText(error.message, 500)}`);
+const slotText = ({ nodeId, slot }: Pick<RunProgress, 'nodeId' | 'slot'>): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);

@@ -1,0 +1,73 @@
+import type { NodeView, RunSummary, RunView } from '@hivekeeper/contract';
+import type { Colors, Output } from '../output.ts';
+import { tableText } from './table.ts';
+import { agoText, cutText, durationText, statusText, timeText } from './words.ts';
+
+/** Runs, one a line. */
+export const runsTable = (runs: readonly RunSummary[], nowMs: number, colors: Colors): string =>
+  tableText(
+    ['RUN', 'WORKFLOW', 'STATUS', 'STARTED', 'DURATION', 'ERROR'],
+    runs.map((run) => [
+      run.id,
+      `${run.workflowName}@${run.workflowVersion}`,
+      statusText(run.status, colors),
+      agoText(run.createdAtMs, nowMs),
+      run.durationMs === undefined ? '' : durationText(run.durationMs),
+      run.error === undefined ? '' : cutText(`${run.error.code}: ${run.error.message}`, 60),
+    ]),
+    colors,
+  );
+
+/** A run, whole: its facts, its nodes, what failed, what comes next. */
+export function runText(run: RunView, { colors, widthColumns }: Output): string {
+  const facts = [
+    `${run.id}  ${statusText(run.status, colors)}`,
+    `workflow  ${run.workflowName}@${run.workflowVersion}`,
+    `created   ${new Date(run.createdAtMs).toISOString()} by ${run.trigger}`,
+    ...(run.durationMs === undefined ? [] : [`duration  ${durationText(run.durationMs)}`]),
+    ...(run.retryOf === undefined ? [] : [`retry of  ${run.retryOf}`]),
+    `context   ${cutText(JSON.stringify(run.context), widthColumns - 10)}`,
+  ];
+  const nodes = tableText(['NODE', 'AGENT', 'STATUS', 'DURATION', 'ATTEMPTS', 'OUTPUT'], run.nodes.map((node) => nodeCells(node, colors)), colors);
+  const failures = run.nodes.filter(({ error }) => error !== undefined).map((node) => failureOf(node, colors));
+  return [facts.join('\n'), nodes, ...failures, `${colors.dim('Next:')} ${nextAfter(run)}`].join('\n\n');
+}
+
+const nodeCells = (node: NodeView, colors: Colors): string[] => [
+  node.id,
+  node.action === undefined ? node.agent : `${node.agent}.${node.action}`,
+  statusText(node.status, colors),
+  node.startedAtMs === undefined || node.finishedAtMs === undefined ? '' : durationText(node.finishedAtMs - node.startedAtMs),
+  String(node.attempts.length),
+  node.output === undefined ? '' : cutText(JSON.stringify(node.output), 60),
+];
+
+function failureOf({ id, error }: NodeView, colors: Colors): string {
+  const excerpt = error?.excerpt === undefined ? [] : error.excerpt.trimEnd().split('\n').map((line) => colors.dim(`  ${line}`));
+  return [`${colors.red(error?.code ?? '')} in ${id}: ${error?.message ?? ''}`, ...excerpt].join('\n');
+}
+
+function nextAfter(run: RunView): string {
+  if (run.status === 'SUCCESS') return `hive run show ${run.id} --json`;
+  return run.finishedAtMs === undefined ? `hive why ${run.id}` : `hive run retry ${run.id}`;
+}
+
+/** What happened to a run so far, in order of time, as its attempts tell it. */
+export function runHistory(run: RunView, colors: Colors): string[] {
+  const entries = run.nodes.flatMap((node) =>
+    node.attempts.flatMap((attempt) => {
+      const name = `${node.id}${attempt.slot === 0 ? '' : `[${attempt.slot}]`} attempt ${attempt.attempt}`;
+      const excerpt = attempt.error?.excerpt?.trimEnd().split('\n').map((line) => `\n    ${line}`).join('') ?? '';
+      const end = attempt.error === undefined ? '' : `  ${attempt.error.code}: ${attempt.error.message}${colors.dim(excerpt)}`;
+      return [
+        { atMs: attempt.leasedAtMs, text: `${name} taken by ${attempt.workerId ?? 'a worker'}` },
+        { atMs: attempt.finishedAtMs, text: `${name} ${attempt.status}${end}` },
+      ];
+    }),
+  );
+  const all = [{ atMs: run.startedAtMs, text: 'run started' }, ...entries, { atMs: run.finishedAtMs, text: `run finished  ${statusText(run.status, colors)}` }];
+  return all
+    .flatMap(({ atMs, text }) => (atMs === undefined ? [] : [{ atMs, text }]))
+    .toSorted((left, right) => left.atMs - right.atMs)
+    .map(({ atMs, text }) => `${colors.dim(timeText(atMs))}  ${text}`);
+}

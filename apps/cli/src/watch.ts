@@ -1,0 +1,36 @@
+import type { RunView } from '@hivekeeper/contract';
+import { type Board, boardOf, boardText, eventLine, foldEvent } from './views/board.ts';
+import type { Session } from './session.ts';
+
+const redrawIntervalMs = 100;
+const maxRows = 30;
+
+/** Follows a run to its end, drawing it: a live list on a terminal, a line per event elsewhere, NDJSON with `--json`. */
+export async function watchRun(session: Session, runId: string, options: { readonly signal?: AbortSignal } = {}): Promise<RunView> {
+  if (session.output.isLive) await drawRun(session, runId, options);
+  else await tellRun(session, runId, options);
+  return session.client.run(runId);
+}
+
+async function tellRun({ client, output }: Session, runId: string, options: { readonly signal?: AbortSignal }): Promise<void> {
+  for await (const { id, event } of client.events(runId, options)) {
+    output.record({ ...(id !== undefined && { id }), ...event });
+    // A ticket is issued the moment its node starts: one line says both.
+    if (event.type !== 'ticket.issued') output.say(eventLine(event, output.colors));
+  }
+}
+
+async function drawRun({ client, output, terminal }: Session, runId: string, options: { readonly signal?: AbortSignal }): Promise<void> {
+  const { createLogUpdate } = await import('log-update');
+  const screen = createLogUpdate(terminal.stdout as NodeJS.WriteStream);
+  let board: Board = boardOf(await client.run(runId));
+  const draw = () => screen(boardText(board, { nowMs: terminal.clock.nowMs(), colors: output.colors, widthColumns: terminal.stdout.columns ?? output.widthColumns, maxRows }));
+  const timer = terminal.clock.every(redrawIntervalMs, draw);
+  try {
+    for await (const { event } of client.events(runId, options)) board = foldEvent(board, event);
+    draw();
+  } finally {
+    timer.cancel();
+    screen.done();
+  }
+}
