@@ -158,7 +158,7 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
--- Gap-free per tenant: the head row is locked by whoever appends. hash(n) = SHA-256(hash(n−1) ‖ digests of the batch).
+-- Gap-free per tenant, each entry chained to the one before; see append_audit.
 CREATE TABLE audit_heads (
   tenant_id text PRIMARY KEY,
   seq       bigint NOT NULL,
@@ -171,27 +171,19 @@ CREATE TABLE audit_log (
   actor     text NOT NULL,
   action    text NOT NULL,
   object    text NOT NULL,
-  digest    bytea NOT NULL,
-  PRIMARY KEY (tenant_id, seq)
-);
--- The chain: one link per batch, naming the last entry it covers.
-CREATE TABLE audit_links (
-  tenant_id text NOT NULL,
-  seq       bigint NOT NULL,
   hash      bytea NOT NULL,
   PRIMARY KEY (tenant_id, seq)
 );
-
 DO $$
 DECLARE name text;
 BEGIN
   FOREACH name IN ARRAY ARRAY['tenants', 'installation', 'api_keys', 'agents', 'workflows', 'workflow_versions', 'runs',
-    'run_journal', 'tickets', 'approvals', 'idempotency_keys', 'audit_heads', 'audit_log', 'audit_links'] LOOP
+    'run_journal', 'tickets', 'approvals', 'idempotency_keys', 'audit_heads', 'audit_log'] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
     -- The sub-select makes it one look-up per statement instead of one per row.
     EXECUTE format($policy$CREATE POLICY tenant_isolation ON %I
-      USING (tenant_id = (SELECT current_setting('hive.tenant_id', true)) OR (SELECT current_setting('hive.tenant_id', true)) = '*')$policy$, name);
+      USING ((SELECT current_setting('hive.tenant_id', true)) = ANY (ARRAY[tenant_id, '*']))$policy$, name);
   END LOOP;
 END $$;
 

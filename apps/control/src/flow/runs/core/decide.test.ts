@@ -1,0 +1,443 @@
+import type { JsonValue, WorkflowInput } from '@hivekeeper/contract';
+import { describe, expect, it } from 'vitest';
+import { createExpressions } from '../expressions.ts';
+import { pauseMsOf } from './backoff.ts';
+import { blockerOf, type Command, decide, errorOf, fold, initialState, runStatusOf, wakeAtOf } from './index.ts';
+import { RunUnderTest, testRunId } from './run-under-test.ts';
+
+type NodeInput = WorkflowInput['nodes'][number];
+const { evaluate } = createExpressions();
+const node = (id: string, more: Partial<NodeInput> = {}): NodeInput => ({ id, agent: 'worker', ...more });
+const runOf = (nodes: NodeInput[], more: Partial<WorkflowInput> = {}) => new RunUnderTest({ name: 'test', nodes, ...more }, evaluate);
+const issued = (commands: readonly Command[]) => commands.flatMap((command) => (command.type === 'issue' ? [command.nodeId] : []));
+const noJitter = { backoffMs: 1_000, factor: 2, jitterRatio: 0 };
+
+describe('the beginning of a run', () => {
+  it('stays PENDING and ignores everything until it is created', () => {
+    const run = runOf([node('a')]);
+    const before = run.state;
+    run.cancel();
+    run.wake(9_999);
+    expect(run.state).toBe(before);
+    expect(runStatusOf(run.state)).toBe('PENDING');
+    expect([blockerOf(run.state), wakeAtOf(run.state), errorOf(run.state)]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('issues a ticket for every node without needs, with everything a worker is told', () => {
+    const run = runOf([node('a', { action: 'scan', input: { n: 1 }, timeoutMs: 5_000 }), node('b', { needs: ['a'] }), node('c')], { priority: 7 }).create();
+    expect(run.commands).toEqual([
+      { type: 'issue', ticketId: 'tkt_01JD0000000000000000000000.0', nodeId: 'a', slot: 0, attempt: 1, agent: 'worker', action: 'scan', input: { n: 1 }, timeoutMs: 5_000, priority: 7, readyAtMs: 1_000 },
+      { type: 'issue', ticketId: 'tkt_01JD0000000000000000000000.1', nodeId: 'c', slot: 0, attempt: 1, agent: 'worker', action: undefined, input: {}, timeoutMs: 300_000, priority: 7, readyAtMs: 1_000 },
+    ]);
+    expect(run.notices.map((notice) => notice.type)).toEqual(['run.started', 'node.started', 'ticket.issued', 'node.started', 'ticket.issued']);
+    expect(runStatusOf(run.state)).toBe('RUNNING');
+  });
+
+  it('happens once', () => {
+    const run = runOf([node('a')]).create();
+    const before = run.state;
+    run.create();
+    expect(run.state).toBe(before);
+  });
+});
+
+describe('what follows what', () => {
+  it('starts a node when the last of its needs succeeded, and ends SUCCESS with the last node', () => {
+    const run = runOf([node('a'), node('b'), node('c', { needs: ['a', 'b', 'a'] })]).create();
+    expect(issued(run.succeed('a'))).toEqual([]);
+    expect(issued(run.succeed('b'))).toEqual(['c']);
+    run.nowMs = 1_250;
+    run.succeed('c', { total: 3 });
+    expect(runStatusOf(run.state)).toBe('SUCCESS');
+    expect(run.node('c')).toMatchObject({ status: 'SUCCESS', output: { total: 3 }, startedAtMs: 1_000, finishedAtMs: 1_250 });
+    expect(run.notices.slice(-2)).toEqual([
+      { type: 'node.finished', atMs: 1_250, nodeId: 'c', status: 'SUCCESS', durationMs: 250 },
+      { type: 'run.finished', atMs: 1_250, status: 'SUCCESS' },
+    ]);
+  });
+
+  it('skips what depends on a failed node, however far, while independent branches go on', () => {
+    const run = runOf([node('a'), node('b', { needs: ['a'] }), node('c', { needs: ['b'] }), node('x'), node('y', { needs: ['x'] })]).create();
+    run.fail('a');
+    expect(run.statuses()).toEqual({ a: 'FAILED', b: 'SKIPPED', c: 'SKIPPED', x: 'RUNNING', y: 'PENDING' });
+    expect(runStatusOf(run.state)).toBe('RUNNING');
+    run.succeed('x');
+    run.succeed('y');
+    expect(runStatusOf(run.state)).toBe('FAILED');
+    expect(errorOf(run.state)).toEqual({ code: 'AGENT_FAILED', message: 'exit 1', nodeId: 'a' });
+  });
+
+  it('carries the error of the node that failed first, not of the one that is defined first', () => {
+    const run = runOf([node('a'), node('b')]).create();
+    run.fail('b', { code: 'AGENT_FAILED', message: 'second by definition', nodeId: 'forged' });
+    run.fail('a', { code: 'AGENT_FAILED', message: 'first by definition' });
+    expect(errorOf(run.state)).toEqual({ code: 'AGENT_FAILED', message: 'second by definition', nodeId: 'b' });
+  });
+
+  it.each<[NonNullable<NodeInput['onFailure']>, JsonValue | undefined, JsonValue]>([
+    ['continue', undefined, null],
+    ['fallback', { total: 0 }, { total: 0 }],
+  ])('goes on after a failure with onFailure %s', (onFailure, fallbackOutput, seen) => {
+    const run = runOf([node('a', { onFailure, fallbackOutput }), node('b', { needs: ['a'], input: { out: '{{ a.output }}', status: '{{ a.status }}', code: '{{ a.error.code }}' } })]).create();
+    const [issue] = run.fail('a');
+    expect(issue).toMatchObject({ nodeId: 'b', input: { out: seen, status: 'FAILED', code: 'AGENT_FAILED' } });
+    run.succeed('b');
+    expect(runStatusOf(run.state)).toBe('SUCCESS');
+    expect(run.node('a')).toMatchObject({ status: 'FAILED', error: { code: 'AGENT_FAILED' } });
+  });
+
+  it.each([
+    ['true', { on: true }, { a: 'SUCCESS', b: 'RUNNING', c: 'PENDING' }],
+    ['false', { on: false }, { a: 'SUCCESS', b: 'SKIPPED', c: 'SKIPPED' }],
+  ])('starts or skips a node where `when` is %s, and what depends on it alike', (_, context, statuses) => {
+    const run = runOf([node('a'), node('b', { needs: ['a'], when: 'context.on && a.output.total > 0' }), node('c', { needs: ['b'] })]).create({ context });
+    run.succeed('a', { total: 2 });
+    expect(run.statuses()).toEqual(statuses);
+  });
+
+  it('succeeds where nodes were skipped but none failed', () => {
+    const run = runOf([node('a', { when: 'context.on' })]).create({ context: { on: false } });
+    expect(runStatusOf(run.state)).toBe('SUCCESS');
+    expect(run.notices.map((notice) => notice.type)).toEqual(['run.started', 'node.finished', 'run.finished']);
+  });
+
+  it.each<[string, Partial<NodeInput>, string]>([
+    ['a template that names nothing', { input: { x: ['{{ context.missing.deep }}'] } }, 'context.missing.deep: context has no "missing"'],
+    ['an expression that fails', { input: { x: '{{ context.n + "a" }}' } }, 'context.n + "a": no such overload: dyn<double> + string'],
+    ['a `when` that is not true or false', { when: 'context.n' }, 'context.n: "when" must be true or false, not 1'],
+  ])('fails a node with %s before any ticket is issued', (_, more, message) => {
+    const run = runOf([node('a', more)]).create({ context: { n: 1 } });
+    expect(run.commands).toEqual([]);
+    expect(errorOf(run.state)).toEqual({ code: 'TEMPLATE_UNRESOLVED', message, nodeId: 'a' });
+  });
+
+  it('lets an error that is no mistake of the workflow through', () => {
+    const broken = new RunUnderTest({ name: 'test', nodes: [node('a', { when: '1 + 1 == 2' })] }, () => {
+      throw new RangeError('a fault of ours');
+    });
+    expect(() => broken.create()).toThrow('a fault of ours');
+    expect(runStatusOf(broken.state)).toBe('PENDING');
+  });
+});
+
+describe('map', () => {
+  const mapped = (more: Partial<NodeInput> = {}) => runOf([node('m', { map: '{{ context.list }}', input: { it: '{{ item.n }}' }, ...more }), node('z', { needs: ['m'], input: { all: '{{ m.output }}' } })]);
+
+  it('runs once per element and joins the outputs in the order of the elements', () => {
+    const run = mapped().create({ context: { list: [{ n: 'p' }, { n: 'q' }, { n: 'r' }] } });
+    expect(run.commands.map((command) => command.type === 'issue' && [command.slot, command.input])).toEqual([[0, { it: 'p' }], [1, { it: 'q' }], [2, { it: 'r' }]]);
+    run.succeed('m', 'third', 2);
+    run.succeed('m', 'first', 0);
+    const [issue] = run.succeed('m', 'second', 1);
+    expect(issue).toMatchObject({ nodeId: 'z', input: { all: ['first', 'second', 'third'] } });
+    expect(run.node('m').attempts.map(({ slot, attempt, output }) => [slot, attempt, output])).toEqual([[0, 1, 'first'], [1, 1, 'second'], [2, 1, 'third']]);
+  });
+
+  it('succeeds at once with an empty array, and asks nobody to approve nothing', () => {
+    const run = mapped({ approval: true }).create({ context: { list: [] } });
+    expect(run.node('m')).toMatchObject({ status: 'SUCCESS', output: [], attempts: [] });
+    expect(issued(run.commands)).toEqual(['z']);
+  });
+
+  it.each<[string, JsonValue, string]>([
+    ['an object', { a: 1 }, '"map" gave {"a":1}, which is not an array'],
+    ['more than 10,000 elements', Array.from({ length: 10_001 }, () => 0), '"map" gave 10001 elements; at most 10000 are allowed'],
+  ])('fails with MAP_NOT_ARRAY over %s', (_, list, message) => {
+    const run = mapped({ input: {} }).create({ context: { list } });
+    expect(run.node('m').error).toEqual({ code: 'MAP_NOT_ARRAY', message, nodeId: 'm' });
+  });
+
+  it('fails with the slot that fails for good, revokes the others, and forgets their retries', () => {
+    const run = mapped({ retry: { maxAttempts: 2, ...noJitter } }).create({ context: { list: [{ n: 1 }, { n: 2 }, { n: 3 }] } });
+    run.fail('m', undefined, 1);
+    expect(wakeAtOf(run.state)).toBe(2_000);
+    const commands = run.fail('m', { code: 'AGENT_INPUT_SCHEMA', message: 'bad input' }, 2);
+    expect(commands).toEqual([{ type: 'revoke', ticketId: run.ticketOf('m', 0) }]);
+    expect(run.statuses()).toEqual({ m: 'FAILED', z: 'SKIPPED' });
+    expect(errorOf(run.state)).toEqual({ code: 'AGENT_INPUT_SCHEMA', message: 'bad input', nodeId: 'm' });
+    expect(run.node('m').attempts.map(({ slot, status }) => [slot, status])).toEqual([[0, 'CANCELLED'], [1, 'FAILED'], [2, 'FAILED']]);
+    expect(wakeAtOf(run.state)).toBeUndefined();
+  });
+
+  it('drops the retry of a failed node from the times to wake at while the run goes on', () => {
+    const run = runOf([node('m', { map: '{{ context.list }}', retry: { maxAttempts: 2, ...noJitter } }), node('other')]).create({ context: { list: [1, 2] } });
+    run.fail('m', undefined, 0);
+    run.fail('m', { code: 'AGENT_INPUT_SCHEMA', message: 'bad input' }, 1);
+    expect(wakeAtOf(run.state)).toBeUndefined();
+    expect(run.wake(99_999)).toEqual([]);
+  });
+});
+
+describe('retries and losses', () => {
+  it('repeats a failed attempt after a growing pause, as often as maxAttempts says', () => {
+    const run = runOf([node('a', { retry: { maxAttempts: 3, ...noJitter } })]).create();
+    expect(run.fail('a')).toEqual([]);
+    expect(blockerOf(run.state)).toEqual({ kind: 'retry', nodeId: 'a', dueAtMs: 2_000, lastError: { code: 'AGENT_FAILED', message: 'exit 1', nodeId: 'a' } });
+    expect(run.wake(1_999)).toEqual([]);
+    expect(run.wake(2_000)).toMatchObject([{ type: 'issue', nodeId: 'a', attempt: 2, readyAtMs: 2_000 }]);
+    run.fail('a');
+    expect(wakeAtOf(run.state)).toBe(4_000);
+    expect(run.wake(4_000)).toMatchObject([{ attempt: 3 }]);
+    run.fail('a', { code: 'AGENT_FAILED', message: 'the last one' });
+    expect(errorOf(run.state)).toEqual({ code: 'AGENT_FAILED', message: 'the last one', nodeId: 'a' });
+    expect(run.notices.flatMap((notice) => (notice.type === 'attempt.failed' ? [[notice.attempt, notice.retryAtMs]] : []))).toEqual([[1, 2_000], [2, 4_000], [3, undefined]]);
+  });
+
+  it('repeats at once without a pause', () => {
+    const run = runOf([node('a', { retry: { maxAttempts: 2, backoffMs: 0 } })]).create();
+    expect(run.fail('a')).toMatchObject([{ type: 'issue', attempt: 2 }]);
+  });
+
+  it.each([
+    ['AGENT_FAILED', true],
+    ['NODE_TIMED_OUT', true],
+    ['SANDBOX_UNAVAILABLE', true],
+    ['SOMETHING_OF_THE_AGENTS_OWN', true],
+    ['toString', true],
+    ['AGENT_INPUT_SCHEMA', false],
+    ['AGENT_OUTPUT_TOO_LARGE', false],
+    ['PATH_NOT_ALLOWED', false],
+  ])('asks the catalogue whether %s may be repeated: %s', (code, isRepeated) => {
+    const run = runOf([node('a', { retry: { maxAttempts: 2, backoffMs: 0 } })]).create();
+    expect(issued(run.fail('a', { code, message: '' }))).toEqual(isRepeated ? ['a'] : []);
+  });
+
+  it('ends TIMED_OUT where the last attempt timed out, and the run FAILED', () => {
+    const run = runOf([node('a')]).create();
+    run.fail('a', { code: 'NODE_TIMED_OUT', message: '5 s' });
+    expect(run.statuses()).toEqual({ a: 'TIMED_OUT' });
+    expect(run.node('a').attempts).toMatchObject([{ status: 'TIMED_OUT' }]);
+    expect(runStatusOf(run.state)).toBe('FAILED');
+  });
+
+  it('issues a lost ticket again at once, without counting it as a failure', () => {
+    const run = runOf([node('a', { retry: { maxAttempts: 2, backoffMs: 0 } })]).create();
+    for (let attempt = 2; attempt <= 5; attempt += 1) expect(run.lose('a')).toMatchObject([{ type: 'issue', attempt }]);
+    expect(run.fail('a')).toMatchObject([{ type: 'issue', attempt: 6 }]);
+    expect(run.node('a').attempts.map((attempt) => attempt.status)).toEqual(['LOST', 'LOST', 'LOST', 'LOST', 'FAILED', 'PENDING']);
+  });
+
+  it('gives up with LEASE_LOST_TOO_OFTEN at the fifth loss of a slot, each slot for itself', () => {
+    const run = runOf([node('m', { map: '{{ context.list }}' })]).create({ context: { list: [1, 2] } });
+    for (const slot of [0, 1, 0, 1, 0, 1, 0, 1]) expect(issued(run.lose('m', slot))).toEqual(['m']);
+    expect(run.lose('m', 0)).toEqual([{ type: 'revoke', ticketId: run.ticketOf('m', 1) }]);
+    expect(errorOf(run.state)).toEqual({ code: 'LEASE_LOST_TOO_OFTEN', message: 'the lease was lost 5 times', nodeId: 'm' });
+  });
+
+  it('keeps who worked, when and for how long', () => {
+    const run = runOf([node('a', { input: { n: 1 } })]).create();
+    const ticketId = run.ticketOf('a');
+    run.send({ type: 'ticket.settled', atMs: 1_500, ticketId, leasedAtMs: 1_100, workerId: 'wrk_1' as never, outcome: { ok: true, output: 5 } });
+    expect(run.node('a').attempts).toEqual([
+      { ticketId, nodeId: 'a', slot: 0, attempt: 1, input: { n: 1 }, output: 5, issuedAtMs: 1_000, status: 'SUCCESS', leasedAtMs: 1_100, finishedAtMs: 1_500, durationMs: 400, workerId: 'wrk_1' },
+    ]);
+  });
+
+  it('spreads the pause by the ticket’s id, within the ratio, and caps it at a day', () => {
+    const policy = { maxAttempts: 100, backoffMs: 1_000, factor: 10, jitterRatio: 0.5 };
+    const pauses = Array.from({ length: 1_000 }, (_, ordinal) => pauseMsOf(policy, 1, `tkt_01JD0000000000000000000000.${ordinal}` as never));
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(500);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(1_500);
+    expect(new Set(pauses.map((pause) => Math.floor(pause / 100))).size).toBeGreaterThanOrEqual(10);
+    expect(pauseMsOf(policy, 1, run0)).toBe(pauseMsOf(policy, 1, run0));
+    expect(pauseMsOf({ ...policy, jitterRatio: 0 }, 99, run0)).toBe(86_400_000);
+  });
+  const run0 = 'tkt_01JD0000000000000000000000.0' as never;
+});
+
+describe('news and no news', () => {
+  const ended = (end: (run: RunUnderTest) => void) => {
+    const run = runOf([node('a', { approval: true }), node('b'), node('c', { needs: ['b'] })]).create({ deadlineAtMs: 50_000 });
+    end(run);
+    return run;
+  };
+
+  it('ignores results of tickets that are finished, unknown or another run’s', () => {
+    const run = runOf([node('a'), node('b')]).create();
+    run.succeed('a', 1);
+    const { state } = run;
+    run.succeed('a', 2);
+    run.fail('a');
+    run.lose('a');
+    for (const ticketId of ['tkt_01JD0000000000000000000000.99', 'tkt_01JD0000000000000000000001.1', 'tkt_x', '.']) {
+      run.send({ type: 'ticket.settled', atMs: 1_000, ticketId: ticketId as never, outcome: { ok: true, output: 3 } });
+    }
+    expect(run.state).toBe(state);
+    expect(run.node('a').output).toBe(1);
+  });
+
+  it('ignores the late result of a ticket that was lost', () => {
+    const run = runOf([node('a')]).create();
+    const ticketId = run.ticketOf('a');
+    run.lose('a');
+    run.send({ type: 'ticket.settled', atMs: 1_000, ticketId, outcome: { ok: true, output: 'late' } });
+    expect(run.statuses()).toEqual({ a: 'RUNNING' });
+  });
+
+  it.each<[string, (run: RunUnderTest) => void]>([
+    ['SUCCESS', (run) => void [run.answer('a', true), run.succeed('a'), run.succeed('b'), run.succeed('c')]],
+    ['FAILED', (run) => void [run.answer('a', false), run.fail('b')]],
+    ['CANCELLED', (run) => void run.cancel()],
+    ['TIMED_OUT', (run) => void run.wake(50_000)],
+  ])('lets nothing change a run that ended %s', (status, end) => {
+    const run = ended(end);
+    const { state } = run;
+    expect(runStatusOf(state)).toBe(status);
+    run.cancel();
+    run.create();
+    run.wake(999_999_999);
+    run.succeed('b', 'again');
+    run.lose('b');
+    run.answer('a', true);
+    expect(run.state).toBe(state);
+    expect([blockerOf(state), wakeAtOf(state)]).toEqual([undefined, undefined]);
+  });
+
+  it.each<[string, (run: RunUnderTest) => void, string]>([
+    ['cancelling', (run) => void run.cancel('enough'), 'cancelled by ann: enough'],
+    ['cancelling without a reason', (run) => void run.cancel(), 'cancelled by ann'],
+    ['the deadline', (run) => void run.wake(50_000), 'the run did not end within 49000 ms'],
+  ])('leaves nothing live after %s', (_, end, message) => {
+    const run = ended(end);
+    const approvalId = run.approvalOf('a');
+    expect(run.commands.slice(-2)).toEqual([
+      { type: 'close-approval', approvalId, status: 'CANCELLED' },
+      { type: 'revoke', ticketId: run.ticketOf('b') },
+    ]);
+    expect(run.statuses()).toEqual({ a: 'CANCELLED', b: 'CANCELLED', c: 'CANCELLED' });
+    expect(errorOf(run.state)?.message).toBe(message);
+    expect(run.state).toMatchObject({ liveTicketCount: 0, pendingApprovalCount: 0, openNodeCount: 0 });
+    expect(run.notices.at(-1)?.type).toBe('run.finished');
+  });
+
+  it('keeps what had finished before it was cancelled', () => {
+    const run = runOf([node('a'), node('b', { needs: ['a'] })]).create();
+    run.succeed('a', 1);
+    run.cancel();
+    expect(run.statuses()).toEqual({ a: 'SUCCESS', b: 'CANCELLED' });
+  });
+
+  it('never changes a state it was given', () => {
+    const run = runOf([node('a', { retry: { maxAttempts: 2, ...noJitter } }), node('b', { needs: ['a'], approval: true }), node('m', { map: '{{ context.list }}' })]);
+    const steps: ((r: RunUnderTest) => unknown)[] = [
+      (r) => r.create({ context: { list: [1, 2] } }), (r) => r.fail('a'), (r) => r.wake(2_000), (r) => r.lose('m', 1), (r) => r.succeed('a'), (r) => r.answer('b', true), (r) => r.cancel(),
+    ];
+    for (const step of steps) {
+      const before = run.state;
+      const text = JSON.stringify(before);
+      step(run);
+      expect(JSON.stringify(before)).toBe(text);
+    }
+    expect(runStatusOf(run.state)).toBe('CANCELLED');
+  });
+
+  it('gives the same state, commands and notices folded at once or one by one', () => {
+    const run = runOf([node('a'), node('b', { needs: ['a'] }), node('c', { needs: ['b'] })]).create();
+    run.succeed('a', 1);
+    run.lose('b');
+    run.fail('b');
+    const whole = fold(initialState(testRunId, run.rules.plan), run.journal, run.rules);
+    expect(whole).toEqual({ state: run.state, commands: run.commands, notices: run.notices });
+    expect(decide(run.state, { type: 'run.woken', atMs: 5 }, run.rules)).toEqual({ state: run.state, commands: [], notices: [] });
+  });
+});
+
+describe('approval', () => {
+  it('asks with the resolved input before the first ticket, and issues it once approved', () => {
+    const run = runOf([node('a', { action: 'deploy', input: { to: '{{ context.to }}' }, approval: { message: 'Deploy?', expiresAfterMs: 60_000 } })]).create({ context: { to: 'prod' } });
+    const approvalId = 'apr_01JD0000000000000000000000.0';
+    expect(run.commands).toEqual([{ type: 'request-approval', approvalId, nodeId: 'a', agent: 'worker', action: 'deploy', message: 'Deploy?', input: { to: 'prod' }, expiresAtMs: 61_000 }]);
+    expect(runStatusOf(run.state)).toBe('WAITING_APPROVAL');
+    expect(run.statuses()).toEqual({ a: 'WAITING_APPROVAL' });
+    expect(blockerOf(run.state)).toEqual({ kind: 'approval', nodeId: 'a', approvalId, expiresAtMs: 61_000 });
+    run.nowMs = 2_000;
+    expect(run.answer('a', true)).toMatchObject([{ type: 'issue', input: { to: 'prod' }, readyAtMs: 2_000 }]);
+    expect(runStatusOf(run.state)).toBe('RUNNING');
+    expect(wakeAtOf(run.state)).toBeUndefined();
+    expect(run.node('a').startedAtMs).toBe(2_000);
+  });
+
+  it('asks once, not again before a retry', () => {
+    const run = runOf([node('a', { approval: true, retry: { maxAttempts: 2, backoffMs: 0 } })]).create();
+    run.answer('a', true);
+    expect(issued(run.fail('a'))).toEqual(['a']);
+    expect(run.commands.filter((command) => command.type === 'request-approval')).toHaveLength(1);
+  });
+
+  it('shows the inputs of all slots of a map node', () => {
+    const run = runOf([node('m', { map: '{{ context.list }}', input: { n: '{{ item }}' }, approval: true })]).create({ context: { list: [1, 2] } });
+    expect(run.commands).toMatchObject([{ type: 'request-approval', input: [{ n: 1 }, { n: 2 }] }]);
+    expect(issued(run.answer('m', true))).toEqual(['m', 'm']);
+  });
+
+  it.each([
+    ['rejected', (run: RunUnderTest) => run.answer('a', false), { error: { code: 'APPROVAL_REJECTED', message: 'rejected by ann', nodeId: 'a' }, closed: [] }],
+    [
+      'not decided in time',
+      (run: RunUnderTest) => run.wake(86_401_000),
+      { error: { code: 'APPROVAL_EXPIRED', message: 'nobody decided before the approval expired', nodeId: 'a' }, closed: ['EXPIRED'] },
+    ],
+  ])('fails the node that was %s', (_, end, { error, closed }) => {
+    const run = runOf([node('a', { approval: true }), node('b', { needs: ['a'] })]).create();
+    const commands = end(run);
+    expect(commands.flatMap((command) => (command.type === 'close-approval' ? [command.status] : []))).toEqual(closed);
+    expect(run.statuses()).toEqual({ a: 'FAILED', b: 'SKIPPED' });
+    expect(errorOf(run.state)).toEqual(error);
+  });
+
+  it('is also asked where the agent asked for it when the run began, even against approval: false', () => {
+    const run = runOf([node('a', { approval: false }), node('b')]).create({ gatedNodeIds: ['a', 'gone'] });
+    expect(run.statuses()).toEqual({ a: 'WAITING_APPROVAL', b: 'RUNNING' });
+    expect(wakeAtOf(run.state)).toBe(86_401_000);
+  });
+
+  it('keeps several requests apart, and waits for approval while one is pending', () => {
+    const run = runOf([node('a', { approval: { expiresAfterMs: 5_000 } }), node('b', { approval: { expiresAfterMs: 3_000 } }), node('c', { approval: true })]).create();
+    run.answer('a', true);
+    expect(run.statuses()).toEqual({ a: 'RUNNING', b: 'WAITING_APPROVAL', c: 'WAITING_APPROVAL' });
+    expect(wakeAtOf(run.state)).toBe(4_000);
+    run.wake(7_000);
+    expect(run.statuses()).toEqual({ a: 'RUNNING', b: 'FAILED', c: 'WAITING_APPROVAL' });
+    expect(runStatusOf(run.state)).toBe('WAITING_APPROVAL');
+    expect(blockerOf(run.state)).toMatchObject({ kind: 'approval', nodeId: 'c' });
+  });
+
+  it('ignores a second decision, a late one, and one that was never asked for', () => {
+    const run = runOf([node('a', { approval: true }), node('b')]).create();
+    run.answer('a', false);
+    const { state } = run;
+    run.answer('a', true);
+    run.send({ type: 'approval.decided', atMs: 1, approvalId: 'apr_01JD0000000000000000000000.7' as never, approved: true, by: 'ann' });
+    expect(run.state).toBe(state);
+  });
+
+  it('tells the notes of whoever rejected', () => {
+    const run = runOf([node('a', { approval: true })]).create();
+    run.send({ type: 'approval.decided', atMs: 1, approvalId: run.approvalOf('a'), approved: false, by: 'ann', notes: 'not on a Friday' });
+    expect(errorOf(run.state)?.message).toBe('rejected by ann: not on a Friday');
+  });
+});
+
+describe('what a run waits for', () => {
+  it('names the oldest live ticket and how many others there are', () => {
+    const run = runOf([node('a'), node('b'), node('c')]).create();
+    run.succeed('a');
+    expect(blockerOf(run.state)).toEqual({ kind: 'ticket', nodeId: 'b', ticketId: run.ticketOf('b'), otherCount: 1 });
+  });
+
+  it('wakes at the deadline, or before it for a retry', () => {
+    const run = runOf([node('a', { retry: { maxAttempts: 2, ...noJitter } })]).create({ deadlineAtMs: 50_000 });
+    expect(wakeAtOf(run.state)).toBe(50_000);
+    run.fail('a');
+    expect(wakeAtOf(run.state)).toBe(2_000);
+  });
+
+  it('takes chains of 10,000 nodes that start, skip or finish in one event', () => {
+    const ids = Array.from({ length: 10_000 }, (_, index) => `n${index}`);
+    const chain = (more: (index: number) => Partial<NodeInput>) => ids.map((id, index) => node(id, { ...(index > 0 && { needs: [`n${index - 1}`] }), ...more(index) }));
+    const skipped = runOf(chain((index) => (index === 0 ? { when: 'false' } : {}))).create();
+    expect(runStatusOf(skipped.state)).toBe('SUCCESS');
+    const empty = runOf(chain(() => ({ map: '{{ context.none }}' }))).create({ context: { none: [] } });
+    expect(runStatusOf(empty.state)).toBe('SUCCESS');
+  });
+});
