@@ -1,0 +1,5 @@
+import { runAgent } from '@hivekeeper/sdk';
+import { scanInputSchema } from './input.ts';
+import { scan } from './scan.ts';
+
+await runAgent(scanInputSchema, scan);

@@ -1,0 +1,141 @@
+import ts from 'typescript';
+
+/** What a local name was imported as. `name` is `*` for a whole module. */
+export interface Imported {
+  readonly module: string;
+  readonly name: string;
+}
+
+/** A parsed JavaScript or TypeScript file and what its declarations say about its names. */
+export interface Script {
+  readonly file: ts.SourceFile;
+  readonly imports: ReadonlyMap<string, Imported>;
+  /** The one value of a name; nothing for parameters, for `let` and where a name is declared twice. */
+  readonly values: ReadonlyMap<string, ts.Expression>;
+  /** What a name was taken out of: `req.body` for `const { id } = req.body`. */
+  readonly origins: ReadonlyMap<string, ts.Expression>;
+}
+
+export const scriptExtensions = new Set(['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs']);
+
+export function parseScript(path: string, text: string): Script {
+  const kind = /\.[mc]?ts$/i.test(path) ? ts.ScriptKind.TS : ts.ScriptKind.TSX;
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, kind);
+  const script = { file, imports: new Map<string, Imported>(), values: new Map<string, ts.Expression>(), origins: new Map<string, ts.Expression>() };
+  const declared = new Set<string>();
+  visit(file, (node) => {
+    if (ts.isImportDeclaration(node)) readImport(node, script.imports);
+    if (ts.isVariableDeclaration(node)) readRequire(node, script.imports);
+    if (isDeclaration(node) && ts.isIdentifier(node.name)) readDeclaration(node, { name: node.name.text, declared, ...script });
+  });
+  return script;
+}
+
+type Declaration = ts.VariableDeclaration | ts.ParameterDeclaration | ts.BindingElement;
+const isDeclaration = (node: ts.Node): node is Declaration => ts.isVariableDeclaration(node) || ts.isParameter(node) || ts.isBindingElement(node);
+
+interface NameTables {
+  readonly name: string;
+  readonly declared: Set<string>;
+  readonly values: Map<string, ts.Expression>;
+  readonly origins: Map<string, ts.Expression>;
+}
+
+function readDeclaration(node: Declaration, { name, declared, values, origins }: NameTables): void {
+  const origin = originOf(node);
+  if (origin !== undefined) origins.set(name, origin);
+  if (declared.has(name)) values.delete(name);
+  else if (ts.isVariableDeclaration(node) && node.initializer !== undefined && isConst(node)) values.set(name, node.initializer);
+  declared.add(name);
+}
+
+/** Calls `see` on a node and on everything below it. */
+export function visit(node: ts.Node, see: (node: ts.Node) => void): void {
+  see(node);
+  ts.forEachChild(node, (child) => visit(child, see));
+}
+
+/** The first node, from `node` down, for which `test` holds. */
+export function find(node: ts.Node, test: (node: ts.Node) => boolean): ts.Node | undefined {
+  return test(node) ? node : ts.forEachChild(node, (child) => find(child, test));
+}
+
+/** The name a call calls: `exec` for `exec()`, `cp.exec()` and `this.cp.exec()`. */
+export function calledName(call: ts.CallExpression | ts.NewExpression): string {
+  const callee = call.expression;
+  if (ts.isIdentifier(callee)) return callee.text;
+  return ts.isPropertyAccessExpression(callee) ? callee.name.text : '';
+}
+
+/** Where what a call calls was imported from, through one `promisify` or other wrapper at most. */
+export function calledImport(call: ts.CallExpression, script: Script): Imported | undefined {
+  const callee = call.expression;
+  if (ts.isIdentifier(callee)) return importedAs(callee, script);
+  if (!ts.isPropertyAccessExpression(callee) || !ts.isIdentifier(callee.expression)) return undefined;
+  const owner = script.imports.get(callee.expression.text);
+  return owner?.name === '*' ? { module: owner.module, name: callee.name.text } : undefined;
+}
+
+function importedAs(name: ts.Identifier, script: Script): Imported | undefined {
+  const direct = script.imports.get(name.text);
+  const value = script.values.get(name.text);
+  if (direct !== undefined || value === undefined || !ts.isCallExpression(value)) return direct;
+  const [wrapped] = value.arguments;
+  if (wrapped === undefined || calledName(value) !== 'promisify') return undefined;
+  if (ts.isIdentifier(wrapped)) return script.imports.get(wrapped.text);
+  if (!ts.isPropertyAccessExpression(wrapped) || !ts.isIdentifier(wrapped.expression)) return undefined;
+  const owner = script.imports.get(wrapped.expression.text);
+  return owner === undefined ? undefined : { module: owner.module, name: wrapped.name.text };
+}
+
+/** The expression below parentheses, casts, `!` and `await`. */
+export function bare(expression: ts.Expression): ts.Expression {
+  let inner = expression;
+  while (
+    ts.isParenthesizedExpression(inner) || ts.isAsExpression(inner) || ts.isSatisfiesExpression(inner) ||
+    ts.isNonNullExpression(inner) || ts.isAwaitExpression(inner)
+  ) inner = inner.expression;
+  return inner;
+}
+
+/** The value a property has in an object literal. */
+export function propertyOf(object: ts.Node | undefined, name: string): ts.Expression | undefined {
+  if (object === undefined || !ts.isObjectLiteralExpression(object)) return undefined;
+  const property = object.properties.find((each) => each.name !== undefined && 'text' in each.name && each.name.text === name);
+  return property !== undefined && ts.isPropertyAssignment(property) ? property.initializer : undefined;
+}
+
+const isConst = (node: ts.VariableDeclaration): boolean => (ts.getCombinedNodeFlags(node) & ts.NodeFlags.Const) !== 0;
+
+const withoutScheme = (module: string): string => module.replace(/^node:/, '');
+
+function readImport({ importClause, moduleSpecifier }: ts.ImportDeclaration, imports: Map<string, Imported>): void {
+  if (importClause === undefined || !ts.isStringLiteral(moduleSpecifier)) return;
+  const module = withoutScheme(moduleSpecifier.text);
+  if (importClause.name !== undefined) imports.set(importClause.name.text, { module, name: '*' });
+  const { namedBindings } = importClause;
+  if (namedBindings === undefined) return;
+  if (ts.isNamespaceImport(namedBindings)) imports.set(namedBindings.name.text, { module, name: '*' });
+  else for (const { name, propertyName } of namedBindings.elements) imports.set(name.text, { module, name: (propertyName ?? name).text });
+}
+
+function readRequire({ name, initializer }: ts.VariableDeclaration, imports: Map<string, Imported>): void {
+  if (initializer === undefined || !ts.isCallExpression(initializer) || calledName(initializer) !== 'require') return;
+  const [specifier] = initializer.arguments;
+  if (specifier === undefined || !ts.isStringLiteral(specifier)) return;
+  const module = withoutScheme(specifier.text);
+  if (ts.isIdentifier(name)) imports.set(name.text, { module, name: '*' });
+  if (!ts.isObjectBindingPattern(name)) return;
+  for (const element of name.elements) {
+    if (!ts.isIdentifier(element.name)) continue;
+    const imported = element.propertyName ?? element.name;
+    imports.set(element.name.text, { module, name: ts.isIdentifier(imported) ? imported.text : element.name.text });
+  }
+}
+
+/** Climbs out of a destructuring pattern to the declaration it belongs to. */
+function originOf(node: ts.VariableDeclaration | ts.ParameterDeclaration | ts.BindingElement): ts.Expression | undefined {
+  let declaration: ts.Node = node;
+  while (ts.isBindingElement(declaration)) declaration = declaration.parent.parent;
+  return ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
+}
