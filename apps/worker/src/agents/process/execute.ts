@@ -1,0 +1,78 @@
+import { HiveError, type JsonValue, type LeasedTicket, type Outcome } from '@hivekeeper/contract';
+import type { Log } from '@hivekeeper/kernel';
+import type { Runner } from '../../sandbox/process/index.ts';
+import { type CommandSources, commandFor } from './command.ts';
+import { failed, printable } from './failure.ts';
+import { type Capability, outcomeOf } from './outcome.ts';
+import { type SchemaCheck, newSchemaCheck } from './schema.ts';
+import { readStderrLine } from './stderr-lines.ts';
+
+/** What came of executing a ticket. `aborted`: the signal ended it, and no result is wanted. */
+export type Execution = { readonly kind: 'finished'; readonly outcome: Outcome } | { readonly kind: 'aborted' };
+
+/** What the caller may do and hear while an agent runs. */
+export interface ExecutionHooks {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: JsonValue) => void;
+  readonly log: Log;
+}
+
+/** Does the work of a ticket. Resolves in every case; nothing of the agent is alive then. */
+export type ExecuteTicket = (ticket: LeasedTicket, hooks: ExecutionHooks) => Promise<Execution>;
+
+/** What agents are run with. */
+export interface ExecutorOptions extends CommandSources {
+  /** Confines; absent where the probe found no way to. */
+  readonly sandbox?: Runner;
+  /** For trusted agents where there is no sandbox. */
+  readonly plain: Runner;
+}
+
+/** Runs agents of kind `process`. */
+export function newExecutor(options: ExecutorOptions): ExecuteTicket {
+  const check = newSchemaCheck();
+  return async (ticket, hooks) => {
+    try {
+      const outcome = await attempt(ticket, hooks, { ...options, check });
+      return outcome === undefined ? { kind: 'aborted' } : { kind: 'finished', outcome };
+    } catch (error) {
+      if (HiveError.is(error)) return { kind: 'finished', outcome: failed(error.code, error.message) };
+      hooks.log.error({ err: error }, 'the agent could not be run');
+      return { kind: 'finished', outcome: failed('INTERNAL', error instanceof Error ? error.message : String(error)) };
+    }
+  };
+}
+
+async function attempt(ticket: LeasedTicket, hooks: ExecutionHooks, { check, ...options }: ExecutorOptions & { readonly check: SchemaCheck }): Promise<Outcome | undefined> {
+  const capability = capabilityOf(ticket);
+  const breach = capability?.inputSchema === undefined ? undefined : check(capability.inputSchema, ticket.input);
+  if (breach !== undefined) return failed('AGENT_INPUT_SCHEMA', `The input breaks the schema of ${ticket.agent.name}: ${breach}.`);
+  const runner = runnerFor(ticket, options);
+  let toldError: string | undefined;
+  const onStderrLine = (text: string) => {
+    const line = readStderrLine(text);
+    if (line.kind === 'progress') hooks.onProgress(line.progress);
+    else hooks.log.debug({ line: printable(text) }, 'agent says');
+    if (line.kind === 'error') toldError = line.message;
+  };
+  const result = await runner.run(commandFor(ticket, options), { signal: hooks.signal, onStderrLine });
+  const known = {
+    ...{ timeoutMs: ticket.timeoutMs, limits: ticket.agent.limits },
+    ...(capability?.outputSchema !== undefined && { outputSchema: capability.outputSchema }),
+    ...(toldError !== undefined && { toldError }),
+  };
+  return outcomeOf(result, known, check);
+}
+
+function capabilityOf({ agent, action }: LeasedTicket): Capability | undefined {
+  if (action === undefined || agent.capabilities.length === 0) return undefined;
+  const capability = agent.capabilities.find(({ name }) => name === action);
+  if (capability === undefined) throw new HiveError('AGENT_UNKNOWN_ACTION', `${agent.name} has no action "${action}"; it has ${agent.capabilities.map(({ name }) => name).join(', ')}`);
+  return capability;
+}
+
+function runnerFor({ agent }: LeasedTicket, { sandbox, plain }: ExecutorOptions): Runner {
+  if (sandbox !== undefined) return sandbox;
+  if (agent.trust === 'trusted') return plain;
+  throw new HiveError('SANDBOX_UNAVAILABLE', `${agent.name} is untrusted and this worker has no working sandbox.`);
+}

@@ -1,0 +1,72 @@
+import { chownSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { type AgentManifest, HiveError, type JsonObject } from '@hivekeeper/contract';
+import type { VisiblePath } from '../../sandbox/process/index.ts';
+
+/** Where agents may be granted paths. */
+export interface Workspace {
+  /** Canonical directories. */
+  readonly roots: readonly string[];
+  /** Owner of directories that a grant brings into being; absent where this process cannot give files away. */
+  readonly newOwner?: { readonly uid: number; readonly gid: number };
+}
+
+/** These are made of other things inside the sandbox; a grant must not put the host's over them. */
+const reserved = ['/proc', '/dev', '/sys', '/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc'];
+
+/** What the grants of one ticket come to. */
+export interface Granted {
+  readonly visiblePaths: readonly VisiblePath[];
+  /** The input with each granted path in its canonical form: inside the sandbox it has no other name. */
+  readonly input: JsonObject;
+}
+
+/**
+ * The paths that the manifest's grants and the input together make visible. A field the input lacks grants nothing. A
+ * directory to write that does not exist yet is made, one level at a time from the nearest that exists below a root.
+ *
+ * @throws HiveError PATH_NOT_ALLOWED naming the field: not an absolute path, not there, outside every root.
+ */
+export function resolveGrants(grants: AgentManifest['grants'], input: JsonObject, workspace: Workspace): Granted {
+  const granted = grants.flatMap(({ field, access }) => {
+    const value = Object.hasOwn(input, field) ? input[field] : undefined;
+    if (value === undefined || value === null) return [];
+    if (typeof value !== 'string' || !isAbsolute(value) || value.includes('\0')) throw refusal(field, 'it is not an absolute path');
+    return [{ field, access, path: canonical(field, resolve(value), { access, workspace }) }];
+  });
+  return {
+    visiblePaths: granted.map(({ path, access }) => ({ path, access })),
+    input: { ...input, ...Object.fromEntries(granted.map(({ field, path }) => [field, path])) },
+  };
+}
+
+const refusal = (field: string, reason: string) => new HiveError('PATH_NOT_ALLOWED', `The input's ${field} cannot be granted: ${reason}.`);
+
+function canonical(field: string, path: string, { access, workspace }: { readonly access: 'read' | 'write'; readonly workspace: Workspace }): string {
+  const existing = nearestExisting(path);
+  const real = realpathSync(existing);
+  if (!workspace.roots.some((root) => isBelow(real, root))) throw refusal(field, 'it lies outside the workspace roots');
+  if (reserved.some((directory) => isBelow(real, directory))) throw refusal(field, 'it belongs to the system');
+  if (existing === path) return real;
+  if (access === 'read') throw refusal(field, 'there is no such file or directory');
+  const made = makeBelow(real, path.slice(existing.length).split(sep).filter(Boolean), workspace);
+  // Somebody may have put a link there in the meantime.
+  if (!isBelow(made, real)) throw refusal(field, 'it changed while it was made');
+  return made;
+}
+
+/** The path itself or the deepest ancestor that is there; a dangling link counts as there, and fails to resolve. */
+function nearestExisting(path: string): string {
+  return lstatSync(path, { throwIfNoEntry: false }) === undefined && dirname(path) !== path ? nearestExisting(dirname(path)) : path;
+}
+
+function makeBelow(directory: string, names: readonly string[], { newOwner }: Workspace): string {
+  return names.reduce((parent, name) => {
+    const made = join(parent, name);
+    if (mkdirSync(made, { recursive: true }) !== undefined && newOwner !== undefined) chownSync(made, newOwner.uid, newOwner.gid);
+    return realpathSync(made);
+  }, directory);
+}
+
+/** True for the directory itself and everything in it. Both are canonical. */
+export const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`);

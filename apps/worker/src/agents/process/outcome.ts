@@ -1,0 +1,51 @@
+import type { ErrorCode, JsonObject, LeasedTicket, Outcome } from '@hivekeeper/contract';
+import type { CommandResult } from '../../sandbox/process/index.ts';
+import { failed } from './failure.ts';
+import { parseOutput } from './output.ts';
+import type { SchemaCheck } from './schema.ts';
+
+/** The capability a ticket's action names; none where the agent lists none or the ticket names no action. */
+export type Capability = LeasedTicket['agent']['capabilities'][number];
+
+/** What is known of an attempt when its command has ended. */
+export interface Attempt {
+  readonly timeoutMs: number;
+  readonly limits: LeasedTicket['agent']['limits'];
+  readonly outputSchema?: JsonObject;
+  /** The last `{"error": …}` on stderr. */
+  readonly toldError?: string;
+}
+
+type Failed = Exclude<CommandResult['kind'], 'exited' | 'aborted'>;
+
+/** A command's end other than by its own exit: the code of the catalogue, and what to say. */
+const failures: Readonly<Record<Failed, { readonly code: ErrorCode; say(attempt: Attempt, result: CommandResult): string }>> = {
+  'signalled': { code: 'AGENT_KILLED', say: (_, result) => `The agent was ended by ${'signal' in result ? result.signal : 'a signal'}.` },
+  'timed-out': { code: 'NODE_TIMED_OUT', say: ({ timeoutMs }) => `The agent did not finish within ${timeoutMs} ms.` },
+  'out-of-memory': { code: 'AGENT_OUT_OF_MEMORY', say: ({ limits }) => `The agent used more than ${limits.memoryBytes} bytes of memory.` },
+  'output-too-large': { code: 'AGENT_OUTPUT_TOO_LARGE', say: ({ limits }) => `The agent wrote more than ${limits.outputBytes} bytes to stdout.` },
+  'not-started': { code: 'AGENT_NOT_RUNNABLE', say: (_, result) => ('reason' in result ? result.reason : 'The agent could not be started.') },
+};
+
+/** What an attempt came to; undefined where it was given up on our side and no result is wanted. */
+export function outcomeOf(result: CommandResult, attempt: Attempt, check: SchemaCheck): Outcome | undefined {
+  if (result.kind === 'aborted') return undefined;
+  if (result.kind === 'exited') return result.exitCode === 0 ? judged(result.stdout, attempt, check) : exitFailure(result, attempt);
+  const kind = isHeapExhausted(result) ? 'out-of-memory' : result.kind;
+  const { code, say } = failures[kind];
+  return failed(code, say(attempt, result), result.stderrTail);
+}
+
+/** V8 aborts by itself when its heap is full, before the kernel's limit is reached. */
+const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean => kind === 'signalled' && stderrTail.includes('JavaScript heap out of memory');
+
+function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { toldError }: Attempt): Outcome {
+  return failed('AGENT_FAILED', toldError ?? `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
+}
+
+function judged(stdout: Buffer, { outputSchema }: Attempt, check: SchemaCheck): Outcome {
+  const output = parseOutput(stdout);
+  if (!output.ok) return failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
+  const breach = outputSchema === undefined ? undefined : check(outputSchema, output.value);
+  return breach === undefined ? { ok: true, output: output.value } : failed('AGENT_OUTPUT_SCHEMA', `The output breaks its schema: ${breach}.`, JSON.stringify(output.value).slice(0, 4_096));
+}

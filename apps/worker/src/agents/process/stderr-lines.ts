@@ -1,0 +1,33 @@
+import { type JsonObject, type JsonValue, findJsonDefect } from '@hivekeeper/contract';
+
+/** A line of stderr that the agent contract gives a meaning, or just text. */
+export type StderrLine =
+  | { readonly kind: 'progress'; readonly progress: JsonValue }
+  | { readonly kind: 'error'; readonly message: string }
+  | { readonly kind: 'text' };
+
+const text: StderrLine = { kind: 'text' };
+
+/** Understands `{"progress": …}` and `{"error": …}` on a line of their own. */
+export function readStderrLine(line: string): StderrLine {
+  if (!line.startsWith('{')) return text;
+  const value = parse(line);
+  if (value === undefined || findJsonDefect(value) !== undefined) return text;
+  if (value['progress'] !== undefined) return { kind: 'progress', progress: value['progress'] };
+  const error = value['error'];
+  return error === undefined ? text : { kind: 'error', message: messageOf(error) };
+}
+
+function parse(line: string): JsonObject | undefined {
+  try {
+    return JSON.parse(line) as JsonObject;
+  } catch {
+    return undefined;
+  }
+}
+
+function messageOf(error: JsonValue): string {
+  if (typeof error === 'string') return error;
+  const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : undefined;
+  return typeof message === 'string' ? message : JSON.stringify(error);
+}
