@@ -8,11 +8,13 @@ import { apiHeaders } from './security-headers.ts';
 type Requested = Pick<FastifyRequest, 'id' | 'url' | 'method' | 'body' | 'routeOptions'>;
 
 /** Answers an error: its code, and nothing of ours inside. What is our fault is written down. */
-export function answerFault(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+export function answerFault(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
+  const { request } = reply;
   const fault = faultOf(error);
   const status = fault.entry.httpStatus;
   if (status >= 500) write(log, fault, request);
-  void reply.code(status).type('application/json; charset=utf-8').headers(headersOf(fault));
+  // Set here too, because no hook has run where the router itself failed.
+  void reply.code(status).type('application/json; charset=utf-8').headers({ ...apiHeaders, 'x-request-id': request.id, ...headersOf(fault) });
   return reply.send(JSON.stringify(bodyOf(fault, request)));
 }
 

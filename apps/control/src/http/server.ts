@@ -30,7 +30,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   app.decorate('routeTable', routes);
   guard(app, services, routes);
   readJson(app);
-  app.setErrorHandler((error, request, reply) => answerFault(error, request, reply, services.log));
+  app.setErrorHandler((error, _request, reply) => answerFault(error, reply, services.log));
   const openEnds = new OpenEnds();
   app.addHook('preClose', (done) => {
     openEnds.end();
@@ -60,7 +60,7 @@ function bareServer(services: Services) {
       return `req-${services.startedAtMs.toString(36)}-${requestCount.toString(36)}`;
     },
     // Errors of the router itself: no hook has seen the request.
-    frameworkErrors: (error, request, reply) => void answerFault(error, request, reply, services.log),
+    frameworkErrors: (error, _request, reply) => void answerFault(error, reply, services.log),
     clientErrorHandler: answerNoHttp,
   });
   app.setValidatorCompiler(validatorCompiler);

@@ -1,0 +1,123 @@
+import type { ApprovalView, AttemptView, JsonValue, NodeDefinition, RunSummary, RunView } from '@hivekeeper/contract';
+import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
+import { type AgentRow, type AgentRunRow, agentTypeSchema, type ApprovalRow, type NodeRow, type RunRow, type WorkflowRow } from './schemas.ts';
+
+const instantOf = (atMs: number): string => new Date(atMs).toISOString();
+const instantOrNull = (atMs: number | undefined): string | null => (atMs === undefined ? null : instantOf(atMs));
+
+/** A field of what a facade's caller registered. */
+const kept = (facade: JsonValue | undefined, name: string): JsonValue | undefined =>
+  typeof facade === 'object' && facade !== null && !Array.isArray(facade) ? (facade as Readonly<Record<string, JsonValue>>)[name] : undefined;
+
+/** An agent as a row. */
+export function agentRowOf(agent: StoredAgent): AgentRow {
+  const { id, spec, facade } = agent;
+  const entryPath = kept(facade, 'entryPath');
+  const type = agentTypeSchema.safeParse(kept(facade, 'type'));
+  return {
+    id,
+    projectId: agent.projectId,
+    name: agent.name,
+    type: type.success ? type.data : 'SCRIPT',
+    description: spec.description ?? null,
+    entryPath: typeof entryPath === 'string' ? entryPath : (spec.directory ?? spec.entry),
+    version: agent.version,
+    riskLevel: agent.riskLevel,
+    registeredAt: instantOf(agent.registeredAtMs),
+    updatedAt: instantOf(agent.updatedAtMs),
+    capabilities: spec.capabilities.map(({ name, description = null, inputSchema = null, outputSchema = null }) => ({ id: `${id}.${name}`, agentId: id, name, description, inputSchema, outputSchema })),
+  };
+}
+
+/** Finds agents by the names our nodes use. */
+export class AgentRows {
+  readonly #rows: ReadonlyMap<string, AgentRow>;
+
+  constructor(agents: readonly StoredAgent[]) {
+    this.#rows = new Map(agents.map((agent) => [agent.name, agentRowOf(agent)]));
+  }
+
+  /** The row, and the id to show: the name where the agent was removed since. */
+  of(name: string): { readonly agentId: string; readonly agent: AgentRow | null } {
+    const agent = this.#rows.get(name) ?? null;
+    return { agentId: agent?.id ?? name, agent };
+  }
+}
+
+/** A workflow as a row with its nodes. */
+export function workflowRowOf(workflow: StoredWorkflow, agents: AgentRows): WorkflowRow {
+  const { id, projectId, name, status, definition, facade } = workflow;
+  const description = kept(facade, 'description');
+  return {
+    id,
+    projectId,
+    name,
+    description: typeof description === 'string' ? description : (definition.description ?? null),
+    trigger: definition.trigger ?? null,
+    status,
+    createdAt: instantOf(workflow.createdAtMs),
+    updatedAt: instantOf(workflow.updatedAtMs),
+    nodes: definition.nodes.map((node) => nodeRowOf(id, node, agents)),
+  };
+}
+
+const nodeRowOf = (workflowId: string, { id, agent, action = '', input, needs, approval }: NodeDefinition, agents: AgentRows): NodeRow => ({
+  id,
+  workflowId,
+  ...agents.of(agent),
+  action,
+  inputsJson: input,
+  dependsOn: [...needs],
+  approvalRequired: approval !== undefined && approval !== false,
+});
+
+/** A run as a row. */
+export const runRowOf = (run: RunSummary): RunRow => ({
+  id: run.id,
+  workflowId: run.workflowId,
+  trigger: run.trigger,
+  status: run.status,
+  startedAt: instantOf(run.startedAtMs ?? run.createdAtMs),
+  finishedAt: instantOrNull(run.finishedAtMs),
+  error: run.error?.message ?? null,
+  errorCode: run.error?.code ?? null,
+});
+
+/** Every attempt of a run as a row, oldest first. */
+export const agentRunRowsOf = (run: RunView, agents: AgentRows): AgentRunRow[] =>
+  run.nodes
+    .flatMap((node) => node.attempts.map((attempt) => ({ attempt, agent: node.agent })))
+    .sort((a, b) => a.attempt.issuedAtMs - b.attempt.issuedAtMs)
+    .map(({ attempt, agent }) => ({ workflowRunId: run.id, ...attemptRowOf(attempt), ...agents.of(agent) }));
+
+const attemptRowOf = (attempt: AttemptView): Omit<AgentRunRow, 'workflowRunId' | 'agentId' | 'agent'> => ({
+  id: attempt.ticketId,
+  nodeId: attempt.nodeId,
+  inputJson: attempt.input,
+  outputJson: attempt.output ?? null,
+  status: attempt.status,
+  error: attempt.error === undefined ? null : `${attempt.error.code}: ${attempt.error.message}`,
+  startedAt: instantOf(attempt.leasedAtMs ?? attempt.issuedAtMs),
+  finishedAt: instantOrNull(attempt.finishedAtMs),
+  durationMs: attempt.durationMs ?? null,
+});
+
+/** An approval as a row. */
+export const approvalRowOf = (approval: ApprovalView): ApprovalRow => ({
+  id: approval.id,
+  workflowRunId: approval.runId,
+  nodeId: approval.nodeId,
+  status: approval.status,
+  requestedAt: instantOf(approval.requestedAtMs),
+  expiresAt: instantOf(approval.expiresAtMs),
+  respondedAt: instantOrNull(approval.respondedAtMs),
+  respondedBy: approval.respondedBy === undefined ? null : namedIn(approval.respondedBy),
+  notes: approval.notes ?? null,
+});
+
+const via = ' via ';
+
+/** Who decided, for the record: the name that was given is only a claim, the key is known. */
+export const recordedDecider = (respondedBy: string, subject: string): string => `${respondedBy}${via}${subject}`;
+
+const namedIn = (decider: string): string => (decider.includes(via) ? decider.slice(0, decider.lastIndexOf(via)) : decider);

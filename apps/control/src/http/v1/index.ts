@@ -1,0 +1,16 @@
+/**
+ * `/v1`, one file per noun. Each checks nothing but shapes, asks one service, and shows the result as the contract says.
+ *
+ * workflows.ts, runs.ts, agents.ts, approvals.ts, installation.ts
+ * run-stream.ts   a run's events (SSE)   · event-frames.ts  what goes down the wire, and when it is too much
+ * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what must be sent again
+ * open-ends.ts    calls that wait, so that they can be ended
+ */
+export { addAgents } from './agents.ts';
+export { addApprovals } from './approvals.ts';
+export { addInstallation } from './installation.ts';
+export { OpenEnds } from './open-ends.ts';
+export { addRunStream } from './run-stream.ts';
+export { addRuns } from './runs.ts';
+export { addWorkerCalls } from './worker.ts';
+export { addWorkflows } from './workflows.ts';
