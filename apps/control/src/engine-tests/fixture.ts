@@ -1,0 +1,129 @@
+import { agentManifestSchema, type AgentSpec, defaultTenantId, type JsonObject, type LeasedTicket, type Outcome, type RunId, type RunStatus, type TicketId, type WorkerId, type WorkflowInput, workflowDefinitionSchema } from '@hivekeeper/contract';
+import { newLog } from '@hivekeeper/kernel';
+import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
+import { openDatabase } from '../adapters/postgres/index.ts';
+import { type Engine, startEngine } from '../engine.ts';
+
+const log = newLog({ level: 'silent', component: 'test' });
+
+/** A migrated database on a real server. */
+export const migratedDatabase = (): Promise<FreshDatabase> => freshDatabase(migrateByOpening);
+
+// One function for every file, so that the template is migrated once.
+async function migrateByOpening(url: string): Promise<void> {
+  await (await openDatabase({ url, maxConnections: 2, log }))[Symbol.asyncDispose]();
+}
+
+/** An agent that needs no process. */
+export const builtin = (name: string, more: Partial<AgentSpec> = {}): AgentSpec => ({ ...agentManifestSchema.parse({ name, version: '1.0.0', kind: 'builtin' }), trust: 'trusted', ...more });
+
+/** An engine over the database, with what it was told about. */
+export async function engineOn(url: string, options: { readonly leaseMs?: number } = {}): Promise<Engine> {
+  const database = await openDatabase({ url, maxConnections: 4, log });
+  const engine = await startEngine({
+    database,
+    config: { leaseMs: options.leaseMs ?? 10_000, liveRuns: 1_000 },
+    log,
+    shippedDirectory: '/nonexistent',
+    builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],
+  });
+  return {
+    ...engine,
+    [Symbol.asyncDispose]: async () => {
+      await engine[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What a test worker does with a ticket: an outcome to settle it with, or nothing. */
+export type Work = (ticket: LeasedTicket) => Outcome | undefined | Promise<Outcome | undefined>;
+
+/** A worker inside the test. It remembers what it was given and what it was told to drop. */
+export interface TestWorker {
+  readonly workerId: WorkerId;
+  readonly tickets: LeasedTicket[];
+  readonly revoked: TicketId[];
+  readonly refusals: unknown[];
+  /** Resolves with the n-th ticket it gets, counted from 1. */
+  ticket(nth: number): Promise<LeasedTicket>;
+}
+
+let workerCount = 0;
+
+/** Seats a worker with credits enough for everything. */
+export function seatWorker({ services }: Engine, work: Work, credits = 10_000): TestWorker {
+  workerCount += 1;
+  const workerId = `wrk_${String(workerCount).padStart(26, '0')}` as WorkerId;
+  const waiting: { nth: number; resolve: (ticket: LeasedTicket) => void }[] = [];
+  const worker: TestWorker = {
+    workerId,
+    tickets: [],
+    revoked: [],
+    refusals: [],
+    ticket: (nth) =>
+      new Promise((resolve) => {
+        const had = worker.tickets[nth - 1];
+        if (had === undefined) waiting.push({ nth, resolve });
+        else resolve(had);
+      }),
+  };
+  const settle = async (ticket: LeasedTicket) => {
+    const outcome = await work(ticket);
+    if (outcome === undefined) return;
+    await services.runs.settle({ workerId, ticketId: ticket.ticketId, token: ticket.token, outcome }).catch((error: unknown) => worker.refusals.push(error));
+    services.desk.setCredits(workerId, credits);
+  };
+  services.desk.attach({
+    workerId,
+    name: `test-${workerCount}`,
+    capabilities: ['builtin'],
+    maxParallel: credits,
+    deliver: (tickets) => {
+      for (const ticket of tickets) {
+        worker.tickets.push(ticket);
+        for (const { nth, resolve } of waiting) if (nth === worker.tickets.length) resolve(ticket);
+        void settle(ticket);
+      }
+    },
+    revoke: (ticketIds) => void worker.revoked.push(...ticketIds),
+  });
+  services.desk.setCredits(workerId, credits);
+  return worker;
+}
+
+/** Succeeds at once. */
+export const succeed: Work = () => ({ ok: true, output: { done: true } });
+
+/** Deploys a workflow. */
+export const deploy = ({ services }: Engine, workflow: WorkflowInput) =>
+  services.workflows.deploy({ tenantId: defaultTenantId, definition: workflowDefinitionSchema.parse(workflow), by: 'test' });
+
+/** `count` nodes, one after the other. */
+export const chain = (name: string, count: number): WorkflowInput => ({
+  name,
+  nodes: Array.from({ length: count }, (_, index) => ({ id: `n${index}`, agent: 'noop', needs: index === 0 ? [] : [`n${index - 1}`] })),
+});
+
+/** Starts a run. */
+export async function start({ services }: Engine, workflow: string, context: JsonObject = {}): Promise<RunId> {
+  return (await services.triggers.fire({ tenantId: defaultTenantId, workflow: { name: workflow }, context, kind: 'api', by: 'test' })).runId;
+}
+
+/** Resolves with the run's last status once it has ended, by its own notices. */
+export function ended({ services }: Engine, runId: RunId): Promise<RunStatus> {
+  return new Promise((resolve, reject) => {
+    let stop = () => {};
+    const look = (notices: readonly { readonly notice: { readonly type: string; readonly status?: unknown } }[]) => {
+      const last = notices.find(({ notice }) => notice.type === 'run.finished');
+      if (last === undefined) return false;
+      stop();
+      resolve(last.notice.status as RunStatus);
+      return true;
+    };
+    services.runs.notices({ tenantId: defaultTenantId, runId, onMore: look }).then((watch) => {
+      stop = watch.stop;
+      if (look(watch.past)) stop();
+    }, reject);
+  });
+}
