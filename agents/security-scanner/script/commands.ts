@@ -6,7 +6,7 @@ import { type Script, calledImport, calledName, propertyOf } from './script.ts';
 /** Text that becomes code: `eval`, `Function`, timers given text. */
 export const checkCodeInjection: Check = (node, script) => {
   if (!ts.isCallExpression(node) && !ts.isNewExpression(node)) return undefined;
-  const name = globalNameOf(node.expression);
+  const name = globalNameOf(node.expression, script);
   const code = name === 'Function' ? node.arguments?.at(-1) : node.arguments?.[0];
   if (code === undefined || !takesCode(name, code) || isFixed(code, script)) return undefined;
   return { type: 'code-injection', severity: 'high', description: `${name} runs text that is not fixed in the source as code; parse the data or call a function instead` };
@@ -16,8 +16,8 @@ export const checkCodeInjection: Check = (node, script) => {
 const takesCode = (name: string, code: ts.Expression): boolean =>
   name === 'eval' || name === 'Function' || (/^set(Timeout|Interval)$/.test(name) && assemblyOf(code) !== undefined);
 
-function globalNameOf(callee: ts.Expression): string {
-  if (ts.isIdentifier(callee)) return callee.text;
+function globalNameOf(callee: ts.Expression, { declared, imports }: Script): string {
+  if (ts.isIdentifier(callee)) return declared.has(callee.text) || imports.has(callee.text) ? '' : callee.text;
   const isOfGlobal = ts.isPropertyAccessExpression(callee) && /^(window|globalThis|global|self)$/.test(callee.expression.getText());
   return isOfGlobal ? callee.name.text : '';
 }

@@ -9,6 +9,8 @@ export interface Imported {
 /** A parsed JavaScript or TypeScript file and what its declarations say about its names. */
 export interface Script {
   readonly file: ts.SourceFile;
+  /** Every name that the file declares somewhere. */
+  readonly declared: ReadonlySet<string>;
   readonly imports: ReadonlyMap<string, Imported>;
   /** The one value of a name; nothing for parameters, for `let` and where a name is declared twice. */
   readonly values: ReadonlyMap<string, ts.Expression>;
@@ -21,12 +23,13 @@ export const scriptExtensions = new Set(['.ts', '.tsx', '.mts', '.cts', '.js', '
 export function parseScript(path: string, text: string): Script {
   const kind = /\.[mc]?ts$/i.test(path) ? ts.ScriptKind.TS : ts.ScriptKind.TSX;
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, kind);
-  const script = { file, imports: new Map<string, Imported>(), values: new Map<string, ts.Expression>(), origins: new Map<string, ts.Expression>() };
   const declared = new Set<string>();
+  const script = { file, declared, imports: new Map<string, Imported>(), values: new Map<string, ts.Expression>(), origins: new Map<string, ts.Expression>() };
   visit(file, (node) => {
     if (ts.isImportDeclaration(node)) readImport(node, script.imports);
     if (ts.isVariableDeclaration(node)) readRequire(node, script.imports);
-    if (isDeclaration(node) && ts.isIdentifier(node.name)) readDeclaration(node, { name: node.name.text, declared, ...script });
+    if (isDeclaration(node) && ts.isIdentifier(node.name)) readDeclaration(node, { name: node.name.text, ...script });
+    if ((ts.isClassDeclaration(node) || ts.isFunctionDeclaration(node)) && node.name !== undefined) declared.add(node.name.text);
   });
   return script;
 }

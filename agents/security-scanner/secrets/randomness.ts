@@ -14,7 +14,7 @@ export function looksRandom(value: string): boolean {
 }
 
 function changesOfKind(value: string): number {
-  const kinds = [...value].map((character) => (/[a-z]/.test(character) ? 'lower' : /[A-Z]/.test(character) ? 'upper' : /\d/.test(character) ? 'digit' : 'mark'));
+  const kinds = [...value.replaceAll(/[^a-z0-9]/gi, '')].map((character) => (/[a-z]/.test(character) ? 'lower' : /[A-Z]/.test(character) ? 'upper' : 'digit'));
   return kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length / value.length;
 }
 

@@ -14,9 +14,9 @@ const settings = new Set(['.env', '.ini', '.cfg', '.conf', '.properties', '.yml'
 const secretName = String.raw`[\w.-]{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key|secret[_-]?key|auth[_-]?key|token|credentials?)`;
 const quotedAssignment = new RegExp(`(${secretName})['"]?\\]?\\s*(?::|=>|:?=)\\s*(['"\`])([^'"\`\\s]{8,200})\\2`, 'gi');
 const bareAssignment = new RegExp(`^[ \\t]*(?:export[ \\t]+)?(${secretName})[ \\t]*[:=][ \\t]*()([^\\s'"#\`]{8,200})[ \\t]*$`, 'gim');
-const quotedNoise = /(['"`])([A-Za-z0-9+/_=-]{32,200})\1/g;
+const quotedNoise = /(['"`])([A-Za-z0-9+/_=-]{32,200})\1(?!\s*:)/g;
 // What stands before noise that is public by nature.
-const publicNoise = /sha\d{1,3}-|integrity|base64|data:|hash|digest|checksum|fingerprint|public|nonce|etag|commit|revision/i;
+const publicNoise = /sha-?\d{1,3}|integrity|base64|data:|hash|digest|checksum|fingerprint|public|pubkey|nonce|etag|commit|revision/i;
 
 /**
  * Secrets in a text, comments included. Known token forms count anywhere; password assignments and bare noise not in
