@@ -13,7 +13,8 @@ export async function installPeers(): Promise<string | undefined> {
     await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory, timeout: 300_000 });
     return undefined;
   } catch (error) {
-    return `npm ci failed: ${error instanceof Error ? error.message.slice(0, 200) : String(error)}`;
+    const { message } = error as Error;
+    return `npm ci failed: ${/^npm error (?!code)(.+)$/m.exec(message)?.[1] ?? message.slice(0, 200)}`;
   }
 }
 
