@@ -119,9 +119,9 @@ describe('the event stream of a run', () => {
   it('gives each event and ends after run.finished, also where the server keeps the connection', async () => {
     const { client } = await serve((response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(`: hello\n\n${frame('1.0', { type: 'run.started', atMs: 1 })}${frame(undefined, { type: 'ticket.progress', atMs: 2 })}${frame('2.0', finished)}`);
+      response.write(`: hello\n\n${frame('1.0', { type: 'run.started', atMs: 1 })}${frame(undefined, { type: 'node.started', atMs: 2 })}${frame('2.0', finished)}`);
     });
-    expect(await collect(client().events('run_1'))).toEqual([['1.0', 'run.started'], [undefined, 'ticket.progress'], ['2.0', 'run.finished']]);
+    expect(await collect(client().events('run_1'))).toEqual([['1.0', 'run.started'], [undefined, 'node.started'], ['2.0', 'run.finished']]);
   });
 
   it('continues a broken connection after the last event it saw', async () => {

@@ -2,6 +2,7 @@ import type {
   AgentView,
   ApprovalView,
   DecideApproval,
+  Issue,
   RegisterAgent,
   RunStatus,
   RunSummary,
@@ -10,7 +11,6 @@ import type {
   Status,
   Why,
   WorkerView,
-  WorkflowDefinition,
   WorkflowInput,
   WorkflowView,
 } from '@hivekeeper/contract';
@@ -27,10 +27,13 @@ export interface ListRuns {
   readonly before?: string;
 }
 
+/** A run that was accepted a moment ago. */
+export type StartedRun = Pick<RunSummary, 'id' | 'status' | 'workflowVersion'>;
+
 /** The control plane's `/v1`, one method per route. Every method throws HiveError with the server's code, or UNREACHABLE. */
 export interface Client {
   /** The same key with the same body gives the same run. */
-  startRun(workflow: string, body: StartRun, options?: { readonly idempotencyKey?: string }): Promise<RunSummary>;
+  startRun(workflow: string, body: StartRun, options?: { readonly idempotencyKey?: string }): Promise<StartedRun>;
   listRuns(query?: ListRuns): Promise<readonly RunSummary[]>;
   run(id: string): Promise<RunView>;
   cancelRun(id: string, reason?: string): Promise<RunSummary>;
@@ -42,8 +45,8 @@ export interface Client {
   workflows(): Promise<readonly WorkflowView[]>;
   workflow(name: string, options?: { readonly version?: number }): Promise<WorkflowView>;
   deployWorkflow(definition: WorkflowInput): Promise<WorkflowView>;
-  /** The definition with its defaults. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT */
-  validateWorkflow(definition: WorkflowInput): Promise<WorkflowDefinition>;
+  /** What deploying it would refuse; empty where it would be stored. @throws HiveError INVALID_REQUEST for a wrong shape */
+  validateWorkflow(definition: WorkflowInput): Promise<{ readonly issues: readonly Issue[] }>;
   agents(): Promise<readonly AgentView[]>;
   agent(name: string): Promise<AgentView>;
   registerAgent(body: RegisterAgent): Promise<AgentView>;

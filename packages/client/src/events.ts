@@ -1,22 +1,12 @@
 import { createParser } from 'eventsource-parser';
-import type { JsonValue, RunNotice } from '@hivekeeper/contract';
+import type { RunNotice } from '@hivekeeper/contract';
 import { HiveError } from '@hivekeeper/contract/hive-error';
 import { type ClientOptions, type Pause, send, unreachable } from './call.ts';
 
-/** What a running agent says of itself; not kept, so a stream that reconnects may miss some. */
-export interface RunProgress {
-  readonly type: 'ticket.progress';
-  readonly atMs: number;
-  readonly nodeId: string;
-  readonly slot: number;
-  readonly attempt: number;
-  readonly progress: JsonValue;
-}
-
-/** One event of a run. `id` continues a stream later; progress has none. */
+/** One event of a run. `id` continues a stream later. */
 export interface StreamedEvent {
   readonly id?: string;
-  readonly event: RunNotice | RunProgress;
+  readonly event: RunNotice;
 }
 
 /** Where a stream begins and what ends it early. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { WorkflowInput } from '@hivekeeper/contract';
+import { HiveError } from '@hivekeeper/contract/hive-error';
 import { readWorkflow } from '../inputs.ts';
 import type { Session } from '../session.ts';
 import { graphTree, mermaidText } from '../views/graph.ts';
@@ -12,7 +13,8 @@ const load = ({ terminal }: Session, file: string): Promise<WorkflowInput> => re
 /** `hive workflows validate <file>` */
 export async function validateWorkflow(session: Session, file: string): Promise<void> {
   const definition = await load(session, file);
-  await session.client.validateWorkflow(definition);
+  const { issues } = await session.client.validateWorkflow(definition);
+  if (issues.length > 0) throw new HiveError('WORKFLOW_INVALID', `${definition.name} has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, { issues });
   session.output.show({ valid: true, name: definition.name }, () => `${definition.name} is valid.\n\nNext: hive workflows deploy ${file}`);
 }
 

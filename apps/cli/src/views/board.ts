@@ -1,8 +1,20 @@
 /** The progress of one run: a value that events change, and its two pictures: a list that is redrawn, and one line per event. */
-import type { RunProgress, StreamedEvent } from '@hivekeeper/client';
-import type { Failure, JsonValue, NodeStatus, RunView } from '@hivekeeper/contract';
+import type { Failure, JsonValue, NodeStatus, RunNotice, RunView } from '@hivekeeper/contract';
 import type { Colors } from '../output.ts';
 import { cutText, durationText, statusText, timeText } from './words.ts';
+
+/** What a running agent said of itself. Not kept, and so not among the run's events. */
+export interface RunProgress {
+  readonly type: 'progress';
+  readonly atMs: number;
+  readonly nodeId: string;
+  readonly slot: number;
+  readonly attempt: number;
+  readonly progress: JsonValue;
+}
+
+/** Whatever moves a board. */
+export type BoardEvent = RunNotice | RunProgress;
 
 /** One node on the board. */
 export interface NodeRow {
@@ -39,13 +51,13 @@ export const boardOf = (run: RunView): Board =>
   );
 
 /** The board after an event; events of nodes it does not know change nothing. */
-export function foldEvent(board: Board, event: StreamedEvent['event']): Board {
+export function foldEvent(board: Board, event: BoardEvent): Board {
   if (!('nodeId' in event)) return board;
   const row = board.get(event.nodeId);
   return row === undefined ? board : new Map(board).set(row.id, { ...row, ...changeOf(event) });
 }
 
-type NodeEvent = Extract<StreamedEvent['event'], { readonly nodeId: string }>;
+type NodeEvent = Extract<BoardEvent, { readonly nodeId: string }>;
 
 function changeOf(event: NodeEvent): Partial<NodeRow> {
   switch (event.type) {
@@ -53,7 +65,7 @@ function changeOf(event: NodeEvent): Partial<NodeRow> {
       return { status: 'RUNNING', startedAtMs: event.atMs, slotCount: event.slotCount };
     case 'ticket.issued':
       return { status: 'RUNNING', attempt: event.attempt };
-    case 'ticket.progress':
+    case 'progress':
       return { progress: event.progress };
     case 'attempt.failed':
       return { error: event.error };
@@ -122,9 +134,9 @@ export function progressText(progress: JsonValue): string {
 }
 
 /** An event as one line. */
-export const eventLine = (event: StreamedEvent['event'], colors: Colors): string => `${colors.dim(timeText(event.atMs))}  ${sentenceOf(event, colors)}`;
+export const eventLine = (event: BoardEvent, colors: Colors): string => `${colors.dim(timeText(event.atMs))}  ${sentenceOf(event, colors)}`;
 
-function sentenceOf(event: StreamedEvent['event'], colors: Colors): string {
+function sentenceOf(event: BoardEvent, colors: Colors): string {
   switch (event.type) {
     case 'run.started':
       return 'run started';
@@ -141,7 +153,7 @@ function nodeSentence(event: NodeEvent, colors: Colors): string {
       return `${event.nodeId} started${event.slotCount === 1 ? '' : ` (${event.slotCount} slots)`}`;
     case 'ticket.issued':
       return `${slotText(event)} issued, attempt ${event.attempt}`;
-    case 'ticket.progress':
+    case 'progress':
       return `${slotText(event)}: ${cutText(progressText(event.progress), 500)}`;
     case 'attempt.failed':
       return `${slotText(event)} attempt ${event.attempt} failed${failureText(event.error)}${event.retryAtMs === undefined ? '' : `; tried again at ${timeText(event.retryAtMs)}`}`;
