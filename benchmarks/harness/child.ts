@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** What a child came to: the JSON document it left as the last line of its output, or why there is none. */
 export type ChildResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
@@ -41,7 +42,11 @@ async function supervise<T>(run: ChildRun, directory: string): Promise<ChildResu
     child.once('close', resolve);
   });
   clearTimeout(bound);
-  if (isOverdue) return { ok: false, reason: `not finished within ${run.timeoutMs / 1_000} s` };
+  if (isOverdue) {
+    // Its servers notice its end, and still write while they shut down.
+    await pause(2_000);
+    return { ok: false, reason: `not finished within ${run.timeoutMs / 1_000} s` };
+  }
   if (exitCode !== 0) return { ok: false, reason: firstErrorLine(errors) ?? `exit ${exitCode}` };
   return parse<T>(output.trim().split('\n').at(-1) ?? '');
 }
@@ -54,9 +59,9 @@ function parse<T>(line: string): ChildResult<T> {
   }
 }
 
-/** What Node prints of an uncaught error, without the source line above and the stack below. */
+/** What Node prints of an uncaught error, or a program of ours of a known one: without the source line above and the stack below. */
 const firstErrorLine = (errors: string): string | undefined =>
   errors
     .split('\n')
-    .find((line) => /^\w*error( \[\w+\])?: /i.test(line))
+    .find((line) => /^(?:\w*[Ee]rror(?: \[\w+\])?|[A-Z_]{4,}): /.test(line))
     ?.slice(0, 300);
