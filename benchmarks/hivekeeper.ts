@@ -108,6 +108,7 @@ class WarmExecutor {
 export const engine: EngineDefinition = {
   name: 'Hivekeeper',
   version: (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version,
+  kind: 'workflows',
   isDurable: true,
   remark: 'Warm executor in the control plane’s process, no HTTP. Every step leased with a fencing token, journalled (the outbox) and audited; each fan-out item is a node of its own.',
   start,

@@ -22,6 +22,8 @@ export interface Engine {
 export interface EngineDefinition {
   readonly name: string;
   readonly version: string;
+  /** `workflows`: the engine itself knows steps and joins; `jobs`: a queue on which the benchmark chains them. */
+  readonly kind: 'workflows' | 'jobs';
   /** Whether an acknowledged step survives a power cut in that setting. */
   readonly isDurable: boolean;
   /** What a reader must know to compare the row, e.g. how a fan-out is expressed. */

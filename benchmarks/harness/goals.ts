@@ -1,3 +1,4 @@
+import type { EngineRound } from './measure-engine.ts';
 import type { Results } from './results.ts';
 
 /** One bar that was set, and what was measured against it. */
@@ -28,14 +29,23 @@ function throughputVerdicts({ engines, ceiling }: Results): GoalVerdict[] {
   if (own === undefined) return [];
   const ratioTo = (other: number, least: number) => ({ measured: `${whole(own)} steps/s = ${(own / other).toFixed(2)} ×`, isMet: own >= least * other });
   const top = ceiling?.median === undefined ? undefined : Math.max(ceiling.median.oneConnectionPerSecond, ceiling.median.twoConnectionsPerSecond);
-  const peers = Object.entries(engines).flatMap(([id, { median }]) => (id === 'hivekeeper' || median?.isDurable !== true ? [] : [median]));
-  const best = peers.toSorted((a, b) => b.figures.w2StepsPerSecond - a.figures.w2StepsPerSecond)[0];
+  const durable = peersOf(engines).filter((peer) => peer.isDurable);
   const measure = 'Durable throughput, 10 steps, 50 in parallel';
+  const against = (peers: readonly EngineRound[], goal: string): GoalVerdict[] => {
+    const best = peers.toSorted((a, b) => b.figures.w2StepsPerSecond - a.figures.w2StepsPerSecond)[0];
+    if (best === undefined) return [];
+    const other = best.figures.w2StepsPerSecond;
+    return [{ measure, ...ratioTo(other, 2), beside: `${best.name}: ${whole(other)} steps/s`, goal }];
+  };
   return [
     ...(top === undefined ? [] : [{ measure, ...ratioTo(top, 0.5), beside: `bare SQL: ${whole(top)} steps/s`, goal: '≥ 0.5 × bare SQL' }]),
-    ...(best === undefined ? [] : [{ measure, ...ratioTo(best.figures.w2StepsPerSecond, 2), beside: `${best.name}: ${whole(best.figures.w2StepsPerSecond)} steps/s`, goal: '≥ 2 × the best durable peer' }]),
+    ...against(durable.filter((peer) => peer.kind === 'workflows'), '≥ 2 × the best durable workflow engine'),
+    ...against(durable.filter((peer) => peer.kind === 'jobs'), '≥ 2 × the best durable job queue'),
   ];
 }
+
+const peersOf = (engines: Results['engines']): EngineRound[] =>
+  Object.entries(engines).flatMap(([id, { median }]) => (id === 'hivekeeper' || median === undefined ? [] : [median]));
 
 function barsOf({ engines, ceiling, scheduling, sandbox, stack }: Results): Bar[] {
   const own = engines.hivekeeper?.median?.figures;
@@ -62,8 +72,7 @@ function barsOf({ engines, ceiling, scheduling, sandbox, stack }: Results): Bar[
 }
 
 function fastestPeer(engines: Results['engines'], key: 'w2AloneP50Ms' | 'w3P50Ms'): string {
-  const peers = Object.entries(engines).flatMap(([id, { median }]) => (id === 'hivekeeper' || median === undefined ? [] : [median]));
-  const nameBest = (isDurable: boolean) => peers.filter((peer) => peer.isDurable === isDurable).toSorted((a, b) => a.figures[key] - b.figures[key])[0];
+  const nameBest = (isDurable: boolean) => peersOf(engines).filter((peer) => peer.isDurable === isDurable).toSorted((a, b) => a.figures[key] - b.figures[key])[0];
   return [nameBest(true), nameBest(false)]
     .flatMap((peer) => (peer === undefined ? [] : [`${peer.name}${peer.isDurable ? '' : ', not durable'}: ${short(peer.figures[key])} ms`]))
     .join('; ');

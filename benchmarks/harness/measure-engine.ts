@@ -20,9 +20,9 @@ const idlePssMebibytes = treePssMebibytes(process.pid);
 const figures = await measureEngine(running, counter, JSON.parse(effortText) as Effort);
 const loadedPssMebibytes = treePssMebibytes(process.pid);
 await running.stop();
-const { name, version, isDurable, remark } = engine;
+const { name, version, kind, isDurable, remark } = engine;
 const round: EngineRound = {
-  ...{ name, version, isDurable, durability: running.durability, figures, idlePssMebibytes, loadedPssMebibytes },
+  ...{ name, version, kind, isDurable, durability: running.durability, figures, idlePssMebibytes, loadedPssMebibytes },
   ...(remark !== undefined && { remark }),
 };
 process.stdout.write(`\n${JSON.stringify(round)}\n`, () => process.exit(0));

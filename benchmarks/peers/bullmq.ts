@@ -13,6 +13,7 @@ interface RunData {
 export const bullmqWith = (appendFsync: 'everysec' | 'always'): EngineDefinition => ({
   name: `BullMQ (appendfsync ${appendFsync})`,
   version: versionOf('bullmq'),
+  kind: 'jobs',
   isDurable: appendFsync === 'always',
   remark: 'A job queue: a run is one job that records its step after each (the documented pattern); fan-out is a flow of 100 jobs and a parent.',
   start: (options) => start(options, appendFsync),

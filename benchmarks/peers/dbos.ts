@@ -34,6 +34,7 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
 export const engine: EngineDefinition = {
   name: 'DBOS',
   version: versionOf('@dbos-inc/dbos-sdk'),
+  kind: 'workflows',
   isDurable: true,
   remark: 'Workflows run in the caller’s process, without a queue: its fastest way.',
   start,

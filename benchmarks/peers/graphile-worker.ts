@@ -68,6 +68,7 @@ function settleLast(job: Job, waiters: Waiters): void {
 export const engine: EngineDefinition = {
   name: 'Graphile Worker',
   version: versionOf('graphile-worker'),
+  kind: 'jobs',
   isDurable: true,
   remark: 'A job queue: each step issues the next. Fan-out is one batch job for all 100 items, so the items share one record.',
   start,

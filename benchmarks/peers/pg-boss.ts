@@ -56,6 +56,7 @@ const settleAll = (jobs: readonly Job<StepData>[], waiters: Waiters): void => jo
 export const engine: EngineDefinition = {
   name: 'pg-boss',
   version: versionOf('pg-boss'),
+  kind: 'jobs',
   isDurable: true,
   remark: 'A job queue: each step issues the next, in batches of up to 100. The end is taken before its own commit, which favours it.',
   start,

@@ -67,6 +67,7 @@ async function register(adminPort: number, endpointPort: number): Promise<void> 
 export const engine: EngineDefinition = {
   name: 'Restate',
   version: versionOf('@restatedev/restate-server'),
+  kind: 'workflows',
   isDurable: true,
   start,
 };
