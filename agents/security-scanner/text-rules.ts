@@ -41,7 +41,7 @@ const rules: readonly TextRule[] = [
   { extensions: ['.php'], type: 'unsafe-deserialization', severity: 'high', pattern: /\bunserialize\s*\(\s*\$[^\n]*/g, unless: /allowed_classes['"]?\s*=>\s*false/, description: loadDescription },
   { extensions: ['.php', '.rb', '.java', '.kt', '.cs', '.scala'], type: 'sql-injection', severity: 'high', pattern: new RegExp(String.raw`"[^"\n]*${sql}[^"\n]*(?:[=<>]|LIKE|VALUES\s*\()\s*'?%?(?:"\s*[+.]\s*\$?\w|#\{|\$\{?\w)`, 'gi'), description: sqlDescription },
   { extensions: ['.go'], type: 'sql-injection', severity: 'high', pattern: new RegExp(String.raw`\bSprintf\(\s*["\`][^"\`]*${sql}[^"\`]*(?:[=<>]|LIKE|VALUES\s*\()\s*'?%[svq]`, 'gi'), description: sqlDescription },
-  { extensions: ['.go'], type: 'command-injection', severity: 'high', pattern: /\bexec\.Command(?:Context)?\([^\n]*"(?:ba|z)?sh",\s*"-c",\s*(?!")[^\n]+/g, description: shellDescription },
+  { extensions: ['.go'], type: 'command-injection', severity: 'high', pattern: /\bexec\.Command(?:Context)?\([^\n]*"(?:ba|z)?sh",\s*"-c",(?!\s*")[^\n]+/g, description: shellDescription },
   { extensions: ['.go'], type: 'tls-verification', severity: 'high', pattern: /\bInsecureSkipVerify:\s*true\b/g, description: tlsDescription },
   { extensions: ['.go'], type: 'weak-crypto', severity: 'medium', pattern: /\b(?:md5|sha1)\.(?:New|Sum)\w*\(/g, description: hashDescription },
   { extensions: ['.java', '.kt', '.scala'], type: 'weak-crypto', severity: 'medium', pattern: /\bMessageDigest\.getInstance\(\s*"(?:MD5|SHA-?1)"/gi, description: hashDescription },

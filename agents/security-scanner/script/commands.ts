@@ -1,6 +1,6 @@
 import ts from 'typescript';
 import type { Check, Verdict } from './check.ts';
-import { assemblyOf, isFixed } from './origin.ts';
+import { assemblyOf, isFixed, resolved } from './origin.ts';
 import { type Script, calledImport, calledName, propertyOf } from './script.ts';
 
 /** Text that becomes code: `eval`, `Function`, timers given text. */
@@ -37,8 +37,7 @@ export const checkCommandInjection: Check = (node, script) => {
 function judgeCommandLine(call: ts.CallExpression, script: Script): Verdict | undefined {
   const [command] = call.arguments;
   if (command === undefined || isFixed(command, script)) return undefined;
-  const value = ts.isIdentifier(command) ? (script.values.get(command.text) ?? command) : command;
-  const isAssembled = assemblyOf(value) !== undefined;
+  const isAssembled = assemblyOf(resolved(command, script)) !== undefined;
   return {
     type: 'command-injection',
     severity: isAssembled ? 'high' : 'medium',

@@ -1,10 +1,10 @@
 import ts from 'typescript';
 import type { Check } from './check.ts';
-import { type Script, bare, calledName } from './script.ts';
+import { resolved } from './origin.ts';
+import { type Script, calledName } from './script.ts';
 
 const textOf = (expression: ts.Expression | undefined, script: Script): string => {
-  const inner = expression === undefined ? undefined : bare(expression);
-  const value = inner !== undefined && ts.isIdentifier(inner) ? script.values.get(inner.text) : inner;
+  const value = expression === undefined ? undefined : resolved(expression, script);
   return value !== undefined && ts.isStringLiteralLike(value) ? value.text.toLowerCase() : '';
 };
 

@@ -1,6 +1,6 @@
 import ts from 'typescript';
 import type { Check, Verdict } from './check.ts';
-import { assemblyOf, isFixed, isFromRequest, isTamed } from './origin.ts';
+import { assemblyOf, isFixed, isFromRequest, isTamed, resolved } from './origin.ts';
 import { type Script, calledName, propertyOf } from './script.ts';
 
 const told = (sink: string): Verdict => ({
@@ -45,9 +45,7 @@ function judgeAttribute({ name, initializer }: ts.JsxAttribute, script: Script):
 }
 
 function isHarmless(expression: ts.Expression, script: Script): boolean {
-  if (isFixed(expression, script) || isTamed(expression)) return true;
-  const value = ts.isIdentifier(expression) ? script.values.get(expression.text) : undefined;
-  if (value !== undefined && isTamed(value)) return true;
-  const assembly = assemblyOf(expression);
-  return assembly !== undefined && assembly.holes.every((hole) => isFixed(hole, script) || isTamed(hole));
+  const value = resolved(expression, script);
+  const isSafe = (part: ts.Expression): boolean => isFixed(part, script) || isTamed(resolved(part, script));
+  return isSafe(value) || (assemblyOf(value)?.holes.every(isSafe) ?? false);
 }

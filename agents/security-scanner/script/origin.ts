@@ -86,6 +86,12 @@ export function isTamed(expression: ts.Expression): boolean {
   return ts.isCallExpression(inner) && (tamingCall.test(calledName(inner)) || /purify|sanitiz/i.test(inner.expression.getText()));
 }
 
+/** What a name stands for, where the file tells; else the expression itself. */
+export function resolved(expression: ts.Expression, { values }: Script): ts.Expression {
+  const inner = bare(expression);
+  return bare((ts.isIdentifier(inner) ? values.get(inner.text) : undefined) ?? inner);
+}
+
 /** A text being put together: its fixed parts, and what is put between them (one fewer). */
 export interface Assembly {
   readonly parts: readonly string[];

@@ -1,6 +1,6 @@
 import ts from 'typescript';
 import type { Check } from './check.ts';
-import { assemblyOf, isFixed, isFromRequest, isTamed, isWholeAssembly } from './origin.ts';
+import { assemblyOf, isFixed, isFromRequest, isTamed, isWholeAssembly, resolved } from './origin.ts';
 import type { Script } from './script.ts';
 
 const statement = /^\s*\(?\s*(?:with\b[\s\S]*\bas\s*\(\s*)?(?:select\b[\s\S]*\bfrom\b|insert\s+into\b|replace\s+into\b|update\b[\s\S]*\bset\b|delete\s+from\b|drop\s+(?:table|database)\b|alter\s+table\b)/i;
@@ -23,6 +23,7 @@ export const checkSql: Check = (node, script) => {
 };
 
 function isInjectable(hole: ts.Expression, before: string, script: Script): boolean {
-  if (placeholderMark.test(before) || isFixed(hole, script) || isTamed(hole) || makesPlaceholders.test(hole.getText())) return false;
+  const value = resolved(hole, script);
+  if (placeholderMark.test(before) || isFixed(value, script) || isTamed(value) || makesPlaceholders.test(value.getText())) return false;
   return valuePosition.test(before) || isFromRequest(hole, script);
 }
