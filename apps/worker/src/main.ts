@@ -76,6 +76,8 @@ function leaveOnRequest(intake: Intake, log: Log): () => boolean {
     });
   }
   process.on('disconnect', () => abandon('the parent process is gone'));
+  // It may have gone while the sandbox was probed.
+  if (process.send !== undefined && !process.connected) abandon('the parent process is gone');
   return () => wasAbandoned;
 }
 

@@ -32,7 +32,7 @@ export function resolveGrants(grants: AgentManifest['grants'], input: JsonObject
     const value = Object.hasOwn(input, field) ? input[field] : undefined;
     if (value === undefined || value === null) return [];
     if (typeof value !== 'string' || !isAbsolute(value) || value.includes('\0')) throw refusal(field, 'it is not an absolute path');
-    return [{ field, access, path: canonical(field, resolve(value), { access, workspace }) }];
+    return [{ field, access, path: canonicalOrRefused(field, resolve(value), { access, workspace }) }];
   });
   return {
     visiblePaths: granted.map(({ path, access }) => ({ path, access })),
@@ -42,7 +42,21 @@ export function resolveGrants(grants: AgentManifest['grants'], input: JsonObject
 
 const refusal = (field: string, reason: string) => new HiveError('PATH_NOT_ALLOWED', `The input's ${field} cannot be granted: ${reason}.`);
 
-function canonical(field: string, path: string, { access, workspace }: { readonly access: 'read' | 'write'; readonly workspace: Workspace }): string {
+interface Terms {
+  readonly access: 'read' | 'write';
+  readonly workspace: Workspace;
+}
+
+/** Whatever the file system objects to (a link that leads nowhere, no permission, a name too long) is the input's fault. */
+function canonicalOrRefused(field: string, path: string, terms: Terms): string {
+  try {
+    return canonical(field, path, terms);
+  } catch (error) {
+    throw HiveError.is(error) ? error : refusal(field, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function canonical(field: string, path: string, { access, workspace }: Terms): string {
   const existing = nearestExisting(path);
   const real = realpathSync(existing);
   if (!workspace.roots.some((root) => isBelow(real, root))) throw refusal(field, 'it lies outside the workspace roots');
