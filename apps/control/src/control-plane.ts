@@ -52,7 +52,8 @@ export async function startControlPlane(config: ControlConfig, log: Log, environ
       logLevel: config.logLevel,
       clock: systemClock,
       log,
-      environment: { PATH: environment.PATH, HOME: environment.HOME, LANG: environment.LANG },
+      // Agents see only what they declare, but what they declare must be there to be given.
+      environment: { ...environment, DATABASE_URL: undefined },
     }),
   );
   stack.defer(() => {

@@ -166,7 +166,7 @@ describe('the record', () => {
     expect(log.map((entry) => Number(entry.seq))).toEqual(log.map((_, index) => index + 1));
     const journal = new Map((await sql<{ run_id: string; version: number; events: string }[]>`SELECT run_id, version, events::text AS events FROM run_journal`).map((row) => [`${row.run_id} ${row.version}`, row.events]));
     const seen = new Map<string, number>();
-    let before = Buffer.from(hash('sha256', '', 'buffer'));
+    let before: Buffer = hash('sha256', '', 'buffer');
     for (const entry of log) {
       if (entry.object.startsWith('run_')) {
         const version = (seen.get(entry.object) ?? 0) + 1;

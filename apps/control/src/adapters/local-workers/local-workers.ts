@@ -14,7 +14,7 @@ export interface LocalWorkersOptions {
   readonly logLevel: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** What the workers see besides: PATH and the like. */
+  /** What the workers see besides: PATH, and what agents may declare. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 

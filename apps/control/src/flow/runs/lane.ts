@@ -192,8 +192,9 @@ export class RunLane {
 
   #store(batch: Batch): Promise<CommitResult> | CommitResult {
     const holders = new Map<TicketId, WorkerId>(batch.leases.map(({ ticket, workerId }) => [ticket.ticketId, workerId]));
-    const leases: LeaseClaim[] = batch.leases.filter(({ ticket }) => !batch.fresh.has(ticket.ticketId)).map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId }));
-    const runs = [...batch.works.values()].map((work) => commitOf(work, holders));
+    // In the order of their ids, so that two control planes lock the same rows in the same order.
+    const leases: LeaseClaim[] = batch.leases.filter(({ ticket }) => !batch.fresh.has(ticket.ticketId)).map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId })).sort(byId((lease) => lease.ticketId));
+    const runs = [...batch.works.values()].map((work) => commitOf(work, holders)).sort(byId((run) => run.runId));
     if (runs.length === 0 && leases.length === 0) return { stored: true, counters: new Map() };
     return this.#options.store.commit({ runs, leases, leaseMs: this.#options.desk.leaseMs });
   }
@@ -258,3 +259,8 @@ export class RunLane {
     });
   }
 }
+
+const byId =
+  <Row>(idOf: (row: Row) => string) =>
+  (a: Row, b: Row): number =>
+    idOf(a) < idOf(b) ? -1 : 1;

@@ -22,8 +22,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 AS $$
 DECLARE
   misses text[];
-  gone_ids text[];
-  touched integer;
+  touched_ids text[];
 BEGIN
   IF cardinality(n_id) > 0 THEN
     INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, status, version, trigger, retry_of, created_at)
@@ -48,24 +47,26 @@ BEGIN
     WITH gone AS (
       DELETE FROM tickets t USING unnest(s_id, s_token) AS s (id, token) WHERE t.id = s.id AND t.token = s.token RETURNING t.id
     )
-    SELECT coalesce(array_agg(id), '{}') INTO gone_ids FROM gone;
-    IF cardinality(gone_ids) <> cardinality(s_id) THEN
-      SELECT array_agg(x) INTO misses FROM unnest(s_id) AS x WHERE x <> ALL (gone_ids);
+    SELECT coalesce(array_agg(id), '{}') INTO touched_ids FROM gone;
+    IF cardinality(touched_ids) <> cardinality(s_id) THEN
+      SELECT array_agg(x) INTO misses FROM unnest(s_id) AS x WHERE x <> ALL (touched_ids);
       RAISE EXCEPTION 'ticket not held' USING ERRCODE = 'HV002', DETAIL = array_to_string(misses, ',');
     END IF;
   END IF;
 
   IF cardinality(r_id) > 0 THEN
-    UPDATE runs SET
-      version = r.version, status = r.status, wake_at = to_timestamp(r.wake_at_ms / 1000), blocker = r.blocker::json, error = r.error::json,
-      finished_at = CASE WHEN r.status NOT IN ('PENDING', 'RUNNING', 'WAITING_APPROVAL') THEN to_timestamp(r.at_ms / 1000) END
-    FROM unnest(r_id, r_version, r_status, r_at_ms, r_wake_at_ms, r_blocker, r_error)
-      AS r (id, version, status, at_ms, wake_at_ms, blocker, error)
-    WHERE runs.id = r.id AND runs.version = r.version - 1;
-    GET DIAGNOSTICS touched = ROW_COUNT;
-    IF touched <> cardinality(r_id) THEN
-      SELECT array_agg(r.id) INTO misses FROM unnest(r_id, r_version) AS r (id, version)
-        WHERE NOT EXISTS (SELECT FROM runs WHERE runs.id = r.id AND runs.version = r.version);
+    WITH moved AS (
+      UPDATE runs SET
+        version = r.version, status = r.status, wake_at = to_timestamp(r.wake_at_ms / 1000), blocker = r.blocker::json, error = r.error::json,
+        finished_at = CASE WHEN r.status NOT IN ('PENDING', 'RUNNING', 'WAITING_APPROVAL') THEN to_timestamp(r.at_ms / 1000) END
+      FROM unnest(r_id, r_version, r_status, r_at_ms, r_wake_at_ms, r_blocker, r_error)
+        AS r (id, version, status, at_ms, wake_at_ms, blocker, error)
+      WHERE runs.id = r.id AND runs.version = r.version - 1
+      RETURNING runs.id
+    )
+    SELECT coalesce(array_agg(id), '{}') INTO touched_ids FROM moved;
+    IF cardinality(touched_ids) <> cardinality(r_id) THEN
+      SELECT array_agg(x) INTO misses FROM unnest(r_id) AS x WHERE x <> ALL (touched_ids);
       RAISE EXCEPTION 'run moved on' USING ERRCODE = 'HV001', DETAIL = array_to_string(misses, ',');
     END IF;
     INSERT INTO run_journal (run_id, version, tenant_id, events)

@@ -1,0 +1,128 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { isTerminal, type RunView } from '@hivekeeper/contract';
+import { describe, expect, test } from 'vitest';
+import { allGone, descendants, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
+
+const runCount = 50;
+const nodeCount = 10;
+const recorder = resolve(import.meta.dirname, 'fixtures/recorder');
+
+interface Scene {
+  readonly data: string;
+  readonly records: string;
+  readonly runIds: readonly string[];
+  stack: Stack;
+}
+
+/** 50 runs of ten nodes, under way. */
+async function begin(directory: string): Promise<Scene> {
+  const data = join(directory, 'data');
+  const records = join(directory, 'records');
+  await mkdir(records, { mode: 0o777 });
+  const stack = await startStack({ dataDirectory: data, roots: [directory], leaseMs: 3_000, environment: { HIVE_PARALLEL: '8' } });
+  await stack.client.registerAgent({ entryPath: recorder });
+  await stack.client.deployWorkflow({
+    name: 'ten',
+    nodes: Array.from({ length: nodeCount }, (_, index) => ({ id: `n${index}`, agent: 'recorder', input: { directory: records }, needs: index === 0 ? [] : [`n${index - 1}`] })),
+  });
+  const runIds = await Promise.all(Array.from({ length: runCount }, async () => (await stack.client.startRun('ten', { context: {} })).id));
+  return { data, records, runIds, stack };
+}
+
+const executionsIn = async (records: string): Promise<string[]> => (await readFile(join(records, 'executions'), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+
+/** Resolves when the agents have been executed so often: the fault shall meet work under way. */
+async function executed({ records }: Scene, count: number): Promise<void> {
+  while ((await executionsIn(records)).length < count) await new Promise((fulfil) => setImmediate(fulfil));
+}
+
+/** Resolves with every run once it has ended; the stream reconnects by itself. */
+const finished = ({ runIds, stack }: Scene): Promise<RunView[]> =>
+  Promise.all(
+    runIds.map(async (runId) => {
+      for await (const { event } of stack.client.events(runId)) if (event.type === 'run.finished') break;
+      return stack.client.run(runId);
+    }),
+  );
+
+/** Every run succeeded, every node has exactly one recorded result, and an agent ran again only where a lease was lost. */
+async function judge(scene: Scene): Promise<{ readonly lost: number; readonly executions: number }> {
+  const runs = await finished(scene);
+  expect(runs.map((run) => run.status)).toEqual(scene.runIds.map(() => 'SUCCESS'));
+  expect(runs.every((run) => isTerminal(run.status))).toBe(true);
+  const executions = await executionsIn(scene.records);
+  const times = new Map<string, number>();
+  for (const line of executions) times.set(line.split(' ').slice(0, 2).join(' '), (times.get(line.split(' ').slice(0, 2).join(' ')) ?? 0) + 1);
+  let lost = 0;
+  for (const run of runs) {
+    for (const node of run.nodes) {
+      expect(node.attempts.filter((attempt) => attempt.status === 'SUCCESS')).toHaveLength(1);
+      const losses = node.attempts.filter((attempt) => attempt.status === 'LOST').length;
+      lost += losses;
+      const executedTimes = times.get(`${run.id} ${node.id}`) ?? 0;
+      expect(executedTimes).toBeGreaterThanOrEqual(1);
+      expect(executedTimes).toBeLessThanOrEqual(1 + losses);
+    }
+  }
+  expect(new Set(executions).size).toBe(executions.length);
+  return { lost, executions: executions.length };
+}
+
+describe('kill -9 in the middle of 50 runs of ten nodes', () => {
+  test('of the worker: its tickets go to its successor', async () => {
+    await using directory = await temporaryDirectory('kill-worker');
+    const scene = await begin(directory.path);
+    await using stack = scene.stack;
+    for (const count of [60, 200, 350]) {
+      await executed(scene, count);
+      const workers = await descendants(stack.pid, 'apps/worker/src/main.ts');
+      expect(workers.length).toBeGreaterThanOrEqual(1);
+      for (const pid of workers) process.kill(pid, 'SIGKILL');
+      await allGone(workers);
+    }
+    const { lost } = await judge(scene);
+    expect(lost).toBeGreaterThanOrEqual(1);
+  });
+
+  test('of PostgreSQL: it is started again and nothing acknowledged is missing', async () => {
+    await using directory = await temporaryDirectory('kill-postgres');
+    const scene = await begin(directory.path);
+    await using stack = scene.stack;
+    for (const count of [60, 200, 350]) {
+      await executed(scene, count);
+      const servers = await descendants(stack.pid, 'postgres');
+      expect(servers.length).toBeGreaterThanOrEqual(1);
+      for (const pid of servers) process.kill(pid, 'SIGKILL');
+      await allGone(servers);
+    }
+    await judge(scene);
+  });
+
+  test('of the control plane: nothing of it stays alive, and its successor goes on', async () => {
+    await using directory = await temporaryDirectory('kill-control');
+    const scene = await begin(directory.path);
+    for (const count of [60, 250]) {
+      await executed(scene, count);
+      const all = await descendants(scene.stack.pid);
+      expect(all.length).toBeGreaterThanOrEqual(2);
+      process.kill(scene.stack.pid, 'SIGKILL');
+      await allGone([scene.stack.pid, ...all]);
+      scene.stack = await startStack({ dataDirectory: scene.data, port: scene.stack.port, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
+    }
+    await using _stack = scene.stack;
+    await judge(scene);
+  });
+
+  test('of everything at once: the next start finishes every run', async () => {
+    await using directory = await temporaryDirectory('kill-all');
+    const scene = await begin(directory.path);
+    await executed(scene, 120);
+    const all = [scene.stack.pid, ...(await descendants(scene.stack.pid))];
+    for (const pid of all) process.kill(pid, 'SIGKILL');
+    await allGone(all);
+    scene.stack = await startStack({ dataDirectory: scene.data, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
+    await using _stack = scene.stack;
+    await judge(scene);
+  });
+});
