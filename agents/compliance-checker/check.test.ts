@@ -126,7 +126,8 @@ describe('files that hold secrets', () => {
         'keys/server.pem': `first\n${privateKey}\n`,
         'tests/server.key': privateKey,
         id_ed25519: privateKey.replace('RSA', 'OPENSSH'),
-        'store.p12': 'binary',
+        'store.p12': 'binary\0',
+        'der.key': 'binary\0',
         '.npmrc': 'registry=https://r/\n//r/:_authToken=hunter2\n',
       },
       scope,
@@ -138,6 +139,7 @@ describe('files that hold secrets', () => {
       ['critical', 'secret-private-key', 'id_ed25519', 1],
       ['critical', 'secret-private-key', 'keys/server.pem', 2],
       ['warning', 'secret-env-file', 'config/app.env'],
+      ['warning', 'secret-private-key', 'der.key'],
       ['warning', 'secret-key-store', 'store.p12'],
       ['warning', 'secret-private-key', 'tests/server.key', 1],
     ]);

@@ -11,24 +11,34 @@ export const secretRules: RuleGroup = {
   rules: ['secret-env-file', 'secret-private-key', 'secret-key-store', 'secret-npm-token'],
   apply: ({ tree, read }) =>
     tree.paths.flatMap((path) => {
-      const rule = fileRules.find(({ name }) => name.test(basename(path)));
-      if (rule === undefined) return [];
-      return rule.judge(path, rule.isText ? (read(path) ?? '') : '') ?? [];
+      const fileRule = fileRules.find(({ name }) => name.test(basename(path)));
+      if (fileRule === undefined) return [];
+      const text = read(path);
+      return (text === undefined ? unread(path, fileRule) : fileRule.judge(path, text)) ?? [];
     }),
 };
 
 interface FileRule {
+  readonly rule: string;
   readonly name: RegExp;
-  readonly isText: boolean;
   readonly judge: (path: SourcePath, text: string) => Violation | undefined;
 }
 
 const fileRules: readonly FileRule[] = [
-  { name: /^\.env(?!.*\b(example|sample|template|dist|defaults?)\b)(\.[\w.-]+)?$|^[\w-]+\.env$/i, isText: true, judge: judgeEnvFile },
-  { name: /\.(pem|key|p8|ppk)$|^id_(rsa|dsa|ecdsa|ed25519)$/i, isText: true, judge: judgePrivateKey },
-  { name: /\.(p12|pfx|jks|keystore)$/i, isText: false, judge: judgeKeyStore },
-  { name: /^\.npmrc$/, isText: true, judge: judgeNpmrc },
+  { rule: 'secret-env-file', name: /^\.env(?!.*\b(example|sample|template|dist|defaults?)\b)(\.[\w.-]+)?$|^[\w-]+\.env$/i, judge: judgeEnvFile },
+  { rule: 'secret-private-key', name: /\.(pem|key|p8|ppk)$|^id_(rsa|dsa|ecdsa|ed25519)$/i, judge: judgePrivateKey },
+  { rule: 'secret-key-store', name: /\.(p12|pfx|jks|keystore)$/i, judge: (path) => unread(path, { rule: 'secret-key-store' }) },
+  { rule: 'secret-npm-token', name: /^\.npmrc$/, judge: judgeNpmrc },
 ];
+
+/** Binary, or closed to this agent: a private key of mode 0600 is, where the agent runs as somebody else. */
+const unread = (file: SourcePath, { rule }: Pick<FileRule, 'rule'>): Violation => ({
+  rule,
+  severity: 'warning',
+  file,
+  message: 'A file that holds secrets, going by its name, is not ignored by git; it could not be read to tell.',
+  remediation: 'Look into it; if it holds a secret, replace the secret and keep the file out of git.',
+});
 
 const secretName = /SECRET|TOKEN|PASSW|PRIVATE|CREDENTIAL|(API|ACCESS|ENCRYPTION|SIGNING)_?KEY/i;
 const urlWithPassword = /^[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i;
@@ -62,16 +72,6 @@ function judgePrivateKey(file: SourcePath, text: string): Violation | undefined 
     line: lineAt(text, match.index),
     message: 'A private key is not ignored by git.',
     remediation: 'Replace the key, remove the file from git and its history, and load the new one from a secret store.',
-  };
-}
-
-function judgeKeyStore(file: SourcePath): Violation {
-  return {
-    rule: 'secret-key-store',
-    severity: 'warning',
-    file,
-    message: 'A key store, which may hold private keys, is not ignored by git.',
-    remediation: 'If it holds a private key, replace the key and keep the store out of git.',
   };
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { HiveError, type JsonObject } from '@hivekeeper/contract';
 import { z } from 'zod';
 import { endpointOf } from './endpoint.ts';
@@ -8,6 +9,8 @@ import type { Notification } from './input.ts';
 import { discordPayload, plainPayload, slackPayload } from './payload.ts';
 
 const timeoutMs = 10_000;
+/** The platform makes a granted path that is missing, as a directory. */
+const fileInDirectory = 'notifications.jsonl';
 
 /** What the agent answers. There is no answer for a message that did not arrive: that is an error. */
 export interface Delivery {
@@ -97,7 +100,9 @@ function parseOrNull(text: string): unknown {
 /** One write in append mode, so that lines of several writers do not mix; a symbolic link is not followed. */
 async function appendLine(path: string, line: string): Promise<void> {
   try {
-    await using file = await open(path, constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
+    const isDirectory = (await stat(path).catch(() => undefined))?.isDirectory() === true;
+    const flags = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
+    await using file = await open(isDirectory ? join(path, fileInDirectory) : path, flags, 0o600);
     await file.write(`${line}\n`);
     await file.sync();
   } catch (cause) {

@@ -103,6 +103,11 @@ describe('the notifier as a process', () => {
     expect(lines.map((line) => JSON.parse(line).message)).toEqual(['first\nline', 'second']);
   });
 
+  it('appends to notifications.jsonl where the path is a directory', async () => {
+    await run({ channel: 'file', message: 'first', path: directory });
+    expect(JSON.parse(await readFile(join(directory, 'notifications.jsonl'), 'utf8'))).toMatchObject({ message: 'first' });
+  });
+
   it('does not write through a symbolic link', async () => {
     const other = join(directory, 'other');
     await writeFile(other, 'kept');
