@@ -9,11 +9,12 @@ import type { Engine, EngineDefinition, EngineStart, Step } from './harness/engi
 const agent: AgentSpec = { ...agentManifestSchema.parse({ name: 'no-op', version: '1.0.0', kind: 'builtin' }), trust: 'trusted' };
 const credits = 1_000;
 
-/** Ten nodes in a row, each with the output of the one before as its input; or `{{ context.items }}` fanned out, and a join. */
+/** Nodes in a row, each needing the one before. */
 const sequenceOf = (stepCount: number): WorkflowInput => ({
   name: `sequence-${stepCount}`,
   nodes: Array.from({ length: stepCount }, (_, index) => ({ id: `n${index}`, agent: 'no-op', ...(index > 0 && { needs: [`n${index - 1}`] }) })),
 });
+/** Nodes that need nothing, and one that needs them all. */
 const fanOutOf = (width: number): WorkflowInput => ({
   name: `fan-out-${width}`,
   nodes: [...Array.from({ length: width }, (_, index) => ({ id: `n${index}`, agent: 'no-op' })), { id: 'join', agent: 'no-op', needs: Array.from({ length: width }, (_, index) => `n${index}`) }],
