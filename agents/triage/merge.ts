@@ -21,21 +21,31 @@ const families: readonly (readonly [string, RegExp])[] = [
  */
 export function mergeReports(reports: readonly Report[]): MergedReport[] {
   const byFile = Map.groupBy(lineFirst(reports), ({ file }) => file);
-  return [...byFile.values()].flatMap((inFile) => inFile.reduce(absorb, []));
+  return [...byFile.values()].flatMap(mergeInFile);
 }
 
 /** Whole-file reports come last, so that they find the lines they could join. */
 const lineFirst = (reports: readonly Report[]): Report[] => [...reports].sort((a, b) => Number(a.line === undefined) - Number(b.line === undefined));
 
-function absorb(merged: MergedReport[], report: Report): MergedReport[] {
-  const index = merged.findIndex((other) => isSame(other, report));
-  const twin = merged[index];
-  if (twin === undefined) merged.push(report);
-  else merged[index] = union(twin, report);
+/** Looks twins up by key: a generated file may have findings by the ten thousand. */
+function mergeInFile(reports: readonly Report[]): MergedReport[] {
+  const merged: MergedReport[] = [];
+  const indexByKey = new Map<string, number>();
+  for (const report of reports) {
+    const keys = keysOf(report);
+    const index = keys.map((key) => indexByKey.get(key) ?? -1).find((candidate) => isSame(merged[candidate], report)) ?? merged.length;
+    merged[index] = union(merged[index], report);
+    for (const key of keys) if (!indexByKey.has(key)) indexByKey.set(key, index);
+  }
   return merged;
 }
 
-function isSame(a: Report, b: Report): boolean {
+/** Under which a report is found again: as a whole, as its kind on its line, as its kind anywhere in the file. */
+const keysOf = ({ source, rule, line, message }: Report): string[] =>
+  [[source, rule, line ?? null, message], [familyOf(rule), line ?? null], [familyOf(rule)]].map((parts) => JSON.stringify(parts));
+
+function isSame(a: Report | undefined, b: Report): boolean {
+  if (a === undefined) return false;
   if (a.source === b.source) return a.rule === b.rule && a.line === b.line && a.message === b.message;
   return familyOf(a.rule) === familyOf(b.rule) && (a.line === b.line || b.line === undefined);
 }
@@ -45,7 +55,8 @@ function familyOf(rule: string): string {
   return families.find(([, pattern]) => pattern.test(words))?.[0] ?? words;
 }
 
-function union(first: MergedReport, second: Report): MergedReport {
+function union(first: MergedReport | undefined, second: Report): MergedReport {
+  if (first === undefined) return second;
   const others = new Set([...(first.alsoReportedBy ?? []), second.source]);
   others.delete(first.source);
   return {

@@ -68,6 +68,12 @@ describe('what means the same', () => {
     expect(triaged(all([finding()], [issue({ file: 'src/a.ts', line: 3 })], [])).findings).toHaveLength(2);
   });
 
+  it('stays quick where a generated file has ten thousand findings', () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => finding({ line: index + 1 }));
+    const others = Array.from({ length: 10_000 }, (_, index) => issue({ file: 'src/a.ts', line: index + 1, rule: 'xss' }));
+    expect(triaged(all(many, others, [])).summary.total).toBe(10_000);
+  });
+
   it('keeps the same fault in two files apart', () => {
     expect(triaged(all([finding()], [issue({ rule: 'xss', line: 3 })], [])).findings).toHaveLength(2);
   });
