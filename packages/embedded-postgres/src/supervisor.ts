@@ -12,9 +12,9 @@ export interface SupervisorOptions {
 }
 
 const minBackoffMs = 50;
-const maxBackoffMs = 5_000;
-// A server that lived this long was well: its next failure starts the back-off anew.
-const healthyMs = 30_000;
+const maxBackoffMs = 2_000;
+// A server that lived this long was well: when it ends, it is started again at once.
+const healthyMs = 1_000;
 
 /**
  * Keeps one postmaster running until it is stopped.

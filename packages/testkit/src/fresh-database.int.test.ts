@@ -1,38 +1,38 @@
 import { access } from 'node:fs/promises';
-import postgres from 'postgres';
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { freshDatabase } from './fresh-database.ts';
 import { guardLeaks } from './leak-guard.ts';
 
 guardLeaks();
 
-async function withSql<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 1 });
+async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
   try {
-    return await work(sql);
+    return (await client.query<Record<string, unknown>>(text)).rows;
   } finally {
-    await sql.end();
+    await client.end();
   }
 }
 
 describe('a fresh database', () => {
   it('is migrated once per migration function and copied for each user', async () => {
     let migrations = 0;
-    const migrate = (url: string) =>
-      withSql(url, async (sql) => {
-        migrations += 1;
-        await sql`CREATE TABLE things (id integer)`;
-      });
+    const migrate = async (url: string) => {
+      migrations += 1;
+      await query(url, 'CREATE TABLE things (id integer)');
+    };
     await using one = await freshDatabase(migrate);
     await using other = await freshDatabase(migrate);
-    await withSql(one.url, (sql) => sql`INSERT INTO things VALUES (1)`);
-    expect(await withSql(other.url, (sql) => sql`SELECT * FROM things`)).toHaveLength(0);
+    await query(one.url, 'INSERT INTO things VALUES (1)');
+    expect(await query(other.url, 'SELECT * FROM things')).toHaveLength(0);
     expect(migrations).toBe(1);
   });
 
   it('is used as a role that row security binds, on settings that lose nothing', async () => {
     await using database = await freshDatabase();
-    const [row] = await withSql(database.url, (sql) => sql`
+    const [row] = await query(database.url, `
       SELECT rolsuper, rolbypassrls, current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
         current_setting('full_page_writes') AS full_page_writes
       FROM pg_roles WHERE rolname = current_user`);
@@ -41,9 +41,9 @@ describe('a fresh database', () => {
 
   it('takes the server and its files along when the last one is dropped', async () => {
     const database = await freshDatabase();
-    const [row] = await withSql(database.superuserUrl, (sql) => sql`SELECT current_setting('data_directory') AS path, pg_backend_pid() AS pid`);
+    const [row] = await query(database.superuserUrl, "SELECT current_setting('data_directory') AS path");
     await database.drop();
     await expect(access(row?.path as string)).rejects.toThrow(/ENOENT/);
-    await expect(withSql(database.url, (sql) => sql`SELECT 1`)).rejects.toThrow(/ECONNREFUSED/);
+    await expect(query(database.url, 'SELECT 1')).rejects.toThrow(/ECONNREFUSED/);
   });
 });

@@ -1,4 +1,4 @@
-import postgres from 'postgres';
+import pg from 'pg';
 import { borrowServer, type TestServer } from './test-server.ts';
 
 /** A database of its own for one test file. */
@@ -51,11 +51,12 @@ async function createTemplate(server: TestServer['postgres'], migrate: MigrateDa
 }
 
 async function administer(server: TestServer['postgres'], statement: string): Promise<void> {
-  const sql = postgres(server.url('superuser'), { max: 1, fetch_types: false });
+  const client = new pg.Client({ connectionString: server.url('superuser') });
+  await client.connect();
   try {
-    await sql.unsafe(statement);
+    await client.query(statement);
   } finally {
-    await sql.end();
+    await client.end();
   }
 }
 

@@ -39,7 +39,7 @@ export async function openDatabase({ url, maxConnections, log }: { readonly url:
   const engine = openPool({ url, tenantScope: '*', maxConnections, applicationName: 'hivekeeper-engine', log });
   const requests = openPool({ url, tenantScope: 'none', maxConnections, applicationName: 'hivekeeper-requests', log });
   const close = async () => {
-    await Promise.all([engine.end({ timeout: 5 }), requests.end({ timeout: 5 })]);
+    await Promise.all([engine.end(), requests.end()]);
   };
   try {
     await requireSafeDatabase(engine);

@@ -1,6 +1,6 @@
 import { HiveError } from '@hivekeeper/contract';
 import { type Log, retry } from '@hivekeeper/kernel';
-import { inTransaction, isTransient, type Pool, type Sql, unavailableFrom } from './connection.ts';
+import { inTransaction, isConflict, type Pool, type Sql } from './connection.ts';
 import { type AppliedMigration, type Migration, pendingMigrations, readMigrations } from './migrations.ts';
 
 /** How to migrate. */
@@ -15,6 +15,7 @@ export interface MigrateOptions {
 const shippedMigrations = new URL('./migrations/', import.meta.url);
 // Any number that nobody else takes for the same purpose.
 const advisoryLock = 0x68_69_76_65;
+const longestMigrationMs = 24 * 3_600_000;
 
 /**
  * Brings the schema to the newest version and returns the versions it applied, in order.
@@ -25,11 +26,10 @@ const advisoryLock = 0x68_69_76_65;
 export async function migrate(pool: Pool, { log, directory = shippedMigrations, maxAttempts = 15 }: MigrateOptions): Promise<number[]> {
   const migrations = await readMigrations(directory);
   const step = () => inTransaction(pool, (sql) => applyNext(sql, migrations));
-  const isRetryable = (error: unknown) => isTransient(error) && unavailableFrom(error) === undefined;
   const applied: number[] = [];
   for (;;) {
-    const next = await retry(step, { maxAttempts, minDelayMs: 50, maxDelayMs: 500, isRetryable }).catch((error: unknown) => {
-      throw isRetryable(error) ? new HiveError('DATABASE_MIGRATION', `A lock was not free in ${maxAttempts} attempts; somebody else migrates or works in the tables.`, { cause: error }) : error;
+    const next = await retry(step, { maxAttempts, minDelayMs: 50, maxDelayMs: 500, isRetryable: isConflict }).catch((error: unknown) => {
+      throw isConflict(error) ? new HiveError('DATABASE_MIGRATION', `A lock was not free in ${maxAttempts} attempts; somebody else migrates or works in the tables.`, { cause: error }) : error;
     });
     if (next === undefined) return applied;
     log.info({ version: next.version, name: next.name }, 'migration applied');
@@ -43,9 +43,9 @@ async function applyNext(sql: Sql, migrations: readonly Migration[]): Promise<Mi
   const [next] = pendingMigrations(migrations, await readApplied(sql));
   if (next === undefined) return undefined;
   try {
-    await sql.unsafe(next.statements);
+    await sql.unsafe(next.statements, [], { patienceMs: longestMigrationMs });
   } catch (cause) {
-    if (isTransient(cause)) throw cause;
+    if (isConflict(cause) || HiveError.is(cause)) throw cause;
     throw new HiveError('DATABASE_MIGRATION', `Migration ${next.version} (${next.name}) failed: ${String(cause)}`, { cause });
   }
   await sql`INSERT INTO schema_migrations (version, name, checksum) VALUES (${next.version}, ${next.name}, ${next.checksum})`;
