@@ -1,0 +1,196 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { controlPlane, hive } from './testing.ts';
+
+const runId = 'run_01JD0000000000000000000000';
+const summary = { id: runId, workflowId: 'wfl_1', workflowName: 'nightly', workflowVersion: 3, status: 'SUCCESS', trigger: 'api', createdAtMs: Date.parse('2026-01-02T03:00:00Z'), startedAtMs: Date.parse('2026-01-02T03:00:01Z'), finishedAtMs: Date.parse('2026-01-02T03:00:05Z'), durationMs: 4_200 };
+const failure = { code: 'AGENT_OUT_OF_MEMORY', message: 'more than 512 MB', excerpt: 'heap\nfull', nodeId: 'scan' };
+const attempt = { ticketId: 'tkt_1', nodeId: 'scan', slot: 0, attempt: 1, status: 'FAILED', input: {}, error: failure, issuedAtMs: 0, leasedAtMs: Date.parse('2026-01-02T03:00:02Z'), finishedAtMs: Date.parse('2026-01-02T03:00:04Z'), workerId: 'wrk_1' };
+const failedRun = { ...summary, status: 'FAILED', error: failure, context: { target: '/repo' }, nodes: [{ id: 'scan', agent: 'security-scanner', action: 'scan', needs: [], status: 'FAILED', error: failure, attempts: [attempt] }] };
+const frame = (id: string, event: object) => `id: ${id}\ndata: ${JSON.stringify(event)}\n\n`;
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'hive-cli-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+describe('starting a run', () => {
+  it('sends the context that --input options give, and the idempotency key', async () => {
+    await using control = await controlPlane({ 'POST /v1/workflows/nightly/runs': { status: 202, body: { id: runId, status: 'PENDING', workflowVersion: 3 } } });
+    await writeFile(join(directory, 'context.yaml'), 'depth: 2\ntarget: /elsewhere\n');
+    const { exitCode, stdout } = await hive(['run', 'nightly', '--input', '@context.yaml', '--input', 'target=/repo', '--input', 'deep=true', '--idempotency-key', 'k', '--url', control.url], { workingDirectory: directory });
+    expect([exitCode, stdout.split('\n')[0]]).toEqual([0, runId]);
+    expect(control.seen[0]).toMatchObject({ body: '{"context":{"depth":2,"target":"/repo","deep":true}}', headers: { 'idempotency-key': 'k' } });
+  });
+
+  it('reaches a workflow that is called like a subcommand by its full form', async () => {
+    await using control = await controlPlane({ 'POST /v1/workflows/show/runs': { body: { id: runId } } });
+    expect((await hive(['run', 'start', 'show', '--url', control.url])).exitCode).toBe(0);
+  });
+
+  it('with --watch prints a line per event and ends with the status of the run’s error', async () => {
+    await using control = await controlPlane({
+      'POST /v1/workflows/nightly/runs': { body: { id: runId, status: 'PENDING' } },
+      [`GET /v1/runs/${runId}`]: { body: { ...failedRun, error: { code: 'APPROVAL_REJECTED', message: 'not today' } } },
+      [`GET /v1/runs/${runId}/events`]: (response) =>
+        response
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end(frame('1.0', { type: 'node.started', atMs: 0, nodeId: 'scan', slotCount: 1 }) + frame('2.0', { type: 'node.finished', atMs: 1_000, nodeId: 'scan', status: 'FAILED', durationMs: 1_000, error: failure }) + frame('2.1', { type: 'run.finished', atMs: 1_000, status: 'FAILED' })),
+    });
+    const { exitCode, stdout } = await hive(['run', 'nightly', '--watch', '--url', control.url]);
+    expect(stdout).toContain('00:00:00.000  scan started\n00:00:01.000  scan finished  FAILED in 1.0 s  AGENT_OUT_OF_MEMORY: more than 512 MB\n00:00:01.000  run finished  FAILED\n');
+    expect(stdout).toContain(`FAILED  ${runId}  APPROVAL_REJECTED: not today`);
+    expect(exitCode).toBe(5);
+  });
+
+  it('with --watch --json prints NDJSON that ends with the run', async () => {
+    await using control = await controlPlane({
+      'POST /v1/workflows/nightly/runs': { body: { id: runId, status: 'PENDING' } },
+      [`GET /v1/runs/${runId}`]: { body: { ...failedRun, status: 'SUCCESS', error: undefined } },
+      [`GET /v1/runs/${runId}/events`]: (response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).end(frame('1.0', { type: 'run.finished', atMs: 5, status: 'SUCCESS' })),
+    });
+    const { exitCode, stdout } = await hive(['run', 'nightly', '--watch', '--json', '--url', control.url]);
+    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { readonly type: string });
+    expect([exitCode, lines[0], lines.at(-1)?.type]).toEqual([0, { id: '1.0', type: 'run.finished', atMs: 5, status: 'SUCCESS' }, 'run']);
+  });
+});
+
+describe('looking at runs', () => {
+  it('lists them as a table that programs can cut', async () => {
+    await using control = await controlPlane({ 'GET /v1/runs': { body: [summary] } });
+    const { stdout } = await hive(['runs', '--status', 'SUCCESS', '--limit', '5', '--url', control.url]);
+    expect(stdout).toMatch(/^RUN +WORKFLOW +STATUS +STARTED +DURATION +ERROR\nrun_01JD0000000000000000000000 {2}nightly@3 {2}SUCCESS {2}4 min ago {2}4\.2 s\n$/);
+    expect(control.seen[0]?.url).toBe('/v1/runs?status=SUCCESS&limit=5');
+  });
+
+  it('prints exactly the document with --json, before or after the command', async () => {
+    await using control = await controlPlane({ 'GET /v1/runs': { body: [summary] } });
+    for (const args of [['--json', 'runs'], ['runs', '--json']]) expect(JSON.parse((await hive([...args, '--url', control.url])).stdout)).toEqual([summary]);
+  });
+
+  it('shows a run with what failed, its excerpt and the next command', async () => {
+    await using control = await controlPlane({ [`GET /v1/runs/${runId}`]: { body: failedRun } });
+    const { stdout } = await hive(['run', 'show', runId, '--url', control.url]);
+    expect(stdout).toContain('AGENT_OUT_OF_MEMORY in scan: more than 512 MB\n  heap\n  full');
+    expect(stdout).toContain(`Next: hive run retry ${runId}`);
+  });
+
+  it('tells the history of a run in order of time', async () => {
+    await using control = await controlPlane({ [`GET /v1/runs/${runId}`]: { body: failedRun } });
+    const { stdout } = await hive(['logs', runId, '--url', control.url]);
+    expect(stdout.split('\n').map((line) => line.slice(0, 44))).toEqual(['03:00:01.000  run started', '03:00:02.000  scan attempt 1 taken by wrk_1', '03:00:04.000  scan attempt 1 FAILED  AGENT_O', '    heap', '    full', '03:00:05.000  run finished  FAILED', '']);
+  });
+
+  it('says why a run waits, for how long, and what to type', async () => {
+    await using control = await controlPlane({ [`GET /v1/why/${runId}`]: { body: { runId, status: 'RUNNING', explanation: 'Node scan waits.', nextCommand: 'hive status', sinceMs: 65_000 } } });
+    expect((await hive(['why', runId, '--url', control.url])).stdout).toBe('Node scan waits. (RUNNING for 1 min 5 s)\n\nNext: hive status\n');
+  });
+
+  it('cancels with a reason and retries', async () => {
+    await using control = await controlPlane({ [`POST /v1/runs/${runId}/cancel`]: { body: { ...summary, status: 'CANCELLED' } }, [`POST /v1/runs/${runId}/retry`]: { body: { ...summary, id: 'run_2' } } });
+    expect((await hive(['run', 'cancel', runId, '--reason', 'late', '--url', control.url])).stdout).toContain('CANCELLED');
+    expect((await hive(['run', 'retry', runId, '--url', control.url])).stdout).toContain(`run_2 retries ${runId}.`);
+    expect(control.seen[0]?.body).toBe('{"reason":"late"}');
+  });
+});
+
+describe('workflows', () => {
+  const definition = { name: 'nightly', nodes: [{ id: 'scan', agent: 'security-scanner', action: 'scan' }, { id: 'review', agent: 'code-reviewer' }, { id: 'report', agent: 'report-writer', needs: ['scan', 'review'], approval: true, when: 'true' }] };
+
+  it('are validated with every issue and its path', async () => {
+    await using control = await controlPlane({ 'POST /v1/workflows/validate': { body: { issues: [{ path: '/nodes/0/agent', message: 'no such agent' }] } } });
+    await writeFile(join(directory, 'w.json'), JSON.stringify(definition));
+    const { exitCode, stderr } = await hive(['workflows', 'validate', 'w.json', '--url', control.url], { workingDirectory: directory });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('WORKFLOW_INVALID: nightly has a fault\n  /nodes/0/agent  no such agent\n');
+    expect(stderr).toContain('\nNext: hive workflows validate <file>');
+  });
+
+  it('are deployed from YAML and from a TypeScript module', async () => {
+    await using control = await controlPlane({ 'POST /v1/workflows': { status: 201, body: { name: 'nightly', version: 2 } } });
+    await writeFile(join(directory, 'w.yaml'), 'name: nightly\nnodes: [{ id: scan, agent: a }]\n');
+    await writeFile(join(directory, 'w.mjs'), `export const workflow = ${JSON.stringify(definition)};`);
+    for (const file of ['w.yaml', 'w.mjs']) expect((await hive(['workflows', 'deploy', file, '--url', control.url], { workingDirectory: directory })).stdout).toContain('nightly is deployed as version 2.');
+    expect(control.seen.map(({ body }) => (JSON.parse(body) as typeof definition).nodes.length)).toEqual([1, 3]);
+  });
+
+  it('are drawn as a tree and as Mermaid, from a file without a control plane', async () => {
+    await writeFile(join(directory, 'w.json'), JSON.stringify(definition));
+    const { stdout } = await hive(['workflows', 'graph', 'w.json'], { workingDirectory: directory });
+    expect(stdout).toBe(`nightly
+├─ scan  security-scanner.scan
+└─ review  code-reviewer
+   └─ report  report-writer  (when true; after approval; also needs scan)
+
+flowchart LR
+  n0["scan<br/>security-scanner.scan"]
+  n1["review<br/>code-reviewer"]
+  n2{{"report<br/>report-writer"}}
+  n0 -->|when| n2
+  n1 -->|when| n2
+`);
+  });
+});
+
+describe('agents, approvals and status', () => {
+  it('registers an agent by its absolute path', async () => {
+    await using control = await controlPlane({ 'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } } });
+    await hive(['agents', 'register', 'mine', '--url', control.url], { workingDirectory: directory });
+    expect(JSON.parse(control.seen[0]?.body ?? '')).toEqual({ entryPath: join(directory, 'mine') });
+  });
+
+  it('removes an agent and says so', async () => {
+    await using control = await controlPlane({ 'DELETE /v1/agents/mine': (response) => response.writeHead(204).end() });
+    expect((await hive(['agents', 'remove', 'mine', '--url', control.url])).stdout).toBe('mine is removed.\n');
+  });
+
+  it.each([
+    ['approve', 'APPROVED'],
+    ['reject', 'REJECTED'],
+  ])('%s sends the decision %s with its note', async (command, decision) => {
+    await using control = await controlPlane({ 'POST /v1/approvals/apr_1/decision': { body: { id: 'apr_1', status: decision, runId } } });
+    const { stdout } = await hive([command, 'apr_1', '--note', 'seen', '--url', control.url]);
+    expect(stdout).toContain(`apr_1 is ${decision}.`);
+    expect(JSON.parse(control.seen[0]?.body ?? '')).toEqual({ decision, notes: 'seen' });
+  });
+
+  it('lists what waits for a person, and all only when asked', async () => {
+    await using control = await controlPlane({ 'GET /v1/approvals': { body: [] } });
+    for (const args of [[], ['--status', 'ALL']]) await hive(['approvals', ...args, '--url', control.url]);
+    expect(control.seen.map(({ url }) => url)).toEqual(['/v1/approvals?status=PENDING', '/v1/approvals']);
+  });
+
+  it('shows the workers and how busy they are', async () => {
+    const worker = { id: 'wrk_1', name: 'w1', capabilities: ['node', 'sandbox'], maxParallel: 4, heldCount: 1, state: 'connected', lastSeenAtMs: Date.parse('2026-01-02T03:04:05Z') };
+    const body = { version: '0.1.0', epoch: 1, authentication: 'api-key', startedAtMs: Date.parse('2026-01-02T03:00:05Z'), runs: { RUNNING: 2 }, tickets: { ready: 1, leased: 1, delayed: 0 }, workers: [worker] };
+    await using control = await controlPlane({ 'GET /v1/status': { body } });
+    const { stdout } = await hive(['status', '--url', control.url]);
+    expect(stdout).toContain('2 RUNNING');
+    expect(stdout).toMatch(/w1 +connected +1\/4 +now +node sandbox/);
+  });
+});
+
+describe('the key', () => {
+  const keyOf = async (args: readonly string[], environment: Readonly<Record<string, string>> = {}) => {
+    await using control = await controlPlane({ 'GET /v1/agents': { body: [] } });
+    await hive(['agents', '--url', control.url, ...args], { environment, workingDirectory: directory });
+    return control.seen[0]?.headers.authorization;
+  };
+
+  it('comes from --token-file, else HIVE_TOKEN, else admin.key of the data directory', async () => {
+    await writeFile(join(directory, 'admin.key'), 'admin\n');
+    await writeFile(join(directory, 'mine.key'), 'mine\n');
+    expect(await keyOf(['--token-file', join(directory, 'mine.key'), '--data', directory], { HIVE_TOKEN: 'told' })).toBe('Bearer mine');
+    expect(await keyOf(['--data', directory], { HIVE_TOKEN: 'told' })).toBe('Bearer told');
+    expect(await keyOf(['--data', directory])).toBe('Bearer admin');
+    expect(await keyOf([], { HIVE_DATA: directory })).toBe('Bearer admin');
+    expect(await keyOf([])).toBeUndefined();
+  });
+
+  it('in a file that cannot be read is an error, not an anonymous call', async () => {
+    expect(await hive(['agents', '--token-file', join(directory, 'none')])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('CONFIGURATION_INVALID') });
+  });
+});
