@@ -13,7 +13,7 @@ import { type Runtimes, findRuntimes, newExecutor } from './agents/process/index
 import { type WorkerConfig, readConfig } from './config.ts';
 import { Intake } from './intake/index.ts';
 import { newDeliver } from './report/index.ts';
-import { type SandboxProbe, agentIdentity, closeInheritedDescriptors, findProgram, newPlainRunner, probeSandbox } from './sandbox/process/index.ts';
+import { type SandboxProbe, closeInheritedDescriptors, findProgram, newPlainRunner, probeSandbox } from './sandbox/process/index.ts';
 
 async function work(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
@@ -30,7 +30,7 @@ async function work(): Promise<number> {
   const parts = { clock: systemClock, random: systemRandom, log };
   const execute = newExecutor({
     ...{ runtimes, environment: process.env },
-    workspace: { roots: config.roots, ...(process.getuid?.() === 0 && { newOwner: agentIdentity }) },
+    workspace: { roots: config.roots },
     ...(probe.available && { sandbox: probe.runner }),
     plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
   });

@@ -51,9 +51,9 @@ export function commandFor(ticket: LeasedTicket, sources: CommandSources): Comma
 
 /** One entry a path: named twice, the wider access holds. */
 function merged(paths: readonly VisiblePath[]): readonly VisiblePath[] {
-  const accesses = new Map<string, VisiblePath['access']>();
-  for (const { path, access } of paths) if (accesses.get(path) !== 'write') accesses.set(path, access);
-  return [...accesses].map(([path, access]) => ({ path, access }));
+  const entries = new Map<string, VisiblePath>();
+  for (const visible of paths) if (entries.get(visible.path)?.access !== 'write') entries.set(visible.path, visible);
+  return [...entries.values()];
 }
 
 const notRunnable = (message: string) => new HiveError('AGENT_NOT_RUNNABLE', message);

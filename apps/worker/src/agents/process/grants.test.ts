@@ -51,8 +51,9 @@ describe('a path grant', () => {
 
   it('to write makes a directory that is not there yet, below a root', () => {
     const path = join(root, 'new', 'deep');
-    expect(grant('write', { target: path }).visiblePaths).toEqual([{ path, access: 'write' }]);
+    expect(grant('write', { target: path }).visiblePaths).toEqual([{ path, access: 'write', isNew: true }]);
     expect(existsSync(path)).toBe(true);
+    expect(grant('write', { target: path }).visiblePaths).toEqual([{ path, access: 'write' }]);
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { chownSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { type AgentManifest, HiveError, type JsonObject } from '@hivekeeper/contract';
 import type { VisiblePath } from '../../sandbox/process/index.ts';
@@ -7,8 +7,6 @@ import type { VisiblePath } from '../../sandbox/process/index.ts';
 export interface Workspace {
   /** Canonical directories. */
   readonly roots: readonly string[];
-  /** Owner of directories that a grant brings into being; absent where this process cannot give files away. */
-  readonly newOwner?: { readonly uid: number; readonly gid: number };
 }
 
 /** These are made of other things inside the sandbox; a grant must not put the host's over them. */
@@ -32,15 +30,17 @@ export function resolveGrants(grants: AgentManifest['grants'], input: JsonObject
     const value = Object.hasOwn(input, field) ? input[field] : undefined;
     if (value === undefined || value === null) return [];
     if (typeof value !== 'string' || !isAbsolute(value) || value.includes('\0')) throw refusal(field, 'it is not an absolute path');
-    return [{ field, access, path: canonicalOrRefused(field, resolve(value), { access, workspace }) }];
+    return [{ field, visible: { access, ...canonicalOrRefused(field, resolve(value), { access, workspace }) } }];
   });
   return {
-    visiblePaths: granted.map(({ path, access }) => ({ path, access })),
-    input: { ...input, ...Object.fromEntries(granted.map(({ field, path }) => [field, path])) },
+    visiblePaths: granted.map(({ visible }) => visible),
+    input: { ...input, ...Object.fromEntries(granted.map(({ field, visible }) => [field, visible.path])) },
   };
 }
 
 const refusal = (field: string, reason: string) => new HiveError('PATH_NOT_ALLOWED', `The input's ${field} cannot be granted: ${reason}.`);
+
+type Found = Pick<VisiblePath, 'path' | 'isNew'>;
 
 interface Terms {
   readonly access: 'read' | 'write';
@@ -48,7 +48,7 @@ interface Terms {
 }
 
 /** Whatever the file system objects to (a link that leads nowhere, no permission, a name too long) is the input's fault. */
-function canonicalOrRefused(field: string, path: string, terms: Terms): string {
+function canonicalOrRefused(field: string, path: string, terms: Terms): Found {
   try {
     return canonical(field, path, terms);
   } catch (error) {
@@ -56,17 +56,17 @@ function canonicalOrRefused(field: string, path: string, terms: Terms): string {
   }
 }
 
-function canonical(field: string, path: string, { access, workspace }: Terms): string {
+function canonical(field: string, path: string, { access, workspace }: Terms): Found {
   const existing = nearestExisting(path);
   const real = realpathSync(existing);
   if (!workspace.roots.some((root) => isBelow(real, root))) throw refusal(field, 'it lies outside the workspace roots');
   if (reserved.some((directory) => isBelow(real, directory))) throw refusal(field, 'it belongs to the system');
-  if (existing === path) return real;
+  if (existing === path) return { path: real };
   if (access === 'read') throw refusal(field, 'there is no such file or directory');
-  const made = makeBelow(real, path.slice(existing.length).split(sep).filter(Boolean), workspace);
+  const made = makeBelow(real, path.slice(existing.length).split(sep).filter(Boolean));
   // Somebody may have put a link there in the meantime.
   if (!isBelow(made, real)) throw refusal(field, 'it changed while it was made');
-  return made;
+  return { path: made, isNew: true };
 }
 
 /** The path itself or the deepest ancestor that is there; a dangling link counts as there, and fails to resolve. */
@@ -74,10 +74,11 @@ function nearestExisting(path: string): string {
   return lstatSync(path, { throwIfNoEntry: false }) === undefined && dirname(path) !== path ? nearestExisting(dirname(path)) : path;
 }
 
-function makeBelow(directory: string, names: readonly string[], { newOwner }: Workspace): string {
+/** Others may pass, whatever this process's umask: the agent may run as somebody else. */
+function makeBelow(directory: string, names: readonly string[]): string {
   return names.reduce((parent, name) => {
     const made = join(parent, name);
-    if (mkdirSync(made, { recursive: true }) !== undefined && newOwner !== undefined) chownSync(made, newOwner.uid, newOwner.gid);
+    if (mkdirSync(made, { recursive: true }) !== undefined) chmodSync(made, 0o755);
     return realpathSync(made);
   }, directory);
 }

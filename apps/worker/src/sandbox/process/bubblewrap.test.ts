@@ -16,7 +16,8 @@ const command: Command = {
   limits: { memoryBytes: 1_000, cpuCores: 1, maxProcesses: 1, outputBytes: 1, wallTimeMs: 1, graceMs: 1 },
 };
 const system = { always: ['--ro-bind', '/usr', '/usr'], withNetwork: ['host-resolver'], withoutNetwork: ['own-hosts'] };
-const argumentsOf = (changes: Partial<Command> = {}) => confinementArguments({ ...command, ...changes }, system, { canForbidUserNamespaces: true }).join(' ');
+const features = { canForbidUserNamespaces: true, canBindDescriptors: false };
+const argumentsOf = (changes: Partial<Command> = {}) => confinementArguments({ ...command, ...changes }, system, features).join(' ');
 
 describe('the arguments of bubblewrap', () => {
   it('share the network only where it is granted', () => {
@@ -29,12 +30,17 @@ describe('the arguments of bubblewrap', () => {
     expect(argumentsOf()).toMatch(/--tmpfs \/tmp --ro-bind \/tmp\/project \/tmp\/project --bind \/tmp\/project\/out \/tmp\/project\/out --remount-ro \/ --chdir \/srv\/agent$/);
   });
 
+  it('name descriptors in the order of the mounts, where bubblewrap can take them', () => {
+    const text = confinementArguments(command, system, { ...features, canBindDescriptors: true }).join(' ');
+    expect(text).toContain('--ro-bind-fd 4 /tmp/project --bind-fd 5 /tmp/project/out');
+  });
+
   it('hold neither environment nor input, which every user of the machine could read there', () => {
     expect(argumentsOf()).not.toContain('canary');
   });
 
   it('forbid further user namespaces where bubblewrap can', () => {
     expect(argumentsOf()).toContain('--disable-userns');
-    expect(confinementArguments(command, system, { canForbidUserNamespaces: false })).not.toContain('--disable-userns');
+    expect(confinementArguments(command, system, { ...features, canForbidUserNamespaces: false })).not.toContain('--disable-userns');
   });
 });

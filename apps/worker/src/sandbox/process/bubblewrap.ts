@@ -1,13 +1,21 @@
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Command } from './command.ts';
+import type { Command, VisiblePath } from './command.ts';
 import { agentIdentity } from './identity.ts';
 
 /** What bubblewrap of this machine can do, found once by the probe. */
 export interface BubblewrapFeatures {
   /** The command cannot make user namespaces of its own, which are most of the kernel's attack surface. */
   readonly canForbidUserNamespaces: boolean;
+  /** It mounts what a descriptor names and nothing that was put in its place since (bubblewrap 0.10, and Debian's 0.8). */
+  readonly canBindDescriptors: boolean;
 }
+
+/** The first descriptor of a granted path in bubblewrap; 3 carries its report. */
+const firstPathDescriptor = 4;
+
+/** A child comes after its parent, or the parent would be mounted over it. Descriptors are passed in this order. */
+export const inMountOrder = (paths: readonly VisiblePath[]): readonly VisiblePath[] => paths.toSorted((left, right) => (left.path < right.path ? -1 : 1));
 
 /** Ready-made arguments for the parts of the system that every command sees. */
 export interface SystemView {
@@ -72,11 +80,10 @@ function resolved(path: string): string | undefined {
 /**
  * The arguments that confine a command: every namespace its own, no capability, a root made of nothing but what is named
  * here and read-only itself, and a private /tmp half as large as the memory limit (it counts towards it where there is a
- * memory group). Order matters: a granted path below /tmp must come after /tmp, and a child after its parent.
+ * memory group). Order matters: a granted path below /tmp must come after /tmp.
  */
 export function confinementArguments(command: Command, system: SystemView, features: BubblewrapFeatures): readonly string[] {
   const scratchBytes = String(Math.floor(command.limits.memoryBytes / 2));
-  const paths = command.visiblePaths.toSorted((left, right) => (left.path < right.path ? -1 : 1));
   return [
     '--unshare-all',
     ...['--unshare-user', '--uid', String(agentIdentity.uid), '--gid', String(agentIdentity.gid)],
@@ -86,7 +93,10 @@ export function confinementArguments(command: Command, system: SystemView, featu
     ...system.always,
     ...['--proc', '/proc', '--dev', '/dev', '--size', scratchBytes, '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
     ...['--size', scratchBytes, '--tmpfs', '/tmp'],
-    ...paths.flatMap(({ path, access }) => [access === 'write' ? '--bind' : '--ro-bind', path, path]),
+    ...inMountOrder(command.visiblePaths).flatMap(({ path, access }, index) => {
+      const option = access === 'write' ? '--bind' : '--ro-bind';
+      return features.canBindDescriptors ? [`${option}-fd`, String(firstPathDescriptor + index), path] : [option, path, path];
+    }),
     ...['--remount-ro', '/', '--chdir', command.workingDirectory],
   ];
 }

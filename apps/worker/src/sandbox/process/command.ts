@@ -2,6 +2,8 @@
 export interface VisiblePath {
   readonly path: string;
   readonly access: 'read' | 'write';
+  /** An empty directory made for this command: whoever the command runs as is to own it. */
+  readonly isNew?: boolean;
 }
 
 /** What one command may use up. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, openSync, closeSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -299,6 +299,25 @@ describe('how a confined command ended', () => {
   it('gets its input on stdin, also one larger than a pipe', async () => {
     expect((await shell('wc -c', { stdin: 'x'.repeat(mebibyte) })).stdout.trim()).toBe(String(mebibyte));
     expect(await shell('true', { stdin: 'x'.repeat(mebibyte) })).toMatchObject({ kind: 'exited', exitCode: 0 });
+  });
+
+  it('owns a directory that was made for it, also when another path forces its hand', async () => {
+    const own = mkdtempSync(join(directory, 'own-'));
+    const made = join(directory, 'made');
+    mkdirSync(made);
+    const write = (paths: Command['visiblePaths']) => shell(`echo x >>${made}/file && cat ${made}/file`, { visiblePaths: paths });
+    expect((await write([{ path: made, access: 'write', isNew: true }])).stdout).toBe('x\n');
+    expect(statSync(made).uid).toBe(isRoot ? 65_532 : process.getuid?.());
+    rmSync(join(made, 'file'));
+    // Now it must run as the owner of the private directory; the group lets it in.
+    expect((await write([{ path: own, access: 'read' }, { path: made, access: 'write' }])).stdout).toBe('x\n');
+  });
+
+  it('never sees what a link was put in place of, after its path was looked at', async () => {
+    const [shown, hidden] = [join(directory, 'shown'), join(directory, 'hidden')];
+    mkdirSync(hidden);
+    symlinkSync(hidden, shown);
+    expect(await shell(`ls ${shown}`, { visiblePaths: [{ path: shown, access: 'read' }] })).toMatchObject({ kind: 'not-started', stdout: '' });
   });
 
   it('works in a directory that its owner keeps to himself', async () => {

@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { Clock, Log } from '@hivekeeper/kernel';
-import { type BubblewrapFeatures, type SystemView, confinementArguments, etcDirectory } from './bubblewrap.ts';
+import { type BubblewrapFeatures, type SystemView, confinementArguments, etcDirectory, inMountOrder } from './bubblewrap.ts';
 import type { Cgroup, CgroupSite } from './cgroup.ts';
 import type { Command, CommandEnd, CommandHooks, CommandResult, Runner } from './command.ts';
 import { type Identity, chooseIdentity } from './identity.ts';
 import { type Child, type Ending, type Tree, startFaultOf, supervise } from './supervise.ts';
+import { giveAway, openPaths } from './visible.ts';
 
 /** What the probe found to confine with. */
 export interface Confinement {
@@ -47,19 +48,33 @@ export function newConfinedRunner(confinement: Confinement): Runner {
 }
 
 async function runConfined(options: Confinement, command: Command, hooks: CommandHooks): Promise<CommandResult> {
-  const identity = identityFor(options, command);
-  if (typeof identity === 'string') return notStarted(identity);
+  try {
+    const identity = identityFor(options, command);
+    using paths = openPaths(options.features.canBindDescriptors ? inMountOrder(command.visiblePaths) : []);
+    return await runAs(options, command, { hooks, identity, descriptors: paths.descriptors });
+  } catch (error) {
+    // A path that is not there or not what it was, no descriptor or group to be had: nothing of the command ran.
+    return notStarted(error instanceof Error ? error.message : String(error));
+  }
+}
+
+interface Launch {
+  readonly hooks: CommandHooks;
+  readonly identity: Identity | undefined;
+  readonly descriptors: readonly number[];
+}
+
+async function runAs(options: Confinement, command: Command, { hooks, identity, descriptors }: Launch): Promise<CommandResult> {
   const group = options.cgroups?.create(command.limits);
   try {
     const [file = '', ...args] = commandLine(options, command, { group, identity });
-    const child = spawn(file, args, { cwd: '/', env: command.environment, detached: true, stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { cwd: '/', env: command.environment, detached: true, stdio: ['pipe', 'pipe', 'pipe', 'pipe', ...descriptors] });
     const fault = startFaultOf(child);
     if (fault !== undefined) return notStarted(await fault);
     const status = readStatus(child.stdio[3] as Readable);
     const tree = treeOf(child as unknown as Child, status, group);
     const ending = await supervise({ child: child as unknown as Child, tree, command, hooks, clock: options.clock });
-    const hadMemoryKill = group?.hadMemoryKill() ?? false;
-    return { ...endOf(ending, status(), hadMemoryKill), stdout: ending.stdout, stderrTail: ending.stderrTail };
+    return { ...endOf(ending, status(), group?.hadMemoryKill() ?? false), stdout: ending.stdout, stderrTail: ending.stderrTail };
   } finally {
     group?.killAll();
     await group?.remove();
@@ -68,16 +83,14 @@ async function runConfined(options: Confinement, command: Command, hooks: Comman
 
 const notStarted = (reason: string): CommandResult => ({ kind: 'not-started', reason, stdout: Buffer.alloc(0), stderrTail: '' });
 
-/** Undefined: stay who we are. A text: the reason why nobody can run it. */
-function identityFor({ setprivPath, log }: Confinement, { visiblePaths }: Command): Identity | string | undefined {
+/** Undefined: stay who we are. */
+function identityFor({ setprivPath, log }: Confinement, { visiblePaths }: Command): Identity | undefined {
   if (setprivPath === undefined) return undefined;
-  try {
-    const identity = chooseIdentity([...visiblePaths, { path: etcDirectory, access: 'read' }]);
-    if (identity?.uid === 0) log.info({ paths: visiblePaths }, 'a path is for root only: the agent runs as root without capabilities');
-    return identity ?? `no account can use all of ${visiblePaths.map(({ path }) => path).join(', ')}`;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+  const identity = chooseIdentity([...visiblePaths, { path: etcDirectory, access: 'read' }]);
+  if (identity === undefined) throw new RangeError(`no account can use all of ${visiblePaths.map(({ path }) => path).join(', ')}`);
+  if (identity.uid === 0) log.info({ paths: visiblePaths }, 'a path is for root only: the agent runs as root without capabilities');
+  for (const { path, isNew } of visiblePaths) if (isNew === true) giveAway(path, identity);
+  return identity;
 }
 
 function commandLine(options: Confinement, command: Command, { group, identity }: { readonly group: Cgroup | undefined; readonly identity: Identity | undefined }): readonly string[] {

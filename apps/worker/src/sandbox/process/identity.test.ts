@@ -32,6 +32,11 @@ describe('who a command of root’s runs as', () => {
     expect(chosen(...paths)).toBe(uid);
   });
 
+  it('is not decided by a directory made for it, which it will own', () => {
+    const visible = [{ path: '/home/ann/work', access: 'read' }, { path: '/srv/agent', access: 'write', isNew: true }] as const;
+    expect(chooseIdentity(visible, lookUp)?.uid).toBe(1_000);
+  });
+
   it('is undecidable where two owners keep what it needs to themselves', () => {
     expect(chosen('read /root/agent', 'read /home/ann/work')).toBeUndefined();
   });

@@ -27,7 +27,7 @@ const root: Identity = { uid: 0, gid: 0 };
  * owners of what a person granted is not ours to do. Why the switch comes before bubblewrap and not after: bubblewrap
  * needs a user namespace to forbid further ones, and one that root makes maps the agent to outer uid 0 (measured), which
  * makes it the owner of root's files in whatever it can see. Undefined where nobody can: a person's private directory
- * beside a program in root's.
+ * beside a program in root's. A new directory binds nobody: it will belong to whoever is chosen.
  */
 export function chooseIdentity(paths: readonly VisiblePath[], ownershipOf: (path: string) => Ownership = readOwnership): Identity | undefined {
   const known = new Map<string, Ownership>();
@@ -40,10 +40,10 @@ export function chooseIdentity(paths: readonly VisiblePath[], ownershipOf: (path
   return [agentIdentity, ...owners, root].find((identity) => paths.every((visible) => mayUse(identity, visible, look)));
 }
 
-function mayUse(identity: Identity, { path, access }: VisiblePath, look: (path: string) => Ownership): boolean {
+function mayUse(identity: Identity, { path, access, isNew }: VisiblePath, look: (path: string) => Ownership): boolean {
   const target = look(path);
   const wanted = (access === 'write' ? 0o6 : 0o4) | (target.isDirectory ? 0o1 : 0);
-  return allows(target, identity, wanted) && ancestorsOf(path).every((ancestor) => allows(look(ancestor), identity, 0o1));
+  return (isNew === true || allows(target, identity, wanted)) && ancestorsOf(path).every((ancestor) => allows(look(ancestor), identity, 0o1));
 }
 
 /** The kernel's rule for a process without capabilities: the first class that fits decides, even to its harm. */

@@ -3,4 +3,3 @@ export { type Command, type CommandEnd, type CommandHooks, type CommandLimits, t
 export { type ProbeOptions, type SandboxProbe, type SandboxReport, findProgram, probeSandbox } from './probe.ts';
 export { type PlainRunnerOptions, newPlainRunner } from './plain.ts';
 export { closeInheritedDescriptors } from './descriptors.ts';
-export { type Identity, agentIdentity } from './identity.ts';

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock, Log } from '@hivekeeper/kernel';
-import { viewSystem } from './bubblewrap.ts';
+import { type BubblewrapFeatures, viewSystem } from './bubblewrap.ts';
 import { findCgroupSite, readCgroupView, sweepDeadGroups } from './cgroup-site.ts';
 import type { CgroupSite } from './cgroup.ts';
 import type { Command, Runner } from './command.ts';
@@ -44,7 +44,7 @@ export async function probeSandbox({ clock, log, searchPath }: ProbeOptions): Pr
   const prlimitPath = find('prlimit');
   const least: Confinement = {
     ...{ clock, log, bubblewrapPath, system: viewSystem() },
-    features: { canForbidUserNamespaces: await offers(bubblewrapPath, '--disable-userns') },
+    features: await featuresOf(bubblewrapPath),
     ...(prlimitPath !== undefined && { prlimitPath }),
   };
   const faults: string[] = [];
@@ -72,6 +72,7 @@ function weaknessesOf({ cgroups, prlimitPath, setprivPath, features }: Confineme
   return [
     ...(cgroups === undefined ? [`no control group can be made here: ${bound}, cpu is not bounded`] : []),
     ...(isRoot && setprivPath === undefined ? ['agents run as root without capabilities, because setpriv is missing or unprivileged user namespaces are refused'] : []),
+    ...(features.canBindDescriptors ? [] : ['this bubblewrap cannot mount by descriptor (0.10 can): an agent could swap a directory beside another agent’s start']),
     ...(features.canForbidUserNamespaces ? [] : ['this bubblewrap cannot forbid further user namespaces (0.8 can)']),
   ];
 }
@@ -116,10 +117,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-async function offers(bubblewrapPath: string, option: string): Promise<boolean> {
-  try {
-    return (await promisify(execFile)(bubblewrapPath, ['--help'], { env: {} })).stdout.includes(option);
-  } catch {
-    return false;
-  }
+async function featuresOf(bubblewrapPath: string): Promise<BubblewrapFeatures> {
+  const { stdout: help } = await promisify(execFile)(bubblewrapPath, ['--help'], { env: {} }).catch(() => ({ stdout: '' }));
+  return { canForbidUserNamespaces: help.includes('--disable-userns'), canBindDescriptors: help.includes('--ro-bind-fd') };
 }
