@@ -1,8 +1,9 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { isTerminal, type RunView } from '@hivekeeper/contract';
+import { HiveError, isTerminal, type RunView } from '@hivekeeper/contract';
+import { retry } from '@hivekeeper/kernel';
 import { describe, expect, test } from 'vitest';
-import { allGone, descendants, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
+import { allGone, descendants, killAll, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 const runCount = 50;
 const nodeCount = 10;
@@ -37,13 +38,18 @@ async function executed({ records }: Scene, count: number): Promise<void> {
   while ((await executionsIn(records)).length < count) await new Promise((fulfil) => setImmediate(fulfil));
 }
 
-/** Resolves with every run once it has ended; the stream reconnects by itself. */
+/** Resolves with every run once it has ended; a refusal that passes is met as any client would: by asking again. */
 const finished = ({ runIds, stack }: Scene): Promise<RunView[]> =>
   Promise.all(
-    runIds.map(async (runId) => {
-      for await (const { event } of stack.client.events(runId)) if (event.type === 'run.finished') break;
-      return stack.client.run(runId);
-    }),
+    runIds.map((runId) =>
+      retry(
+        async () => {
+          for await (const { event } of stack.client.events(runId)) if (event.type === 'run.finished') break;
+          return stack.client.run(runId);
+        },
+        { maxAttempts: 10, minDelayMs: 200, maxDelayMs: 2_000, isRetryable: (error) => HiveError.is(error) && error.entry.consequence === 'retry' },
+      ),
+    ),
   );
 
 /** Every run succeeded, every node has exactly one recorded result, and an agent ran again only where a lease was lost. */
@@ -78,7 +84,7 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
       await executed(scene, count);
       const workers = await descendants(stack.pid, 'apps/worker/src/main.ts');
       expect(workers.length).toBeGreaterThanOrEqual(1);
-      for (const pid of workers) process.kill(pid, 'SIGKILL');
+      killAll(workers);
       await allGone(workers);
     }
     const { lost } = await judge(scene);
@@ -93,7 +99,7 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
       await executed(scene, count);
       const servers = await descendants(stack.pid, 'postgres');
       expect(servers.length).toBeGreaterThanOrEqual(1);
-      for (const pid of servers) process.kill(pid, 'SIGKILL');
+      killAll(servers);
       await allGone(servers);
     }
     await judge(scene);
@@ -119,7 +125,7 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
     const scene = await begin(directory.path);
     await executed(scene, 120);
     const all = [scene.stack.pid, ...(await descendants(scene.stack.pid))];
-    for (const pid of all) process.kill(pid, 'SIGKILL');
+    killAll(all);
     await allGone(all);
     scene.stack = await startStack({ dataDirectory: scene.data, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
     await using _stack = scene.stack;

@@ -97,6 +97,17 @@ export async function isAlive(pid: number): Promise<boolean> {
   return status !== undefined && !/\) [ZX] /.test(status);
 }
 
+/** kill -9. One that ended by itself a moment before is no fault. */
+export function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
 /** Resolves when none of the processes is alive any more. */
 export async function allGone(pids: readonly number[]): Promise<void> {
   while ((await Promise.all(pids.map(isAlive))).some(Boolean)) await new Promise((fulfil) => setImmediate(fulfil));
