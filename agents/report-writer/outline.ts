@@ -4,9 +4,9 @@ import { type Finding, type ReportInput, type Severity, severities } from './inp
 export interface RuleGroup {
   readonly rule: string;
   readonly findings: readonly Finding[];
-  /** What is wrong, where it is the same for all of them and there are several. */
+  /** What is wrong, where there are several and it is the same for all of them. */
   readonly message?: string;
-  /** What to do, where it is the same for all of them. */
+  /** What to do, likewise. */
   readonly remediation?: string;
 }
 
@@ -86,11 +86,12 @@ function groupOf(severity: Severity, findings: readonly Finding[]): SeverityGrou
 }
 
 function sharedText(findings: readonly Finding[]): Pick<RuleGroup, 'message' | 'remediation'> {
-  const [first] = findings;
-  const isShared = (field: 'message' | 'remediation'): boolean => findings.every((finding) => finding[field] === first?.[field]);
+  const [first, second] = findings;
+  if (first === undefined || second === undefined) return {};
+  const isShared = (field: 'message' | 'remediation'): boolean => findings.every((finding) => finding[field] === first[field]);
   return {
-    ...(first !== undefined && findings.length > 1 && isShared('message') && { message: first.message }),
-    ...(first?.remediation !== undefined && isShared('remediation') && { remediation: first.remediation }),
+    ...(isShared('message') && { message: first.message }),
+    ...(first.remediation !== undefined && isShared('remediation') && { remediation: first.remediation }),
   };
 }
 

@@ -123,12 +123,11 @@ describe('the Markdown', () => {
 
 ### \`xss\`
 
-use textContent
-
 - \`src/a.ts:3\` unescaped (security)
   \`\`\`
   a.innerHTML = b
   \`\`\`
+  use textContent
 
 ***
 
