@@ -32,7 +32,7 @@ const complianceSeverities = { critical: 'critical', warning: 'medium', info: 'i
 export function reportsOf({ security, review, compliance }: TriageInput): Report[] {
   return [
     ...(security?.findings ?? []).map((finding) =>
-      report({ ...finding, source: 'security', rule: finding.rule ?? finding.type, message: finding.description }),
+      report({ ...finding, source: 'security', rule: finding.type, message: finding.description }),
     ),
     ...(review?.issues ?? []).map((issue) =>
       report({
@@ -40,8 +40,8 @@ export function reportsOf({ security, review, compliance }: TriageInput): Report
         source: 'review',
         rule: issue.rule ?? issue.type,
         severity: reviewSeverities[issue.severity],
-        message: issue.message ?? issue.description ?? issue.type,
-        remediation: issue.remediation ?? issue.suggestion,
+        message: issue.description,
+        remediation: issue.suggestion,
       }),
     ),
     ...(compliance?.violations ?? []).map((violation) =>

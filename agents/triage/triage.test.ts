@@ -4,7 +4,7 @@ import { type Triage, triage } from './triage.ts';
 
 const triaged = (input: unknown): Triage => triage(triageInputSchema.parse(input));
 const finding = (over: object = {}): object => ({ type: 'xss', severity: 'high', file: 'src/a.ts', line: 3, description: 'unescaped', code: 'x.innerHTML = y', ...over });
-const issue = (over: object = {}): object => ({ type: 'quality', severity: 'warning', file: 'src/b.ts', line: 9, rule: 'long-function', message: 'too long', ...over });
+const issue = (over: object = {}): object => ({ type: 'quality', severity: 'warning', file: 'src/b.ts', line: 9, rule: 'long-function', description: 'too long', ...over });
 const violation = (over: object = {}): object => ({ rule: 'license-file-missing', severity: 'warning', file: 'LICENSE', message: 'none', ...over });
 const all = (findings: object[], issues: object[], violations: object[]): object => ({
   security: { findings, scannedFiles: 7 },
