@@ -1,0 +1,50 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { allGone, descendants, killAll, startStack, temporaryDirectory } from '../stack/stack.ts';
+
+describe('hive up', () => {
+  test('keeps its first key in a file that only its owner can read, and wants it on every route but the probes', async () => {
+    await using directory = await temporaryDirectory('key');
+    await using stack = await startStack({ dataDirectory: directory.path });
+    expect((await stat(join(directory.path, 'admin.key'))).mode & 0o777).toBe(0o600);
+    for (const path of ['/health', '/health/db', '/ready', '/live']) expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 200]);
+    for (const path of ['/v1/runs', '/v1/openapi.json', '/metrics', '/api/agents?projectId=1']) expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 401]);
+    expect((await stack.client.status()).authentication).toBe('api-key');
+  });
+
+  test('refuses a second process on the same data, naming the one that holds it', async () => {
+    await using directory = await temporaryDirectory('twice');
+    await using stack = await startStack({ dataDirectory: directory.path });
+    await expect(startStack({ dataDirectory: directory.path })).rejects.toThrow(new RegExp(`DATA_DIRECTORY_IN_USE[^]*${stack.pid}`));
+    await stack.client.ready();
+  });
+
+  test('stops on SIGTERM with exit status 0 and leaves no process behind', async () => {
+    await using directory = await temporaryDirectory('stop');
+    const stack = await startStack({ dataDirectory: directory.path });
+    const below = await descendants(stack.pid);
+    expect(below.length).toBeGreaterThanOrEqual(3);
+    expect(await stack.stop()).toBe(0);
+    await allGone(below);
+  });
+
+  test('leaves no child alive after a kill -9, and the next start on the same data is clean', async () => {
+    await using directory = await temporaryDirectory('killed-up');
+    const first = await startStack({ dataDirectory: directory.path });
+    const below = await descendants(first.pid);
+    killAll([first.pid]);
+    await allGone([first.pid, ...below]);
+    await using second = await startStack({ dataDirectory: directory.path });
+    expect(second.adminKey).toBe(first.adminKey);
+    await second.client.ready();
+  });
+
+  test('without authentication serves loopback names only', async () => {
+    await using directory = await temporaryDirectory('open');
+    await using stack = await startStack({ dataDirectory: directory.path, isOpen: true });
+    expect((await fetch(`${stack.url}/v1/runs`)).status).toBe(200);
+    expect((await fetch(`${stack.url}/v1/runs`, { headers: { origin: 'http://evil.test' } })).status).toBe(421);
+    await expect(startStack({ dataDirectory: join(directory.path, 'other'), isOpen: true, environment: { HIVE_HOST: '0.0.0.0' } })).rejects.toThrow(/CONFIGURATION_INVALID[^]*loopback/);
+  });
+});
