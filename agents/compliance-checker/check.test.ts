@@ -22,7 +22,8 @@ async function checked(files: Files, over: object = {}): Promise<CheckResult> {
   return check(checkInputSchema.parse({ target, ...over }));
 }
 
-const found = ({ violations }: CheckResult): unknown[] => violations.map(({ severity, rule, file, line }) => [severity, rule, file, ...(line === undefined ? [] : [line])]);
+const found = ({ violations }: CheckResult): unknown[] =>
+  violations.map(({ severity, rule, file, line }) => [severity, rule, file, ...(line === undefined ? [] : [line])]);
 
 /** Put together here, so that no scanner takes this test for a leak. */
 const privateKey = ['-----BEGIN RSA', 'PRIVATE KEY-----'].join(' ');
@@ -79,7 +80,8 @@ describe('licences of a repository', () => {
   });
 
   it('reads the lock file where nothing is installed, and names the line', async () => {
-    const packages = { '': { name: 'x' }, 'packages/own': {}, 'node_modules/own': { link: true }, 'node_modules/gpl': { version: '1.0.0', license: 'GPL-2.0' } };
+    const foreign = { version: '1.0.0', license: 'GPL-2.0' };
+    const packages = { '': { name: 'x' }, 'packages/own': {}, 'node_modules/own': { link: true }, 'node_modules/gpl': foreign };
     expect(found(await checked({ LICENSE: '', 'package.json': {}, 'package-lock.json': { packages } }, scope))).toEqual([
       ['critical', 'license-copyleft', 'package-lock.json', 10],
     ]);

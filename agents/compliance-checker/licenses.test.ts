@@ -49,7 +49,11 @@ describe('the judgement on a dependency', () => {
 });
 
 describe('what ships', () => {
-  const asking = (...names: string[]) => ({ dependencies: Object.fromEntries(names.map((name) => [name, '*'])), optionalDependencies: {}, peerDependencies: {} });
+  const asking = (...names: string[]) => ({
+    dependencies: Object.fromEntries(names.map((name) => [name, '*'])),
+    optionalDependencies: {},
+    peerDependencies: {},
+  });
 
   it('is what the project needs, directly or through others, also in a circle', () => {
     const installed = [

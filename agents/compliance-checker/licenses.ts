@@ -33,7 +33,8 @@ export function judge(dependency: Dependency, isStrict: boolean): Violation | un
   if (judgement === undefined) return undefined;
   const { file, line, isProduction } = dependency;
   const severity = isProduction || isStrict ? judgement.severity : 'info';
-  return { ...judgement, severity, file, ...(line !== undefined && { line }), message: isProduction ? judgement.message : `${judgement.message} Only development needs it.` };
+  const message = isProduction ? judgement.message : `${judgement.message} Only development needs it.`;
+  return { ...judgement, severity, file, ...(line !== undefined && { line }), message };
 }
 
 function judgeStated(dependency: Dependency, license: string, isStrict: boolean): Judgement | undefined {

@@ -42,12 +42,14 @@ describe('a file that starts a server', () => {
 });
 
 describe('a file that sets headers', () => {
-  it.each(["import helmet from 'helmet';", "const helmet = require('@fastify/helmet');", "reply.header('Content-Security-Policy', policy);", "const headers = { 'strict-transport-security': 'max-age=1' };"])(
-    'is recognised: %s',
-    (text) => {
-      expect(factsOf('a.js', text).setsHeaders).toBe(true);
-    },
-  );
+  it.each([
+    "import helmet from 'helmet';",
+    "const helmet = require('@fastify/helmet');",
+    "reply.header('Content-Security-Policy', policy);",
+    "const headers = { 'strict-transport-security': 'max-age=1' };",
+  ])('is recognised: %s', (text) => {
+    expect(factsOf('a.js', text).setsHeaders).toBe(true);
+  });
 
   it('is not one that only speaks of them', () => {
     expect(factsOf('a.js', '// Content-Security-Policy, helmet').setsHeaders).toBe(false);

@@ -1,4 +1,5 @@
 import ts from 'typescript';
+import { lineAt } from './violation.ts';
 
 /** What one file has to do with serving. */
 export interface FileFacts {
@@ -30,7 +31,7 @@ export function factsOf(path: string, text: string): FileFacts {
   const made = nodes.find((node) => libraryMadeBy(node, bindings) !== undefined);
   const library = made === undefined ? undefined : libraryMadeBy(made, bindings);
   return {
-    ...(made !== undefined && library !== undefined && !listensHereOnly(nodes) && { server: { library, line: source.getLineAndCharacterOfPosition(made.getStart(source)).line + 1 } }),
+    ...(made !== undefined && library !== undefined && !listensHereOnly(nodes) && { server: { library, line: lineAt(text, made.getStart(source)) } }),
     setsHeaders: nodes.some((node) => isHeaderName(node) || headerModules.has(moduleOf(node) ?? '')),
   };
 }
@@ -116,7 +117,8 @@ function libraryMadeBy(node: ts.Node, bindings: ReadonlyMap<string, string>): st
 
 /** True where the file listens, and every time on an address of this machine alone. */
 function listensHereOnly(nodes: readonly ts.Node[]): boolean {
-  const listens = nodes.filter((node): node is ts.CallExpression => ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && node.expression.name.text === 'listen');
+  const isListen = ({ expression }: ts.CallExpression): boolean => ts.isPropertyAccessExpression(expression) && expression.name.text === 'listen';
+  const listens = nodes.filter(ts.isCallExpression).filter(isListen);
   return listens.length > 0 && listens.every((call) => descendants(call).some((node) => ts.isStringLiteral(node) && loopback.has(node.text)));
 }
 

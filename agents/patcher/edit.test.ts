@@ -47,7 +47,8 @@ describe('the new text', () => {
   });
 
   it('leaves comments in JSON that had them', () => {
-    expect(plan({ operation: 'config-update', file: 'tsconfig.json', changes: { oldValue: '1', newValue: '2' } }).edit('{ "a": 1 } // x')).toBe('{ "a": 2 } // x');
+    const { edit } = plan({ operation: 'config-update', file: 'tsconfig.json', changes: { oldValue: '1', newValue: '2' } });
+    expect(edit('{ "a": 1 } // x')).toBe('{ "a": 2 } // x');
   });
 });
 

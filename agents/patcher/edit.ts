@@ -61,7 +61,8 @@ function replaceEdit(changes: Changes, operation: string): Edit {
 
 function configEdit(file: string, changes: Changes): PlannedEdit {
   const { content } = changes;
-  const edit: Edit = content === undefined ? replaceEdit(changes, 'config-update without changes.content') : (text) => (content === null ? remove(text) : content);
+  const replace = content === undefined ? replaceEdit(changes, 'config-update without changes.content') : undefined;
+  const edit: Edit = replace ?? ((text) => content ?? remove(text));
   return { file, edit: (text) => sound(file, text, edit(text)) };
 }
 

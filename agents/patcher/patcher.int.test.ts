@@ -21,7 +21,13 @@ beforeEach(async () => {
 
 afterEach(() => rm(directory, { recursive: true }));
 
-const refactor = (over: object = {}): object => ({ target, operation: 'simple-refactor', file: 'src/a.ts', changes: { oldValue: 'a = 1', newValue: 'a = 3' }, ...over });
+const refactor = (over: object = {}): object => ({
+  target,
+  operation: 'simple-refactor',
+  file: 'src/a.ts',
+  changes: { oldValue: 'a = 1', newValue: 'a = 3' },
+  ...over,
+});
 const patched = (input: object): Promise<PatchResult> => patch(patchInputSchema.parse(input));
 const create = (file: string): object => ({ target, operation: 'config-update', file, changes: { content: 'new\n' }, dryRun: false });
 

@@ -59,10 +59,15 @@ function bars(counts: Outline['counts'], total: number): Markup[] {
 const files = ({ files: affected, filesAffected }: Outline): Markup => html`<section class="files">
 <h2>Files to open first</h2>
 <ul>
-${affected.map(({ file, counts }) => html`<li><code>${breakable(file)}</code><span class="counts">${severities.map((severity) => badge(severity, counts[severity]))}</span></li>
-`)}</ul>
+${affected.map(affectedFile)}</ul>
 ${filesAffected > affected.length ? html`<p class="more">and ${amount(filesAffected - affected.length, 'file')} more</p>` : undefined}
 </section>`;
+
+const affectedFile = ({ file, counts }: Outline['files'][number]): Markup => html`<li>
+<code>${breakable(file)}</code>
+<span class="counts">${severities.map((severity) => badge(severity, counts[severity]))}</span>
+</li>
+`;
 
 const badge = (severity: Severity, count: number | undefined): Markup | undefined =>
   count === undefined ? undefined : html`<span class="badge ${severity}" title="${count} ${severity}">${count}</span>`;
@@ -86,7 +91,10 @@ ${group.findings.map((finding) => entry(finding, group))}</ol>
 
 /** What the group has said already is not said again. */
 const entry = ({ id, file, line, message, code, source, alsoReportedBy, remediation }: Finding, group: RuleGroup): Markup => html`<li id="${id}">
-<p class="place"><code>${breakable(line === undefined ? file : `${file}:${line}`)}</code><span class="source">${[source, ...alsoReportedBy].join(' + ')}</span></p>
+<p class="place">
+<code>${breakable(line === undefined ? file : `${file}:${line}`)}</code>
+<span class="source">${[source, ...alsoReportedBy].join(' + ')}</span>
+</p>
 ${message === group.message ? undefined : html`<p>${message}</p>`}
 ${code === undefined ? undefined : html`<pre><code>${code}</code></pre>`}
 ${remediation === undefined || remediation === group.remediation ? undefined : html`<p class="fix">${remediation}</p>`}

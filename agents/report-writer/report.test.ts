@@ -4,10 +4,13 @@ import { markdownOf } from './markdown.ts';
 import { type Outline, outlineOf } from './outline.ts';
 import { pageOf } from './page.ts';
 
-const finding = (over: object = {}): object => ({ id: 'f1', source: 'security', rule: 'xss', severity: 'high', file: 'src/a.ts', line: 3, message: 'unescaped', ...over });
+const anyFinding = { id: 'f1', source: 'security', rule: 'xss', severity: 'high', file: 'src/a.ts', line: 3, message: 'unescaped' };
+const finding = (over: object = {}): object => ({ ...anyFinding, ...over });
 
-const outlined = (findings: object[], over: object = {}): Outline =>
-  outlineOf(reportInputSchema.parse({ review: { verdict: 'attention', findings }, repositoryPath: '/srv/shop/', outputDirectory: '/out', ...over }), '2026-01-02T03:04:05.000Z');
+function outlined(findings: object[], over: object = {}): Outline {
+  const input = { review: { verdict: 'attention', findings }, repositoryPath: '/srv/shop/', outputDirectory: '/out', ...over };
+  return outlineOf(reportInputSchema.parse(input), '2026-01-02T03:04:05.000Z');
+}
 
 const hostile = '</code></pre><script>alert(1)</script><img src=x onerror="alert(1)">&amp;';
 const hostileFinding = finding({ id: '"><script>', source: hostile, rule: hostile, file: hostile, message: hostile, code: hostile, remediation: hostile });
@@ -83,7 +86,7 @@ describe('the page', () => {
 
   it('names the place, the code and the way out of a finding', () => {
     const page = pageOf(outlined([finding({ code: 'a.innerHTML = b', remediation: 'use textContent', alsoReportedBy: ['review'] })]), '');
-    expect(page.replaceAll('<wbr>', '')).toContain('<code>src/a.ts:3</code><span class="source">security + review</span>');
+    expect(page.replaceAll('<wbr>', '')).toContain('<code>src/a.ts:3</code>\n<span class="source">security + review</span>');
     expect(page).toContain('<pre><code>a.innerHTML = b</code></pre>');
     expect(page).toContain('<p class="fix">use textContent</p>');
   });

@@ -55,7 +55,7 @@ export const triageInputSchema = z
     review: reviewSchema.nullish(),
     compliance: complianceSchema.nullish(),
   })
-  .refine(({ security, review, compliance }) => security ?? review ?? compliance, 'none of security, review and compliance has an output: there is nothing to triage');
+  .refine(({ security, review, compliance }) => security ?? review ?? compliance, 'there is nothing to triage: give security, review or compliance');
 
 /** {@link triageInputSchema}, parsed. */
 export type TriageInput = z.infer<typeof triageInputSchema>;

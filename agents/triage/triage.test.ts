@@ -3,8 +3,10 @@ import { triageInputSchema } from './input.ts';
 import { type Triage, triage } from './triage.ts';
 
 const triaged = (input: unknown): Triage => triage(triageInputSchema.parse(input));
-const finding = (over: object = {}): object => ({ type: 'xss', severity: 'high', file: 'src/a.ts', line: 3, description: 'unescaped', code: 'x.innerHTML = y', ...over });
-const issue = (over: object = {}): object => ({ type: 'quality', severity: 'warning', file: 'src/b.ts', line: 9, rule: 'long-function', description: 'too long', ...over });
+const anyFinding = { type: 'xss', severity: 'high', file: 'src/a.ts', line: 3, description: 'unescaped', code: 'x.innerHTML = y' };
+const finding = (over: object = {}): object => ({ ...anyFinding, ...over });
+const anyIssue = { type: 'quality', severity: 'warning', file: 'src/b.ts', line: 9, rule: 'long-function', description: 'too long' };
+const issue = (over: object = {}): object => ({ ...anyIssue, ...over });
 const violation = (over: object = {}): object => ({ rule: 'license-file-missing', severity: 'warning', file: 'LICENSE', message: 'none', ...over });
 const all = (findings: object[], issues: object[], violations: object[]): object => ({
   security: { findings, scannedFiles: 7 },
@@ -15,7 +17,11 @@ const all = (findings: object[], issues: object[], violations: object[]): object
 describe('one list of three', () => {
   it('speaks one vocabulary and sorts by severity, then file, then line', () => {
     const { findings } = triaged(
-      all([finding({ severity: 'low' }), finding({ type: 'sql-injection', severity: 'critical', file: 'z.ts' })], [issue({ severity: 'error' }), issue({ file: 'src/a.ts' })], [violation()]),
+      all(
+        [finding({ severity: 'low' }), finding({ type: 'sql-injection', severity: 'critical', file: 'z.ts' })],
+        [issue({ severity: 'error' }), issue({ file: 'src/a.ts' })],
+        [violation()],
+      ),
     );
     expect(findings.map(({ severity, source, rule, file, line }) => [severity, source, rule, file, line])).toEqual([
       ['critical', 'security', 'sql-injection', 'z.ts', 3],
@@ -55,12 +61,14 @@ describe('what means the same', () => {
   });
 
   it('merges two scanners that mean the same fault on one line, with the worst severity', () => {
-    const { findings } = triaged(all([finding({ severity: 'medium' })], [issue({ file: 'src/a.ts', line: 3, rule: 'noInnerHtml', severity: 'error', suggestion: 'use textContent' })], []));
-    expect(findings).toMatchObject([{ source: 'security', rule: 'xss', severity: 'high', message: 'unescaped', remediation: 'use textContent', alsoReportedBy: ['review'] }]);
+    const same = issue({ file: 'src/a.ts', line: 3, rule: 'noInnerHtml', severity: 'error', suggestion: 'use textContent' });
+    const merged = { source: 'security', rule: 'xss', severity: 'high', message: 'unescaped', remediation: 'use textContent', alsoReportedBy: ['review'] };
+    expect(triaged(all([finding({ severity: 'medium' })], [same], [])).findings).toMatchObject([merged]);
   });
 
   it('merges a whole-file report into the line that another scanner found', () => {
-    const { findings } = triaged(all([finding({ type: 'secrets', file: '.env', line: 2 })], [], [violation({ rule: 'secret-env-file', severity: 'critical', file: '.env' })]));
+    const wholeFile = violation({ rule: 'secret-env-file', severity: 'critical', file: '.env' });
+    const { findings } = triaged(all([finding({ type: 'secrets', file: '.env', line: 2 })], [], [wholeFile]));
     expect(findings).toMatchObject([{ source: 'security', severity: 'critical', file: '.env', line: 2, alsoReportedBy: ['compliance'] }]);
   });
 
