@@ -59,7 +59,7 @@ function headersOf(fault: HiveError): Record<string, string> {
 }
 
 function write(log: Log, fault: HiveError, { id, method, routeOptions }: Requested): void {
-  const facts = { err: fault, cause: fault.cause, requestId: id, method, route: routeOptions.url };
+  const facts = { err: fault, requestId: id, method, route: routeOptions.url };
   if (fault.code === 'SHUTTING_DOWN') log.debug(facts, 'a request was turned away');
   else log.error(facts, 'a request failed');
 }

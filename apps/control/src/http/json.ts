@@ -16,6 +16,8 @@ export function readJson(app: FastifyInstance): void {
     }
   });
   app.addHook('preValidation', (request, _reply, done) => {
+    // Where all fields may be absent, so may the body.
+    if (request.body === undefined && request.routeOptions.schema?.body !== undefined) request.body = {};
     const defect = findJsonDefect(request.params) ?? findJsonDefect(request.query);
     done(defect === undefined ? undefined : unstorable(defect));
   });

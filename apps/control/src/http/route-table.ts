@@ -16,6 +16,8 @@ export interface RouteTable {
   readonly entries: readonly RouteEntry[];
   /** The methods of the routes that match the address; empty where there is none. */
   methodsAt(address: string): readonly string[];
+  /** The route that answers a call. */
+  find(method: string, address: string): RouteEntry | undefined;
 }
 
 /** Watches routes being added. */
@@ -26,14 +28,19 @@ export function collectRoutes(app: FastifyInstance, bodyLimitBytes: number): Rou
       if (config?.access !== undefined) entries.push({ method: each, url, access: config.access, bodyLimitBytes: bodyLimit ?? bodyLimitBytes, schema });
     }
   });
+  const at = (address: string) => {
+    const segments = segmentsOf(address);
+    // As the router has it: a fixed part goes before a parameter, and the earlier part decides.
+    return entries.filter(({ url }) => matches(segmentsOf(url), segments)).sort((a, b) => (rankOf(a.url) < rankOf(b.url) ? -1 : 1));
+  };
   return {
     entries,
-    methodsAt: (address) => {
-      const segments = segmentsOf(address);
-      return [...new Set(entries.filter(({ url }) => matches(segmentsOf(url), segments)).map(({ method }) => method))].sort();
-    },
+    methodsAt: (address) => [...new Set(at(address).map(({ method }) => method))].sort(),
+    find: (method, address) => at(address).find((entry) => entry.method === method),
   };
 }
+
+const rankOf = (url: string): string => segmentsOf(url).map((part) => (part.startsWith(':') ? 'b' : 'a')).join('');
 
 const segmentsOf = (address: string): string[] => (address.split('?', 1)[0] ?? '').split('/');
 

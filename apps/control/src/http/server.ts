@@ -36,6 +36,11 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     openEnds.end();
     done();
   });
+  // A connection that stayed open after its last answer would hold up the closing.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (openEnds.isEnding) void reply.header('connection', 'close');
+    done(null, payload);
+  });
   await describeRoutes(app, services.version);
   addMetrics(app, services);
   addProbes(app, services);

@@ -51,7 +51,7 @@ export function addFacadeRuns(app: App, services: Services): void {
 function addRetry(app: App, services: Services): void {
   app.post(
     '/api/workflows/runs/:runId/retry',
-    { config: { access }, schema: { summary: 'Run a failed run’s workflow again, whole', tags, params: runParams, body: z.strictObject({}).prefault({}), response: facadeAnswers({ 202: retriedSchema, 400: facadeErrorSchema }) } },
+    { config: { access }, schema: { summary: 'Run a failed run’s workflow again, whole', tags, params: runParams, body: z.strictObject({}), response: facadeAnswers({ 202: retriedSchema, 400: facadeErrorSchema }) } },
     async (request, reply) => {
       mustTakeWork(services);
       const { tenantId, subject } = callerOf(request);

@@ -1,6 +1,7 @@
 import { type TenantId, type WorkflowId } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { StoredWorkflow } from '../../records/registry/index.ts';
+import { OneAtATime } from '../one-at-a-time.ts';
 import { type App, callerOf, mustTakeWork, triggerHeadersSchema } from '../route.ts';
 import type { Services } from '../services.ts';
 import { definitionOf } from './definition.ts';
@@ -57,11 +58,12 @@ function addChanges(app: App, services: Services): void {
 }
 
 function addTrigger(app: App, services: Services): void {
+  const byKey = new OneAtATime();
   app.post(
     triggerRoute,
     {
       config: { access },
-      schema: { summary: 'Start a run', tags, params: idParams, headers: triggerHeadersSchema, body: triggerWorkflowSchema.prefault({}), response: facadeAnswers({ 202: startedSchema, 400: facadeErrorSchema }) },
+      schema: { summary: 'Start a run', tags, params: idParams, headers: triggerHeadersSchema, body: triggerWorkflowSchema, response: facadeAnswers({ 202: startedSchema, 400: facadeErrorSchema }) },
     },
     async (request, reply) => {
       mustTakeWork(services);
@@ -69,14 +71,15 @@ function addTrigger(app: App, services: Services): void {
       const workflow = await workflowOf(services, tenantId, request.params.id);
       if (workflow.status !== 'ACTIVE') return refusal(reply, { code: 'WORKFLOW_NOT_ACTIVE', error: 'Cannot trigger non-active workflow', currentStatus: workflow.status });
       const key = request.headers['idempotency-key'];
-      const { runId, isReplay } = await services.triggers.fire({
+      const trigger = {
         tenantId,
         workflow: { id: workflow.id },
         context: request.body.contextJson ?? request.body.context ?? {},
         kind: 'manual',
         by: subject,
         ...(key !== undefined && { idempotency: { route: triggerRoute, key } }),
-      });
+      };
+      const { runId, isReplay } = await byKey.pass(key && `${tenantId} ${key}`, () => services.triggers.fire(trigger));
       if (isReplay) void reply.header('idempotent-replayed', 'true');
       return reply.code(202).send({ workflowRunId: runId, status: 'PENDING' as const, message: 'Workflow execution started' });
     },

@@ -5,6 +5,10 @@ export class OpenEnds {
   readonly #waiting = new Set<AbortController>();
   #isEnding = false;
 
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
   /** A signal that aborts when the answer is over, or the server closes. */
   wait(response: ServerResponse): AbortSignal {
     const controller = new AbortController();

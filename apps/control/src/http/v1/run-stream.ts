@@ -7,6 +7,7 @@ import { EventFrames } from './event-frames.ts';
 import type { OpenEnds } from './open-ends.ts';
 
 const limits = { heartbeatMs: 15_000, mostUnread: 10_000 };
+const streamHeaders = { 'cache-control': 'no-cache', connection: 'close', 'x-accel-buffering': 'no' };
 const eventId = z.string().regex(/^\d{1,9}\.\d{1,9}$/, 'expected the id of an event such as 4.0');
 
 /** A run's events as they are committed (Server-Sent Events). */
@@ -31,7 +32,7 @@ export function addRunStream(app: App, services: Services, openEnds: OpenEnds): 
       const signal = openEnds.wait(reply.raw);
       const past = await follow(services, { tenantId: callerOf(request).tenantId, runId: request.params.id, lastId, frames, signal });
       const stream = Readable.from(frames.frames(past), { objectMode: false, highWaterMark: 16 * 1024 });
-      return reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-cache').header('x-accel-buffering', 'no').send(stream as never);
+      return reply.type('text/event-stream; charset=utf-8').headers(streamHeaders).send(stream as never);
     },
   );
 }

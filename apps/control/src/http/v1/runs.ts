@@ -18,7 +18,7 @@ export function addRuns(app: App, services: Services): void {
   );
   app.post(
     '/v1/runs/:id/cancel',
-    { config: { access }, schema: { summary: 'Cancel a run: it is over at once', tags, params, querystring: noQuery, body: cancelRunSchema.prefault({}), response: answers({ 200: standingSchema }) } },
+    { config: { access }, schema: { summary: 'Cancel a run: it is over at once', tags, params, querystring: noQuery, body: cancelRunSchema, response: answers({ 200: standingSchema }) } },
     async (request) => {
       const { tenantId, subject } = callerOf(request);
       const runId = request.params.id;
@@ -28,7 +28,7 @@ export function addRuns(app: App, services: Services): void {
   );
   app.post(
     '/v1/runs/:id/retry',
-    { config: { access }, schema: { summary: 'Run a failed run’s workflow version again, whole, with the same context', tags, params, querystring: noQuery, body: z.strictObject({}).prefault({}), response: answers({ 202: standingSchema }) } },
+    { config: { access }, schema: { summary: 'Run a failed run’s workflow version again, whole, with the same context', tags, params, querystring: noQuery, body: z.strictObject({}), response: answers({ 202: standingSchema }) } },
     async (request, reply) => {
       mustTakeWork(services);
       const { tenantId, subject } = callerOf(request);

@@ -1,6 +1,7 @@
 import { deployWorkflowSchema, HiveError, nameSchema, startRunSchema, type TenantId, workflowIdSchema, type WorkflowView, workflowViewSchema } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { Reference, StoredWorkflow } from '../../records/registry/index.ts';
+import { OneAtATime } from '../one-at-a-time.ts';
 import { answers, type App, callerOf, maxInteger, mustTakeWork, noQuery, triggerHeadersSchema } from '../route.ts';
 import type { Services } from '../services.ts';
 
@@ -47,24 +48,26 @@ function addDeployment(app: App, services: Services): void {
 }
 
 function addTrigger(app: App, services: Services): void {
+  const byKey = new OneAtATime();
   app.post(
     triggerRoute,
     {
       config: { access },
-      schema: { summary: 'Start a run', tags, params: nameParams, querystring: noQuery, headers: triggerHeadersSchema, body: startRunSchema.prefault({}), response: answers({ 202: startedSchema }) },
+      schema: { summary: 'Start a run', tags, params: nameParams, querystring: noQuery, headers: triggerHeadersSchema, body: startRunSchema, response: answers({ 202: startedSchema }) },
     },
     async (request, reply) => {
       mustTakeWork(services);
       const { tenantId, subject } = callerOf(request);
       const key = request.headers['idempotency-key'];
-      const { runId, workflow, isReplay } = await services.triggers.fire({
+      const trigger = {
         tenantId,
         workflow: referenceOf(request.params.name),
         context: request.body.context,
         kind: 'api',
         by: subject,
         ...(key !== undefined && { idempotency: { route: triggerRoute, key } }),
-      });
+      };
+      const { runId, workflow, isReplay } = await byKey.pass(key && `${tenantId} ${key}`, () => services.triggers.fire(trigger));
       // A replay answers as the first call did, byte for byte, also where a newer version was deployed in between.
       const workflowVersion = isReplay ? ((await services.runStore.summary(tenantId, runId))?.workflowVersion ?? workflow.version) : workflow.version;
       if (isReplay) void reply.header('idempotent-replayed', 'true');

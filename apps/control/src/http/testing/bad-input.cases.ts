@@ -1,0 +1,179 @@
+import type { ErrorCode } from '@hivekeeper/contract';
+import { z } from 'zod';
+import type { RouteEntry } from '../index.ts';
+
+/** One request that must be refused, and how. */
+export interface BadCase {
+  /** A sentence. */
+  readonly name: string;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload?: string | Buffer;
+  readonly status: number;
+  readonly code: ErrorCode;
+  /** JSON pointer that `issues` must name, or begin with where it goes deeper. */
+  readonly path?: string;
+}
+
+/** Keys the cases are sent with. */
+export interface CaseKeys {
+  readonly admin: string;
+  readonly worker: string;
+}
+
+const ulid = '01JD0000000000000000000000';
+const idByPlace: Readonly<Record<string, string>> = {
+  '/v1/runs': `run_${ulid}`,
+  '/v1/why': `run_${ulid}`,
+  '/v1/approvals': `apr_${ulid}.0`,
+};
+const ticket = { ticketId: `tkt_${ulid}.0`, token: '1.1' };
+const workerId = `wrk_${ulid}`;
+const node = { id: 'scan', agent: 'scanner' };
+
+/** A body each route would take; what it names need not exist, because no case gets so far. */
+export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'POST /v1/workflows': { name: 'review', description: 'd', timeoutMs: 1_000, priority: 1, nodes: [node] },
+  'POST /v1/workflows/validate': { name: 'review', nodes: [node] },
+  'POST /v1/workflows/:name/runs': { context: {} },
+  'POST /v1/runs/:id/cancel': { reason: 'enough' },
+  'POST /v1/runs/:id/retry': {},
+  'POST /v1/agents': { entryPath: '/agents/scanner', name: 'scanner' },
+  'POST /v1/approvals/:id/decision': { decision: 'APPROVED', notes: 'fine' },
+  'POST /v1/worker/register': { workerId, name: 'w', capabilities: ['node'], maxParallel: 1 },
+  'POST /v1/worker/poll': { workerId, credits: 1, held: [ticket], waitMs: 0 },
+  'POST /v1/worker/heartbeat': { workerId, tickets: [ticket] },
+  'POST /v1/worker/settle': { workerId, ...ticket, outcome: { ok: true, output: 1 } },
+  'POST /v1/worker/release': { workerId, tickets: [ticket] },
+  'POST /api/agents': { projectId: 1, name: 'scanner', type: 'SCRIPT', entryPath: '/agents/scanner', version: '1.0.0', riskLevel: 'AUTO', capabilities: [{ name: 'scan', inputSchema: {}, outputSchema: {} }] },
+  'PUT /api/agents/:id': { description: 'd', version: '1.0.1', riskLevel: 'AUTO' },
+  'POST /api/workflows': { projectId: 1, name: 'review', trigger: { type: 'manual' }, nodes: [{ agentId: `agt_${ulid}`, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }] },
+  'PUT /api/workflows/:id': { description: 'd', status: 'DRAFT' },
+  'POST /api/workflows/:id/trigger': { contextJson: {} },
+  'POST /api/workflows/runs/:runId/retry': {},
+  'POST /api/approvals/:id/decision': { decision: 'APPROVED', respondedBy: 'alice', notes: 'fine' },
+};
+
+/** The address of a route with parameters that have the right shape. */
+export const addressOf = ({ url }: Pick<RouteEntry, 'url'>, stand = 'absent'): string =>
+  url.replaceAll(/:\w+/g, () => (stand === 'absent' ? (Object.entries(idByPlace).find(([place]) => url.startsWith(place))?.[1] ?? 'absent') : stand));
+
+/** Every bad input for every route, made from the route table alone. */
+export function badInputCases(routes: readonly RouteEntry[], keys: CaseKeys): BadCase[] {
+  return routes
+    .filter(({ method }) => method !== 'HEAD')
+    .flatMap((route) => [...addressCases(route, keys), ...accessCases(route, keys), ...queryCases(route, keys), ...bodyCases(route, keys)])
+    .map((each) => ({ ...each, name: `${each.method} ${each.url.slice(0, 80)} refuses ${each.name} with ${each.status} ${each.code}` }));
+}
+
+const authorized = (keys: CaseKeys) => ({ authorization: `Bearer ${keys.admin}` });
+
+function addressCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+  const { method, url } = route;
+  const headers = authorized(keys);
+  const cases: BadCase[] = [
+    { name: 'a malformed escape in the path', method, url: `${addressOf(route)}%zz`, headers, status: 400, code: 'INVALID_REQUEST' },
+    { name: 'another method', method: 'PATCH', url: addressOf(route), headers, status: 405, code: 'METHOD_NOT_ALLOWED' },
+  ];
+  const parameter = /:(\w+)/.exec(url)?.[1];
+  if (parameter === undefined) return cases;
+  cases.push({ name: 'U+0000 in the path', method, url: addressOf({ url: url.replace(/:\w+/, 'a%00b') }), headers: { ...headers, ...jsonHeader(route) }, ...bodyOf(route), status: 422, code: 'UNSTORABLE_VALUE', path: `/${parameter}` });
+  cases.push({ name: 'a part of the path that is too long', method, url: addressOf(route, 'x'.repeat(501)), headers, status: 400, code: 'INVALID_REQUEST' });
+  if (!(route.schema.params as z.ZodType).safeParse({ [parameter]: '!' }).success && !url.startsWith('/api/')) {
+    cases.push({ name: 'an id of another shape', method, url: addressOf(route, '!'), headers: { ...headers, ...jsonHeader(route) }, ...bodyOf(route), status: 400, code: 'INVALID_REQUEST', path: `/${parameter}` });
+  }
+  return cases;
+}
+
+const bodyOf = (route: RouteEntry): Pick<BadCase, 'payload'> => (route.schema.body === undefined ? {} : { payload: JSON.stringify(sampleOf(route)) });
+const jsonHeader = (route: RouteEntry) => (route.schema.body === undefined ? {} : { 'content-type': 'application/json' });
+const sampleOf = ({ method, url }: RouteEntry) => sampleBodies[`${method} ${url}`] ?? {};
+
+function accessCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+  if (route.access === 'open') return [];
+  const { method } = route;
+  const url = addressOf(route);
+  const json = jsonHeader(route);
+  const refused = { method, url, status: 401, code: 'UNAUTHENTICATED' } as const;
+  const broken = route.schema.body === undefined ? {} : { payload: '{"broken' };
+  return [
+    { ...refused, name: 'a caller without a key, before it reads the body,', headers: json, ...broken },
+    { ...refused, name: 'an unknown key', headers: { ...json, authorization: 'Bearer hive_unknown' }, ...broken },
+    { ...refused, name: 'another scheme', headers: { ...json, authorization: `Basic ${keys.admin}` }, ...broken },
+    { ...refused, name: 'a key in the query', url: `${url}?key=${keys.admin}&api_key=${keys.admin}&token=${keys.admin}`, headers: json, ...broken },
+    ...(route.access === 'admin' ? [{ ...refused, name: 'a worker’s key', headers: { ...json, 'x-api-key': keys.worker }, ...broken, status: 403, code: 'FORBIDDEN' as const }] : []),
+  ];
+}
+
+function queryCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+  const query = route.schema.querystring as z.ZodType | undefined;
+  if (query === undefined) return [];
+  const base = { method: route.method, headers: { ...authorized(keys), ...jsonHeader(route) }, ...bodyOf(route) };
+  const invalid = { ...base, status: 400, code: 'INVALID_REQUEST' } as const;
+  const names = propertiesOf(query);
+  const bad = ['', '!', '0', '1.5', '99999999999'].flatMap((value) => names.filter((name) => failsAt(query, { [name]: value }, name)).map((name) => ({ name, value })));
+  return [
+    { ...invalid, name: 'an unknown parameter', url: `${addressOf(route)}?surprise=1`, path: '/surprise' },
+    { ...base, name: 'U+0000 in the query', url: `${addressOf(route)}?surprise=%00`, status: 422, code: 'UNSTORABLE_VALUE', path: '/surprise' },
+    ...names.map((name) => ({ ...invalid, name: `two values for ${name}`, url: `${addressOf(route)}?${name}=1&${name}=2`, path: `/${name}` })),
+    ...bad.map(({ name, value }) => ({ ...invalid, name: `${name}=${value}`, url: `${addressOf(route)}?${name}=${value}`, path: `/${name}` })),
+  ];
+}
+
+function bodyCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+  const schema = route.schema.body as z.ZodType | undefined;
+  if (schema === undefined) return [];
+  const sample = sampleOf(route);
+  const base = { method: route.method, url: addressOf(route), headers: { ...authorized(keys), 'content-type': 'application/json' } };
+  const invalid = { ...base, status: 400, code: 'INVALID_REQUEST' } as const;
+  const unstorable = { ...base, status: 422, code: 'UNSTORABLE_VALUE', path: '/surprise' } as const;
+  const malformed = { ...base, status: 400, code: 'MALFORMED_JSON', path: '' } as const;
+  const tooLarge = { ...base, payload: `{"surprise":"${'x'.repeat(route.bodyLimitBytes)}"}`, status: 413, code: 'BODY_TOO_LARGE' } as const;
+  return [
+    { ...malformed, name: 'JSON that ends too early', payload: '{"a":' },
+    { ...malformed, name: 'JSON with something behind it', payload: '{} {}' },
+    { ...malformed, name: 'bytes that are not UTF-8', payload: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]) },
+    { ...base, name: 'another content type', headers: { ...base.headers, 'content-type': 'text/plain' }, payload: '{}', status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' },
+    { ...base, name: 'a form', headers: { ...base.headers, 'content-type': 'application/x-www-form-urlencoded' }, payload: 'a=1', status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' },
+    { ...tooLarge, name: 'a body larger than the limit' },
+    { ...unstorable, name: 'U+0000', payload: '{"surprise":"a\\u0000b"}' },
+    { ...unstorable, name: 'half of a surrogate pair', payload: '{"surprise":"\\ud800"}' },
+    { ...unstorable, name: 'a number that JSON cannot carry', payload: '{"surprise":1e999}' },
+    { ...unstorable, name: 'the key __proto__', payload: '{"surprise":{"__proto__":{"a":1}}}', path: '/surprise/__proto__' },
+    { ...unstorable, name: 'the key constructor', payload: '{"surprise":{"constructor":{"prototype":1}}}', path: '/surprise/constructor' },
+    { ...unstorable, name: 'nesting of 100,000 levels', payload: `{"surprise":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, path: '/surprise/0' },
+    ...['[]', '"text"', '7', 'true', 'null'].map((payload) => ({ ...invalid, name: `${payload} for an object`, payload, path: '' })),
+    { ...invalid, name: 'an unknown field', payload: JSON.stringify({ ...sample, surprise: 1 }), path: '/surprise' },
+    ...(schema.safeParse({}).success ? [] : [{ ...invalid, name: 'no body at all', payload: '' }]),
+    ...fieldCases(schema, sample).map((field) => ({ ...invalid, ...field })),
+  ];
+}
+
+function fieldCases(schema: z.ZodType, sample: Readonly<Record<string, unknown>>): Pick<BadCase, 'name' | 'payload' | 'path'>[] {
+  const wrong: readonly unknown[] = [[], {}, 'text', -1, 1.5, true, null, [[]], [null], 'x'.repeat(10_000)];
+  const names = propertiesOf(schema);
+  const missing = names.filter((name) => failsAt(schema, without(sample, name), name));
+  return [
+    ...missing.map((name) => ({ name: `a body without ${name}`, payload: JSON.stringify(without(sample, name)), path: `/${name}` })),
+    ...names.flatMap((name) =>
+      wrong
+        .map((value) => ({ ...sample, [name]: value }))
+        .filter((body) => failsAt(schema, body, name))
+        .map((body) => ({ name: `${JSON.stringify(body[name]).slice(0, 20)} for ${name}`, payload: JSON.stringify(body), path: `/${name}` })),
+    ),
+  ];
+}
+
+const without = (sample: Readonly<Record<string, unknown>>, name: string) => Object.fromEntries(Object.entries(sample).filter(([key]) => key !== name));
+
+const propertiesOf = (schema: z.ZodType): string[] => Object.keys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {});
+
+const failsAt = (schema: z.ZodType, value: unknown, name: string): boolean => schema.safeParse(value).error?.issues.some(({ path }) => path[0] === name) ?? false;
+
+/** The code and the paths in an error answer, of `/v1` and of the facade alike. */
+export function faultIn(answer: unknown): { readonly code: unknown; readonly paths: readonly string[] } {
+  const { error, ...facade } = answer as { error?: unknown; code?: unknown; issues?: unknown };
+  const fault = (typeof error === 'object' && error !== null ? error : facade) as { code?: unknown; issues?: readonly { path: string }[] };
+  return { code: fault.code, paths: (fault.issues ?? []).map(({ path }) => path) };
+}

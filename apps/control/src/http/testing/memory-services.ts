@@ -1,0 +1,80 @@
+import { type AgentId, type AgentSpec, agentManifestSchema, defaultTenantId, HiveError, type RunId, type TenantId, type WorkflowId } from '@hivekeeper/contract';
+import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
+import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, Runs } from '../../flow/runs/index.ts';
+import { TicketDesk } from '../../flow/tickets/index.ts';
+import { Triggers } from '../../flow/triggers/index.ts';
+import { KeyRing } from '../../records/keys/index.ts';
+import { AgentRegistry, WorkflowRegistry } from '../../records/registry/index.ts';
+import type { Services } from '../services.ts';
+import { memoryKeyStore, memoryRegistryStore, memoryRunStore, MemoryTables, memoryTicketStore } from './memory-stores.ts';
+
+/** The real engine over tables in memory, with what tests turn and look at. */
+export interface MemoryHouse {
+  readonly services: Services;
+  readonly tables: MemoryTables;
+  /** Keys of the default tenant, and of another one. */
+  readonly keys: { readonly admin: string; readonly worker: string; readonly foreign: string };
+  /** What was logged, one JSON line each. */
+  readonly logged: string[];
+  /** What the test decides while it runs: whether SIGTERM came, and what a write to the database does. */
+  readonly world: { isDraining: boolean; probe: () => Promise<void> };
+  /** How often the database was probed. */
+  readonly probeCount: () => number;
+}
+
+/** Wires the engine as the composition root does, but for the database. */
+export async function memoryHouse({ clock, random, authentication = 'api-key' }: { readonly clock: Clock; readonly random: Random; readonly authentication?: Services['authentication'] }): Promise<MemoryHouse> {
+  const world = { isDraining: false, probe: () => Promise.resolve() };
+  let probeCount = 0;
+  const logged: string[] = [];
+  const log = newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } });
+  const tables = new MemoryTables(() => clock.nowMs());
+  const keyRing = new KeyRing({ store: memoryKeyStore(tables), random, nowMs: () => clock.nowMs() });
+  const engine = engineOver(tables, { clock, random, log });
+  const services: Services = {
+    ...engine,
+    keys: keyRing,
+    clock,
+    log,
+    authentication,
+    version: '0.0.0-test',
+    epoch: 1,
+    startedAtMs: clock.nowMs(),
+    isDraining: () => world.isDraining,
+    probeDatabase: () => {
+      probeCount += 1;
+      return world.probe();
+    },
+  };
+  const issue = (name: string, role: 'admin' | 'worker', tenantId: TenantId = defaultTenantId) => keyRing.issue({ tenantId, name, role });
+  const keys = { admin: await issue('first', 'admin'), worker: await issue('workers', 'worker'), foreign: await issue('theirs', 'admin', 'ten_00000000000000000000000001' as TenantId) };
+  return { services, tables, keys, logged, world, probeCount: () => probeCount };
+}
+
+/** Agents lie below /agents, each described by the last part of its path; a path that holds `broken` cannot be read. */
+const pretendFiles = {
+  read: async (entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec> => {
+    if (entryPath.includes('broken')) throw new HiveError('AGENT_INVALID', `there is nothing at ${entryPath}`);
+    const manifest = agentManifestSchema.parse({ name: entryPath.split('/').at(-1), version: '1.0.0', ...given });
+    return { ...manifest, directory: entryPath, trust: 'untrusted' };
+  },
+};
+
+function engineOver(tables: MemoryTables, { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Services['log'] }) {
+  const newId = idMaker(clock, random);
+  const expressions = createExpressions();
+  const runStore = memoryRunStore(tables);
+  const tickets = memoryTicketStore(tables);
+  const registry = memoryRegistryStore(tables);
+  const agents = new AgentRegistry({ store: registry, files: pretendFiles, newId: () => newId('agt') as AgentId });
+  const workflows = new WorkflowRegistry({ store: registry, check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }), newId: () => newId('wfl') as WorkflowId });
+  const findAgent = agents.specOf;
+  const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
+  const live = new LiveRuns(runStore, expressions.evaluate, 1_000);
+  const board = new NoticeBoard();
+  const driver = { wake: () => undefined, wakeAt: () => undefined, [Symbol.asyncDispose]: async () => undefined };
+  const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
+  const runs = new Runs({ store: runStore, tickets, desk, runs: live, lane, board, clock, newRunId: () => newId('run') as RunId, findAgent });
+  desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged: () => lane.pump() });
+  return { runs, runStore, desk, tickets, agents, workflows, triggers: new Triggers({ runs, store: runStore, workflows }) };
+}

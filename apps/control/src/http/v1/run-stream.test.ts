@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Door, openDoor } from '../testing/door.ts';
+import { deploy, poll, register, start, workerId, workOnce } from '../testing/scenes.ts';
+
+guardLeaks();
+
+let door: Door;
+let port: number;
+let clock: FakeClock;
+const sockets: Socket[] = [];
+beforeEach(async () => {
+  clock = new FakeClock();
+  door = await openDoor({ clock, random: seededRandom(1) });
+  await deploy(door);
+  await register(door);
+  await door.app.listen({ host: '127.0.0.1', port: 0 });
+  port = (door.app.server.address() as AddressInfo).port;
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await door[Symbol.asyncDispose]();
+});
+
+/** Waits until so many streams and polls wait for something. */
+async function timersToBe(count: number): Promise<void> {
+  while (clock.pendingTimers !== count) await nextTurn();
+}
+
+const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.+)$/gm)].map((match) => match[1] as string);
+const typesIn = (text: string): string[] => [...text.matchAll(/^event: (.+)$/gm)].map((match) => match[1] as string);
+
+/** Sends a request over a connection of its own; gives it once the answer has begun to arrive. */
+async function open(request: string): Promise<{ readonly socket: Socket; text(): string; until(part: string): Promise<void>; closed: Promise<unknown> }> {
+  const socket = connect(port, '127.0.0.1');
+  let seen = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => (seen += chunk));
+  sockets.push(socket);
+  const closed = once(socket, 'close');
+  await once(socket, 'connect');
+  socket.write(request);
+  const until = async (part: string) => {
+    while (!seen.includes(part)) await once(socket, 'data');
+  };
+  return { socket, text: () => seen, until, closed };
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${door.keys.admin}\r\n\r\n`;
+
+describe('the event stream of a run', () => {
+  it('gives what happened and what happens, numbered, to the end', async () => {
+    const id = await start(door);
+    const stream = await open(get(`/v1/runs/${id}/events`));
+    await stream.until('ticket.issued');
+    await workOnce(door);
+    await stream.until('run.finished');
+    expect(stream.text()).toMatch(/content-type: text\/event-stream/i);
+    expect(typesIn(stream.text())).toEqual(['run.started', 'node.started', 'ticket.issued', 'node.finished', 'run.finished']);
+  });
+
+  it('begins after the event named in the header or the query, without a gap or a repeat', async () => {
+    const id = await start(door);
+    await workOnce(door);
+    const all = await door.call(`GET /v1/runs/${id}/events`);
+    expect(all.status).toBe(200);
+    const ids = idsIn(all.text);
+    expect(new Set(ids).size).toBe(5);
+    for (const [index, last] of ids.entries()) {
+      expect(idsIn((await door.call(`GET /v1/runs/${id}/events`, { headers: { 'last-event-id': last } })).text)).toEqual(ids.slice(index + 1));
+      expect(idsIn((await door.call(`GET /v1/runs/${id}/events?lastEventId=${last}`)).text)).toEqual(ids.slice(index + 1));
+    }
+  });
+
+  it('of a run that is not there is 404, and an id of another shape 400', async () => {
+    expect(await door.call('GET /v1/runs/run_01JD0000000000000000000000/events')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+    const id = await start(door);
+    expect(await door.call(`GET /v1/runs/${id}/events`, { headers: { 'last-event-id': 'x' } })).toMatchObject({ status: 400, body: { error: { issues: [{ path: '/last-event-id' }] } } });
+  });
+
+  it('forgets its reader when that hangs up', async () => {
+    const id = await start(door);
+    const stream = await open(get(`/v1/runs/${id}/events`));
+    await stream.until('ticket.issued');
+    await timersToBe(1);
+    stream.socket.destroy();
+    await timersToBe(0);
+    await workOnce(door);
+    expect((await door.call(`GET /v1/runs/${id}`)).body.status).toBe('SUCCESS');
+  });
+
+  it('ends when the server closes, and so does a poll that waits', async () => {
+    const id = await start(door);
+    const { tickets } = await poll(door);
+    const stream = await open(get(`/v1/runs/${id}/events`));
+    await stream.until('ticket.issued');
+    const body = JSON.stringify({ workerId, credits: 0, held: tickets.map(({ ticketId, token }) => ({ ticketId, token })), waitMs: 30_000 });
+    const waiting = await open(`POST /v1/worker/poll HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${door.keys.worker}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    await timersToBe(2);
+    await door.app.close();
+    await Promise.all([stream.closed, waiting.closed]);
+    expect(waiting.text()).toMatch(/^HTTP\/1\.1 200 [^]*\{"tickets":\[\],"revoked":\[\]\}$/);
+    expect(typesIn(stream.text())).not.toContain('run.finished');
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
