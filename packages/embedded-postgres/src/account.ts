@@ -38,14 +38,12 @@ async function systemUser(name: string): Promise<Account | undefined> {
 }
 
 async function createOwnUser(): Promise<Account> {
-  try {
-    await promisify(execFile)('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', ownUser], { env: serverEnvironment });
-  } catch (cause) {
-    throw new HiveError('DATABASE_UNAVAILABLE', `PostgreSQL does not run as root, and the system user ${ownUser} could not be created: create it, or start as an ordinary user.`, { cause });
-  }
+  const command = ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', ownUser];
+  const fault: unknown = await promisify(execFile)('useradd', command, { env: serverEnvironment }).then(() => undefined, (error: unknown) => error);
+  // Also after a failure: another start may have created it at the same moment.
   const account = await systemUser(ownUser);
-  if (account === undefined) throw new HiveError('DATABASE_UNAVAILABLE', `The system user ${ownUser} is missing after it was created.`);
-  return account;
+  if (account !== undefined) return account;
+  throw new HiveError('DATABASE_UNAVAILABLE', `PostgreSQL does not run as root, and the system user ${ownUser} could not be created: create it, or start as an ordinary user.`, { cause: fault });
 }
 
 /** True when the account may execute (for a directory: pass) `path` and pass all above it, by mode bits; access lists are not looked at. */

@@ -62,7 +62,10 @@ async function linkLibraries(directory: string): Promise<void> {
   const links = JSON.parse(await readFile(join(directory, 'pg-symlinks.json'), 'utf8')) as readonly { source: string; target: string }[];
   for (const { source, target } of links) {
     const link = join(directory, relative('native', target));
-    if (!(await exists(link))) await symlink(basename(source), link);
+    if (await exists(link)) continue;
+    await symlink(basename(source), link).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error; // another start was faster
+    });
   }
 }
 

@@ -75,6 +75,8 @@ async function startLocked(options: EmbeddedPostgresOptions, lock: Disposable): 
   log.info({ port, pid: supervisor.pid, cluster: cluster.path }, 'PostgreSQL is ready');
   const stop = async () => {
     await supervisor.stop();
+    // A postmaster that was killed may have left backends that are still on their way out.
+    await clearOrphans(cluster.path, log);
     lock[Symbol.dispose]();
   };
   return {
