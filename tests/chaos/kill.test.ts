@@ -116,8 +116,8 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
       await allGone([scene.stack.pid, ...all]);
       scene.stack = await startStack({ dataDirectory: scene.data, port: scene.stack.port, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
     }
-    await using _stack = scene.stack;
     await judge(scene);
+    await scene.stack.stop();
   });
 
   test('of everything at once: the next start finishes every run', async () => {
@@ -128,7 +128,7 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
     killAll(all);
     await allGone(all);
     scene.stack = await startStack({ dataDirectory: scene.data, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
-    await using _stack = scene.stack;
     await judge(scene);
+    await scene.stack.stop();
   });
 });

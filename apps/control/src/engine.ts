@@ -70,7 +70,10 @@ export async function startEngine({ database, config, log, shippedDirectory, clo
     clock.every(sweepIntervalMs, () => quietly('the sweep', Promise.all([desk.sweep(), desk.refill()]))),
     clock.every(3_600_000, () => quietly('forgetting old idempotency keys', database.forgetOldKeys())),
   ];
-  const stopListening = await database.listen({ registryChanged: () => quietly('reading agents', agents.refresh()), ticketsReady: () => desk.noticeMore() });
+  const stopListening = await database.listen({ registryChanged: () => {
+      workflows.refresh();
+      quietly('reading agents', agents.refresh());
+    }, ticketsReady: () => desk.noticeMore() });
 
   return {
     services: {

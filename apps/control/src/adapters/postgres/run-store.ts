@@ -38,91 +38,95 @@ interface ApprovalRow {
   readonly notes: string | null;
 }
 
+type EngineCalls = Pick<RunStore, 'commit' | 'load' | 'due'>;
+
 /** Runs in PostgreSQL: the engine's own pool for commits and folds, the request pool, confined to a tenant, for reads. */
-export function postgresRunStore(engine: Pool, requests: Pool): RunStore {
-  return {
-    async commit({ runs, leases, leaseMs }) {
-      try {
-        const rows = await engine.unsafe<{ ticket_id: TicketId; ticket_token: string | null }[]>(commitColumns.query, commitColumns.values({ runs, leases, leaseMs }), { prepare: true });
-        const counters = new Map<TicketId, string>();
-        for (const row of rows) if (row.ticket_token !== null) counters.set(row.ticket_id, String(row.ticket_token));
-        return { stored: true, counters };
-      } catch (error) {
-        return refusalOf(error);
-      }
-    },
+export const postgresRunStore = (engine: Pool, requests: Pool): RunStore => ({ ...engineCalls(engine), ...requestCalls(requests) });
 
-    async load(runId) {
-      const [head] = await engine<{ tenant_id: TenantId; version: number; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]>`
-        SELECT r.tenant_id, r.version, r.workflow_id, r.workflow_version, v.definition
-        FROM runs r JOIN workflow_versions v ON v.workflow_id = r.workflow_id AND v.version = r.workflow_version
-        WHERE r.id = ${runId}`;
-      if (head === undefined) return undefined;
-      // Rows beyond the head's version came after it was read: the fold stops where the head stands.
-      const journal = await engine<{ events: RunEvent[] }[]>`
-        SELECT events FROM run_journal WHERE run_id = ${runId} AND version <= ${head.version} ORDER BY version`;
-      return {
-        runId,
-        tenantId: head.tenant_id,
-        version: head.version,
-        workflowId: head.workflow_id,
-        workflowVersion: head.workflow_version,
-        definition: head.definition,
-        commits: journal.map((row) => row.events),
-      } satisfies StoredRun;
-    },
+const engineCalls = (engine: Pool): EngineCalls => ({
+  async commit({ runs, leases, leaseMs }) {
+    try {
+      const rows = await engine.unsafe<{ ticket_id: TicketId; ticket_token: string | null }[]>(commitColumns.query, commitColumns.values({ runs, leases, leaseMs }), { prepare: true });
+      const counters = new Map<TicketId, string>();
+      for (const row of rows) if (row.ticket_token !== null) counters.set(row.ticket_id, String(row.ticket_token));
+      return { stored: true, counters };
+    } catch (error) {
+      return refusalOf(error);
+    }
+  },
 
-    async due(nowMs, most) {
-      const rows = await engine<{ id: RunId; is_due: boolean; wake_at: Date }[]>`
-        SELECT id, wake_at <= ${new Date(nowMs)} AS is_due, wake_at FROM runs WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ${most + 1}`;
-      const next = rows.find((row) => !row.is_due);
-      return { runIds: rows.filter((row) => row.is_due).map((row) => row.id), nextAtMs: next?.wake_at.getTime() };
-    },
+  async load(runId) {
+    const [head] = await engine<{ tenant_id: TenantId; version: number; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]>`
+      SELECT r.tenant_id, r.version, r.workflow_id, r.workflow_version, v.definition
+      FROM runs r JOIN workflow_versions v ON v.workflow_id = r.workflow_id AND v.version = r.workflow_version
+      WHERE r.id = ${runId}`;
+    if (head === undefined) return undefined;
+    // Rows beyond the head's version came after it was read: the fold stops where the head stands.
+    const journal = await engine<{ events: RunEvent[] }[]>`
+      SELECT events FROM run_journal WHERE run_id = ${runId} AND version <= ${head.version} ORDER BY version`;
+    return {
+      runId,
+      tenantId: head.tenant_id,
+      version: head.version,
+      workflowId: head.workflow_id,
+      workflowVersion: head.workflow_version,
+      definition: head.definition,
+      commits: journal.map((row) => row.events),
+    } satisfies StoredRun;
+  },
 
-    findByKey: (tenantId, route, key) =>
-      withTenant(requests, tenantId, async (sql) => {
-        const [row] = await sql<{ run_id: RunId; body_sha256: string }[]>`
-          SELECT run_id, body_sha256 FROM idempotency_keys WHERE tenant_id = ${tenantId} AND route = ${route} AND key = ${key}`;
-        return row === undefined ? undefined : { runId: row.run_id, bodySha256: row.body_sha256 };
-      }),
+  async due(nowMs, most) {
+    const rows = await engine<{ id: RunId; is_due: boolean; wake_at: Date }[]>`
+      SELECT id, wake_at <= ${new Date(nowMs)} AS is_due, wake_at FROM runs WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ${most + 1}`;
+    const next = rows.find((row) => !row.is_due);
+    return { runIds: rows.filter((row) => row.is_due).map((row) => row.id), nextAtMs: next?.wake_at.getTime() };
+  },
+});
 
-    summary: (tenantId, runId) =>
-      withTenant(requests, tenantId, async (sql) => {
-        const [row] = await sql<RunRow[]>`
-          SELECT r.*, w.name AS workflow_name FROM runs r JOIN workflows w ON w.id = r.workflow_id
-          WHERE r.tenant_id = ${tenantId} AND r.id = ${runId}`;
-        return row === undefined ? undefined : { ...summaryOf(row), blocker: row.blocker ?? undefined };
-      }),
+const requestCalls = (requests: Pool): Omit<RunStore, keyof EngineCalls> => ({
+  findByKey: (tenantId, route, key) =>
+    withTenant(requests, tenantId, async (sql) => {
+      const [row] = await sql<{ run_id: RunId; body_sha256: string }[]>`
+        SELECT run_id, body_sha256 FROM idempotency_keys WHERE tenant_id = ${tenantId} AND route = ${route} AND key = ${key}`;
+      return row === undefined ? undefined : { runId: row.run_id, bodySha256: row.body_sha256 };
+    }),
 
-    list: (tenantId, filter) => withTenant(requests, tenantId, (sql) => list(sql, tenantId, filter)),
+  summary: (tenantId, runId) =>
+    withTenant(requests, tenantId, async (sql) => {
+      const [row] = await sql<RunRow[]>`
+        SELECT r.*, w.name AS workflow_name FROM runs r JOIN workflows w ON w.id = r.workflow_id
+        WHERE r.tenant_id = ${tenantId} AND r.id = ${runId}`;
+      return row === undefined ? undefined : { ...summaryOf(row), blocker: row.blocker ?? undefined };
+    }),
 
-    countByStatus: (tenantId) =>
-      withTenant(requests, tenantId, async (sql) => {
-        const rows = await sql<{ status: string; count: number }[]>`
-          SELECT status, count(*)::integer AS count FROM runs WHERE tenant_id = ${tenantId} GROUP BY status`;
-        return Object.fromEntries(rows.map((row) => [row.status, row.count]));
-      }),
+  list: (tenantId, filter) => withTenant(requests, tenantId, (sql) => list(sql, tenantId, filter)),
 
-    approvals: (tenantId, { status, runId }) =>
-      withTenant(requests, tenantId, async (sql) => {
-        const rows = await sql<ApprovalRow[]>`
-          SELECT a.*, w.name AS workflow_name FROM approvals a JOIN runs r ON r.id = a.run_id JOIN workflows w ON w.id = r.workflow_id
-          WHERE a.tenant_id = ${tenantId}
-            ${status === undefined ? sql`` : sql`AND a.status = ${status}`}
-            ${runId === undefined ? sql`` : sql`AND a.run_id = ${runId}`}
-          ORDER BY a.id DESC LIMIT 200`;
-        return rows.map(approvalOf);
-      }),
+  countByStatus: (tenantId) =>
+    withTenant(requests, tenantId, async (sql) => {
+      const rows = await sql<{ status: string; count: number }[]>`
+        SELECT status, count(*)::integer AS count FROM runs WHERE tenant_id = ${tenantId} GROUP BY status`;
+      return Object.fromEntries(rows.map((row) => [row.status, row.count]));
+    }),
 
-    approval: (tenantId, approvalId) =>
-      withTenant(requests, tenantId, async (sql) => {
-        const [row] = await sql<ApprovalRow[]>`
-          SELECT a.*, w.name AS workflow_name FROM approvals a JOIN runs r ON r.id = a.run_id JOIN workflows w ON w.id = r.workflow_id
-          WHERE a.tenant_id = ${tenantId} AND a.id = ${approvalId}`;
-        return row === undefined ? undefined : approvalOf(row);
-      }),
-  };
-}
+  approvals: (tenantId, { status, runId }) =>
+    withTenant(requests, tenantId, async (sql) => {
+      const rows = await sql<ApprovalRow[]>`
+        SELECT a.*, w.name AS workflow_name FROM approvals a JOIN runs r ON r.id = a.run_id JOIN workflows w ON w.id = r.workflow_id
+        WHERE a.tenant_id = ${tenantId}
+          ${status === undefined ? sql`` : sql`AND a.status = ${status}`}
+          ${runId === undefined ? sql`` : sql`AND a.run_id = ${runId}`}
+        ORDER BY a.id DESC LIMIT 200`;
+      return rows.map(approvalOf);
+    }),
+
+  approval: (tenantId, approvalId) =>
+    withTenant(requests, tenantId, async (sql) => {
+      const [row] = await sql<ApprovalRow[]>`
+        SELECT a.*, w.name AS workflow_name FROM approvals a JOIN runs r ON r.id = a.run_id JOIN workflows w ON w.id = r.workflow_id
+        WHERE a.tenant_id = ${tenantId} AND a.id = ${approvalId}`;
+      return row === undefined ? undefined : approvalOf(row);
+    }),
+});
 
 async function list(sql: Sql, tenantId: TenantId, { workflow, workflowId, status, before, limit }: RunFilter): Promise<RunSummary[]> {
   const rows = await sql<RunRow[]>`

@@ -6,7 +6,15 @@ import { createExpressions } from './expressions.ts';
 const { parse, evaluate } = createExpressions();
 const scan = { output: { total: 3, ratio: 0.5, list: [1, 2, 3], text: 'abc', none: null } };
 const scope: JsonObject = {
-  context: { list: ['a', 'b'], on: true, 'scan-all': 1, findings: [{ severity: 'high', tags: ['x'] }, { severity: 'low', tags: [] }] },
+  context: {
+    list: ['a', 'b'],
+    on: true,
+    'scan-all': 1,
+    findings: [
+      { severity: 'high', tags: ['x'] },
+      { severity: 'low', tags: [] },
+    ],
+  },
   nodes: { scan },
   scan,
 };
@@ -40,7 +48,13 @@ describe('expressions over JSON', () => {
     ['context.findings.exists(f, f.tags.exists(t, t == "x"))', true],
     ['context.findings.exists_one(f, f.severity == "low")', true],
     ['context.findings.all(f, has(f.severity))', true],
-    ['context.findings.map(f, {"s": f.severity, "n": size(f.tags) + 1})', [{ s: 'high', n: 2 }, { s: 'low', n: 1 }]],
+    [
+      'context.findings.map(f, {"s": f.severity, "n": size(f.tags) + 1})',
+      [
+        { s: 'high', n: 2 },
+        { s: 'low', n: 1 },
+      ],
+    ],
     ['scan.output.list.map(x, x > 1, x * 2 - (1 - x))', [5, 8]],
     ['scan.output.list.map(x, -x + (x * (2 + x)) / 2).size()', 3],
     ['scan.output.list.map(x, string(x)).join("-")', '1-2-3'],
@@ -101,7 +115,14 @@ describe('expressions that give nothing', () => {
 
 describe('the cost of an expression', () => {
   const numbers = Array.from({ length: 10_000 }, (_, index) => index);
-  const large: JsonObject = { context: { numbers, few: numbers.slice(0, 1_000), text: 'x'.repeat(1_000_000), findings: numbers.map((n) => ({ severity: n % 10 === 0 ? 'high' : 'low', n })) } };
+  const large: JsonObject = {
+    context: {
+      numbers,
+      few: numbers.slice(0, 1_000),
+      text: 'x'.repeat(1_000_000),
+      findings: numbers.map((n) => ({ severity: n % 10 === 0 ? 'high' : 'low', n })),
+    },
+  };
   const spent = /takes more than 1000000 steps; its lists are too large for what it does with them$/;
 
   it('admits plain loops over large lists, one after the other', () => {
@@ -145,11 +166,20 @@ describe('the cost of an expression', () => {
 describe('charging for loops', () => {
   const operand = fc.constantFrom('x', 'y', '1', '2', '-3', 'size(context.list)', 'context.list[0]');
   const { number, truth } = fc.letrec<{ number: string; truth: string }>((tie) => ({
-    number: fc.oneof({ depthSize: 'small' }, operand, fc.tuple(tie('number'), fc.constantFrom('+', '-', '*'), tie('number')).map((parts) => `(${parts.join(' ')})`),
-      fc.tuple(tie('truth'), tie('number'), tie('number')).map(([condition, yes, no]) => `(${condition} ? ${yes} : ${no})`), tie('number').map((of) => `-(${of})`)),
-    truth: fc.oneof({ depthSize: 'small' }, fc.tuple(tie('number'), fc.constantFrom('<', '>=', '==', '!='), tie('number')).map((parts) => `(${parts.join(' ')})`),
-      fc.tuple(tie('truth'), fc.constantFrom('&&', '||'), tie('truth')).map((parts) => `(${parts.join(' ')})`), tie('truth').map((of) => `!${of}`),
-      tie('number').map((of) => `(${of} in [1.0, 2.0, x])`)),
+    number: fc.oneof(
+      { depthSize: 'small' },
+      operand,
+      fc.tuple(tie('number'), fc.constantFrom('+', '-', '*'), tie('number')).map((parts) => `(${parts.join(' ')})`),
+      fc.tuple(tie('truth'), tie('number'), tie('number')).map(([condition, yes, no]) => `(${condition} ? ${yes} : ${no})`),
+      tie('number').map((of) => `-(${of})`),
+    ),
+    truth: fc.oneof(
+      { depthSize: 'small' },
+      fc.tuple(tie('number'), fc.constantFrom('<', '>=', '==', '!='), tie('number')).map((parts) => `(${parts.join(' ')})`),
+      fc.tuple(tie('truth'), fc.constantFrom('&&', '||'), tie('truth')).map((parts) => `(${parts.join(' ')})`),
+      tie('truth').map((of) => `!${of}`),
+      tie('number').map((of) => `(${of} in [1.0, 2.0, x])`),
+    ),
   }));
 
   it('changes no result: a loop of one gives what its body gives', () => {

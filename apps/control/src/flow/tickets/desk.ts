@@ -29,6 +29,8 @@ export interface DeskListener {
 interface Seat {
   readonly link: WorkerLink;
   readonly held: Map<TicketId, IssuedTicket & HeldTicket & { readonly leasedAtMs: number }>;
+  /** Assigned to it, but not committed or not delivered yet: it cannot have counted them when it names its credits. */
+  assignedCount: number;
   lastSeenAtMs: number;
   isDraining: boolean;
 }
@@ -64,7 +66,7 @@ export class TicketDesk {
   /** Seats a worker. Idempotent per worker id: the newest link gets what comes. */
   attach(link: WorkerLink): void {
     const before = this.#seats.get(link.workerId);
-    this.#seats.set(link.workerId, { link, held: before?.held ?? new Map(), lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
+    this.#seats.set(link.workerId, { link, held: before?.held ?? new Map(), assignedCount: 0, lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
     this.#scheduler.addWorker(link.workerId, link.capabilities);
   }
 
@@ -80,7 +82,7 @@ export class TicketDesk {
   setCredits(workerId: WorkerId, credits: number): void {
     const seat = this.#seat(workerId);
     seat.lastSeenAtMs = this.#options.clock.nowMs();
-    this.#scheduler.setCredits(workerId, credits);
+    this.#scheduler.setCredits(workerId, Math.max(0, credits - seat.assignedCount));
     if (credits > 0) this.#listener?.capacityChanged();
   }
 
@@ -106,13 +108,16 @@ export class TicketDesk {
   /** Queues tickets that nobody holds and hands out what can be handed out: `fresh` ones are not in the database yet. */
   assign(fresh: readonly IssuedTicket[], most: number): readonly Assignment<IssuedTicket>[] {
     for (const ticket of fresh) this.#scheduler.offer(ticket);
-    return this.#scheduler.assign(most);
+    const assignments = this.#scheduler.assign(most);
+    for (const { workerId } of assignments) this.#countAssigned(workerId, 1);
+    return assignments;
   }
 
   /** Undoes an {@link assign} whose commit failed. */
   unassign(assignments: readonly Assignment<IssuedTicket>[], fresh: ReadonlySet<TicketId>): void {
     for (const ticketId of fresh) this.#scheduler.withdraw(ticketId);
     for (const { ticket, workerId } of assignments) {
+      this.#countAssigned(workerId, -1);
       this.#scheduler.returnCredit(workerId);
       if (!fresh.has(ticket.ticketId)) this.#scheduler.offer(ticket);
     }
@@ -124,6 +129,7 @@ export class TicketDesk {
     for (const { ticket, workerId } of assignments) {
       const counter = counters.get(ticket.ticketId);
       const seat = this.#seats.get(workerId);
+      this.#countAssigned(workerId, -1);
       if (counter === undefined) this.#scheduler.returnCredit(workerId);
       if (counter === undefined || seat === undefined) continue;
       const held = { ...ticket, token: `${this.#options.epoch}.${counter}`, leasedAtMs: this.#options.clock.nowMs() };
@@ -222,6 +228,11 @@ export class TicketDesk {
   /** Second half of a token, where the first is this installation's. */
   counterOf(token: string): string | undefined {
     return this.#isThisEpoch(token) ? token.slice(token.indexOf('.') + 1) : undefined;
+  }
+
+  #countAssigned(workerId: WorkerId, change: 1 | -1): void {
+    const seat = this.#seats.get(workerId);
+    if (seat !== undefined) seat.assignedCount = Math.max(0, seat.assignedCount + change);
   }
 
   #isThisEpoch(token: string): boolean {

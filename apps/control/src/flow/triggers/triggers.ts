@@ -41,7 +41,7 @@ export class Triggers {
    * @throws HiveError NOT_FOUND, WORKFLOW_NOT_ACTIVE, IDEMPOTENCY_KEY_REUSED
    */
   async fire(trigger: Trigger): Promise<Triggered> {
-    const workflow = await this.#workflows.get(trigger.tenantId, trigger.workflow);
+    const workflow = await this.#workflows.latest(trigger.tenantId, trigger.workflow);
     const bodySha256 = hash('sha256', JSON.stringify([workflow.id, sorted(trigger.context)]));
     const earlier = await this.#earlier(trigger, bodySha256);
     if (earlier !== undefined) return { runId: earlier, workflow, isReplay: true };

@@ -5,11 +5,15 @@ import type { ProjectId, Reference, RegistryStore, StoredWorkflow } from './regi
 /** Judges a definition's graph, templates and expressions. */
 export type CheckWorkflow = (definition: WorkflowDefinition, isKnownAgent: (name: string) => boolean) => readonly Issue[];
 
+const latestKept = 1_000;
+
 /** The workflows that exist, each with its immutable versions. */
 export class WorkflowRegistry {
   readonly #store: RegistryStore;
   readonly #check: CheckWorkflow;
   readonly #newId: () => WorkflowId;
+  /** Latest versions by tenant and reference: every trigger needs one. Cleared by every change, here or elsewhere. */
+  readonly #latest = new Map<string, StoredWorkflow>();
 
   constructor(options: { readonly store: RegistryStore; readonly check: CheckWorkflow; readonly newId: () => WorkflowId }) {
     this.#store = options.store;
@@ -28,6 +32,22 @@ export class WorkflowRegistry {
     return workflow;
   }
 
+  /** As {@link get} of the latest version, from memory where possible. */
+  async latest(tenantId: TenantId, reference: Reference): Promise<StoredWorkflow> {
+    const key = JSON.stringify([tenantId, reference]);
+    const kept = this.#latest.get(key);
+    if (kept !== undefined) return kept;
+    const workflow = await this.get(tenantId, reference);
+    if (this.#latest.size >= latestKept) this.#latest.clear();
+    this.#latest.set(key, workflow);
+    return workflow;
+  }
+
+  /** Forgets what is in memory: a workflow changed. */
+  refresh(): void {
+    this.#latest.clear();
+  }
+
   /** Everything wrong with a definition; empty when it may be deployed. */
   async issuesOf(tenantId: TenantId, definition: WorkflowDefinition): Promise<readonly Issue[]> {
     const names = new Set((await this.#store.agents(tenantId)).map((agent) => agent.name));
@@ -40,9 +60,12 @@ export class WorkflowRegistry {
     await this.#mustBeValid(tenantId, definition);
     const sha256 = digestOf(definition);
     const known = await this.#store.workflow(tenantId, { name: definition.name });
-    return known === undefined
-      ? this.#store.addWorkflow({ tenantId, projectId: 1, id: this.#newId(), definition, sha256, by })
-      : this.#store.addVersion({ tenantId, id: known.id, definition, sha256, by });
+    const workflow =
+      known === undefined
+        ? await this.#store.addWorkflow({ tenantId, projectId: 1, id: this.#newId(), definition, sha256, by })
+        : await this.#store.addVersion({ tenantId, id: known.id, definition, sha256, by });
+    this.refresh();
+    return workflow;
   }
 
   /** Stores a workflow that must not exist yet. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, ALREADY_EXISTS */
@@ -51,13 +74,16 @@ export class WorkflowRegistry {
     return this.#store.addWorkflow({ ...creation, id: this.#newId(), sha256: digestOf(creation.definition) });
   }
 
-  update(change: { readonly tenantId: TenantId; readonly id: WorkflowId; readonly status?: WorkflowView['status'] | undefined; readonly description?: string | undefined; readonly by: string }): Promise<StoredWorkflow> {
-    return this.#store.updateWorkflow(change);
+  async update(change: { readonly tenantId: TenantId; readonly id: WorkflowId; readonly status?: WorkflowView['status'] | undefined; readonly description?: string | undefined; readonly by: string }): Promise<StoredWorkflow> {
+    const workflow = await this.#store.updateWorkflow(change);
+    this.refresh();
+    return workflow;
   }
 
   /** Takes a workflow out of use; its runs stay readable. @throws HiveError NOT_FOUND */
   async remove(tenantId: TenantId, id: WorkflowId, by: string): Promise<void> {
     if (!(await this.#store.removeWorkflow(tenantId, id, by))) throw new HiveError('NOT_FOUND', `there is no workflow ${id}`);
+    this.refresh();
   }
 
   async #mustBeValid(tenantId: TenantId, definition: WorkflowDefinition): Promise<void> {

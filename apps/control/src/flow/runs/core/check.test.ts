@@ -15,7 +15,10 @@ describe('a workflow that can run', () => {
       check([
         node('list', { input: { dir: '{{ context.dir }}' } }),
         node('scan', { needs: ['list'], map: '{{ list.output.files }}', input: { file: '{{ item }}', at: '{{ size(item) }}' }, when: 'list.output.total > 0' }),
-        node('report', { needs: ['scan'], input: { text: 'of {{ nodes.list.output.dir }}', found: '{{ scan.output.exists(s, s.total > 0) }}', id: '{{ run.id }}' } }),
+        node('report', {
+          needs: ['scan'],
+          input: { text: 'of {{ nodes.list.output.dir }}', found: '{{ scan.output.exists(s, s.total > 0) }}', id: '{{ run.id }}' },
+        }),
       ]),
     ).toEqual([]);
   });
@@ -32,17 +35,57 @@ describe('a workflow that cannot run', () => {
       [node('start'), node('a', { needs: ['start', 'c'] }), node('b', { needs: ['a'] }), node('c', { needs: ['b'] }), node('behind', { needs: ['c'] })],
       { path: '/nodes/1/needs', message: 'these nodes need each other in a circle: a → c → b → a' },
     ],
-    ['a node used but not needed', [node('a'), node('b', { input: { x: ['{{ a.output }}'] } })], { path: '/nodes/1/input/x/0', message: 'a.output: node "a" is not among the needs, nor among theirs: it may not have run yet' }],
-    ['a node used in an expression but not needed', [node('a'), node('b', { when: 'nodes.a.output.total > 0' })], { path: '/nodes/1/when', message: 'nodes.a.output.total > 0: node "a" is not among the needs, nor among theirs: it may not have run yet' }],
-    ['a node that uses itself', [node('a', { input: { x: '{{ a.output }}' } })], { path: '/nodes/0/input/x', message: 'a.output: node "a" is not among the needs, nor among theirs: it may not have run yet' }],
-    ['an unknown root', [node('a', { input: { x: '{{ env.HOME }}' } })], { path: '/nodes/0/input/x', message: 'env.HOME: "env" is neither context, nodes, item, run nor the id of a node' }],
-    ['an item without map', [node('a', { input: { x: '{{ item }}' } })], { path: '/nodes/0/input/x', message: 'item: "item" exists only in the input of a node with "map"' }],
-    ['an item in map itself', [node('a', { map: '{{ item.list }}' })], { path: '/nodes/0/map', message: 'item.list: "item" exists only in the input of a node with "map"' }],
-    ['an item in when', [node('a', { map: '{{ context.list }}', when: 'item > 1' })], { path: '/nodes/0/when', message: 'item > 1: "item" exists only in the input of a node with "map"' }],
-    ['a map that is no template', [node('a', { map: 'context.list' })], { path: '/nodes/0/map', message: 'must be one template and nothing else: {{ scan.output.files }}' }],
+    [
+      'a node used but not needed',
+      [node('a'), node('b', { input: { x: ['{{ a.output }}'] } })],
+      { path: '/nodes/1/input/x/0', message: 'a.output: node "a" is not among the needs, nor among theirs: it may not have run yet' },
+    ],
+    [
+      'a node used in an expression but not needed',
+      [node('a'), node('b', { when: 'nodes.a.output.total > 0' })],
+      { path: '/nodes/1/when', message: 'nodes.a.output.total > 0: node "a" is not among the needs, nor among theirs: it may not have run yet' },
+    ],
+    [
+      'a node that uses itself',
+      [node('a', { input: { x: '{{ a.output }}' } })],
+      { path: '/nodes/0/input/x', message: 'a.output: node "a" is not among the needs, nor among theirs: it may not have run yet' },
+    ],
+    [
+      'an unknown root',
+      [node('a', { input: { x: '{{ env.HOME }}' } })],
+      { path: '/nodes/0/input/x', message: 'env.HOME: "env" is neither context, nodes, item, run nor the id of a node' },
+    ],
+    [
+      'an item without map',
+      [node('a', { input: { x: '{{ item }}' } })],
+      { path: '/nodes/0/input/x', message: 'item: "item" exists only in the input of a node with "map"' },
+    ],
+    [
+      'an item in map itself',
+      [node('a', { map: '{{ item.list }}' })],
+      { path: '/nodes/0/map', message: 'item.list: "item" exists only in the input of a node with "map"' },
+    ],
+    [
+      'an item in when',
+      [node('a', { map: '{{ context.list }}', when: 'item > 1' })],
+      { path: '/nodes/0/when', message: 'item > 1: "item" exists only in the input of a node with "map"' },
+    ],
+    [
+      'a map that is no template',
+      [node('a', { map: 'context.list' })],
+      { path: '/nodes/0/map', message: 'must be one template and nothing else: {{ scan.output.files }}' },
+    ],
     ['a `when` that does not parse', [node('a', { when: 'context.x >' })], { path: '/nodes/0/when', message: 'context.x >: Unexpected token: EOF' }],
-    ['a template that does not parse', [node('a', { input: { 'a/b': '{{ context..x }}' } })], { path: '/nodes/0/input/a~1b', message: 'context..x: Expected IDENTIFIER, got DOT' }],
-    ['a function that does not exist', [node('a', { when: 'now() > 1' })], { path: '/nodes/0/when', message: "now() > 1: found no matching overload for 'now()'" }],
+    [
+      'a template that does not parse',
+      [node('a', { input: { 'a/b': '{{ context..x }}' } })],
+      { path: '/nodes/0/input/a~1b', message: 'context..x: Expected IDENTIFIER, got DOT' },
+    ],
+    [
+      'a function that does not exist',
+      [node('a', { when: 'now() > 1' })],
+      { path: '/nodes/0/when', message: "now() > 1: found no matching overload for 'now()'" },
+    ],
     ['an unclosed template', [node('a', { input: { x: 'y {{ context.x' } })], { path: '/nodes/0/input/x', message: '{{ context.x: "{{" has no matching "}}"' }],
   ])('is refused for %s', (_, nodes, issue) => {
     expect(check(nodes)).toEqual([issue]);

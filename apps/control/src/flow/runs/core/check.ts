@@ -74,7 +74,8 @@ function templateIssues(checked: Checked, node: NodeDefinition, position: number
   const { input, map, when } = compileNode(node, checked.positionById);
   const pointer = `/nodes/${position}`;
   const issues: Issue[] = [];
-  if (map !== undefined && map.kind !== 'whole') issues.push({ path: `${pointer}/map`, message: 'must be one template and nothing else: {{ scan.output.files }}' });
+  if (map !== undefined && map.kind !== 'whole')
+    issues.push({ path: `${pointer}/map`, message: 'must be one template and nothing else: {{ scan.output.files }}' });
   const judge = (hasItem: boolean) => (placed: PlacedExpression) => {
     const message = expressionFault(checked, { node: position, hasItem }, placed.expression);
     if (message !== undefined) issues.push({ path: placed.pointer, message: `${placed.expression.text}: ${message}` });
@@ -85,7 +86,11 @@ function templateIssues(checked: Checked, node: NodeDefinition, position: number
   return issues;
 }
 
-function expressionFault(checked: Checked, { node: position, hasItem }: { readonly node: number; readonly hasItem: boolean }, expression: Expression): string | undefined {
+function expressionFault(
+  checked: Checked,
+  { node: position, hasItem }: { readonly node: number; readonly hasItem: boolean },
+  expression: Expression,
+): string | undefined {
   if (expression.kind === 'defect') return expression.reason;
   if (usesItem(expression) && !hasItem) return '"item" exists only in the input of a node with "map"';
   const stranger = nodesIn(expression).find((node) => !isNeeded(checked, position, node));

@@ -26,8 +26,32 @@ describe('the beginning of a run', () => {
   it('issues a ticket for every node without needs, with everything a worker is told', () => {
     const run = runOf([node('a', { action: 'scan', input: { n: 1 }, timeoutMs: 5_000 }), node('b', { needs: ['a'] }), node('c')], { priority: 7 }).create();
     expect(run.commands).toEqual([
-      { type: 'issue', ticketId: 'tkt_01JD0000000000000000000000.0', nodeId: 'a', slot: 0, attempt: 1, agent: 'worker', action: 'scan', input: { n: 1 }, timeoutMs: 5_000, priority: 7, readyAtMs: 1_000 },
-      { type: 'issue', ticketId: 'tkt_01JD0000000000000000000000.1', nodeId: 'c', slot: 0, attempt: 1, agent: 'worker', action: undefined, input: {}, timeoutMs: 300_000, priority: 7, readyAtMs: 1_000 },
+      {
+        type: 'issue',
+        ticketId: 'tkt_01JD0000000000000000000000.0',
+        nodeId: 'a',
+        slot: 0,
+        attempt: 1,
+        agent: 'worker',
+        action: 'scan',
+        input: { n: 1 },
+        timeoutMs: 5_000,
+        priority: 7,
+        readyAtMs: 1_000,
+      },
+      {
+        type: 'issue',
+        ticketId: 'tkt_01JD0000000000000000000000.1',
+        nodeId: 'c',
+        slot: 0,
+        attempt: 1,
+        agent: 'worker',
+        action: undefined,
+        input: {},
+        timeoutMs: 300_000,
+        priority: 7,
+        readyAtMs: 1_000,
+      },
     ]);
     expect(run.notices.map((notice) => notice.type)).toEqual(['run.started', 'node.started', 'ticket.issued', 'node.started', 'ticket.issued']);
     expect(runStatusOf(run.state)).toBe('RUNNING');
@@ -78,7 +102,10 @@ describe('what follows what', () => {
     ['continue', undefined, null],
     ['fallback', { total: 0 }, { total: 0 }],
   ])('goes on after a failure with onFailure %s', (onFailure, fallbackOutput, seen) => {
-    const run = runOf([node('a', { onFailure, fallbackOutput }), node('b', { needs: ['a'], input: { out: '{{ a.output }}', status: '{{ a.status }}', code: '{{ a.error.code }}' } })]).create();
+    const run = runOf([
+      node('a', { onFailure, fallbackOutput }),
+      node('b', { needs: ['a'], input: { out: '{{ a.output }}', status: '{{ a.status }}', code: '{{ a.error.code }}' } }),
+    ]).create();
     const [issue] = run.fail('a');
     expect(issue).toMatchObject({ nodeId: 'b', input: { out: seen, status: 'FAILED', code: 'AGENT_FAILED' } });
     run.succeed('b');
@@ -121,16 +148,25 @@ describe('what follows what', () => {
 });
 
 describe('map', () => {
-  const mapped = (more: Partial<NodeInput> = {}) => runOf([node('m', { map: '{{ context.list }}', input: { it: '{{ item.n }}' }, ...more }), node('z', { needs: ['m'], input: { all: '{{ m.output }}' } })]);
+  const mapped = (more: Partial<NodeInput> = {}) =>
+    runOf([node('m', { map: '{{ context.list }}', input: { it: '{{ item.n }}' }, ...more }), node('z', { needs: ['m'], input: { all: '{{ m.output }}' } })]);
 
   it('runs once per element and joins the outputs in the order of the elements', () => {
     const run = mapped().create({ context: { list: [{ n: 'p' }, { n: 'q' }, { n: 'r' }] } });
-    expect(run.commands.map((command) => command.type === 'issue' && [command.slot, command.input])).toEqual([[0, { it: 'p' }], [1, { it: 'q' }], [2, { it: 'r' }]]);
+    expect(run.commands.map((command) => command.type === 'issue' && [command.slot, command.input])).toEqual([
+      [0, { it: 'p' }],
+      [1, { it: 'q' }],
+      [2, { it: 'r' }],
+    ]);
     run.succeed('m', 'third', 2);
     run.succeed('m', 'first', 0);
     const [issue] = run.succeed('m', 'second', 1);
     expect(issue).toMatchObject({ nodeId: 'z', input: { all: ['first', 'second', 'third'] } });
-    expect(run.node('m').attempts.map(({ slot, attempt, output }) => [slot, attempt, output])).toEqual([[0, 1, 'first'], [1, 1, 'second'], [2, 1, 'third']]);
+    expect(run.node('m').attempts.map(({ slot, attempt, output }) => [slot, attempt, output])).toEqual([
+      [0, 1, 'first'],
+      [1, 1, 'second'],
+      [2, 1, 'third'],
+    ]);
   });
 
   it('succeeds at once with an empty array, and asks nobody to approve nothing', () => {
@@ -155,7 +191,11 @@ describe('map', () => {
     expect(commands).toEqual([{ type: 'revoke', ticketId: run.ticketOf('m', 0) }]);
     expect(run.statuses()).toEqual({ m: 'FAILED', z: 'SKIPPED' });
     expect(errorOf(run.state)).toEqual({ code: 'AGENT_INPUT_SCHEMA', message: 'bad input', nodeId: 'm' });
-    expect(run.node('m').attempts.map(({ slot, status }) => [slot, status])).toEqual([[0, 'CANCELLED'], [1, 'FAILED'], [2, 'FAILED']]);
+    expect(run.node('m').attempts.map(({ slot, status }) => [slot, status])).toEqual([
+      [0, 'CANCELLED'],
+      [1, 'FAILED'],
+      [2, 'FAILED'],
+    ]);
     expect(wakeAtOf(run.state)).toBeUndefined();
   });
 
@@ -180,7 +220,11 @@ describe('retries and losses', () => {
     expect(run.wake(4_000)).toMatchObject([{ attempt: 3 }]);
     run.fail('a', { code: 'AGENT_FAILED', message: 'the last one' });
     expect(errorOf(run.state)).toEqual({ code: 'AGENT_FAILED', message: 'the last one', nodeId: 'a' });
-    expect(run.notices.flatMap((notice) => (notice.type === 'attempt.failed' ? [[notice.attempt, notice.retryAtMs]] : []))).toEqual([[1, 2_000], [2, 4_000], [3, undefined]]);
+    expect(run.notices.flatMap((notice) => (notice.type === 'attempt.failed' ? [[notice.attempt, notice.retryAtMs]] : []))).toEqual([
+      [1, 2_000],
+      [2, 4_000],
+      [3, undefined],
+    ]);
   });
 
   it('repeats at once without a pause', () => {
@@ -229,7 +273,20 @@ describe('retries and losses', () => {
     const ticketId = run.ticketOf('a');
     run.send({ type: 'ticket.settled', atMs: 1_500, ticketId, leasedAtMs: 1_100, workerId: 'wrk_1' as never, outcome: { ok: true, output: 5 } });
     expect(run.node('a').attempts).toEqual([
-      { ticketId, nodeId: 'a', slot: 0, attempt: 1, input: { n: 1 }, output: 5, issuedAtMs: 1_000, status: 'SUCCESS', leasedAtMs: 1_100, finishedAtMs: 1_500, durationMs: 400, workerId: 'wrk_1' },
+      {
+        ticketId,
+        nodeId: 'a',
+        slot: 0,
+        attempt: 1,
+        input: { n: 1 },
+        output: 5,
+        issuedAtMs: 1_000,
+        status: 'SUCCESS',
+        leasedAtMs: 1_100,
+        finishedAtMs: 1_500,
+        durationMs: 400,
+        workerId: 'wrk_1',
+      },
     ]);
   });
 
@@ -318,9 +375,19 @@ describe('news and no news', () => {
   });
 
   it('never changes a state it was given', () => {
-    const run = runOf([node('a', { retry: { maxAttempts: 2, ...noJitter } }), node('b', { needs: ['a'], approval: true }), node('m', { map: '{{ context.list }}' })]);
+    const run = runOf([
+      node('a', { retry: { maxAttempts: 2, ...noJitter } }),
+      node('b', { needs: ['a'], approval: true }),
+      node('m', { map: '{{ context.list }}' }),
+    ]);
     const steps: ((r: RunUnderTest) => unknown)[] = [
-      (r) => r.create({ context: { list: [1, 2] } }), (r) => r.fail('a'), (r) => r.wake(2_000), (r) => r.lose('m', 1), (r) => r.succeed('a'), (r) => r.answer('b', true), (r) => r.cancel(),
+      (r) => r.create({ context: { list: [1, 2] } }),
+      (r) => r.fail('a'),
+      (r) => r.wake(2_000),
+      (r) => r.lose('m', 1),
+      (r) => r.succeed('a'),
+      (r) => r.answer('b', true),
+      (r) => r.cancel(),
     ];
     for (const step of steps) {
       const before = run.state;
@@ -344,9 +411,13 @@ describe('news and no news', () => {
 
 describe('approval', () => {
   it('asks with the resolved input before the first ticket, and issues it once approved', () => {
-    const run = runOf([node('a', { action: 'deploy', input: { to: '{{ context.to }}' }, approval: { message: 'Deploy?', expiresAfterMs: 60_000 } })]).create({ context: { to: 'prod' } });
+    const run = runOf([node('a', { action: 'deploy', input: { to: '{{ context.to }}' }, approval: { message: 'Deploy?', expiresAfterMs: 60_000 } })]).create({
+      context: { to: 'prod' },
+    });
     const approvalId = 'apr_01JD0000000000000000000000.0';
-    expect(run.commands).toEqual([{ type: 'request-approval', approvalId, nodeId: 'a', agent: 'worker', action: 'deploy', message: 'Deploy?', input: { to: 'prod' }, expiresAtMs: 61_000 }]);
+    expect(run.commands).toEqual([
+      { type: 'request-approval', approvalId, nodeId: 'a', agent: 'worker', action: 'deploy', message: 'Deploy?', input: { to: 'prod' }, expiresAtMs: 61_000 },
+    ]);
     expect(runStatusOf(run.state)).toBe('WAITING_APPROVAL');
     expect(run.statuses()).toEqual({ a: 'WAITING_APPROVAL' });
     expect(blockerOf(run.state)).toEqual({ kind: 'approval', nodeId: 'a', approvalId, expiresAtMs: 61_000 });
@@ -392,7 +463,11 @@ describe('approval', () => {
   });
 
   it('keeps several requests apart, and waits for approval while one is pending', () => {
-    const run = runOf([node('a', { approval: { expiresAfterMs: 5_000 } }), node('b', { approval: { expiresAfterMs: 3_000 } }), node('c', { approval: true })]).create();
+    const run = runOf([
+      node('a', { approval: { expiresAfterMs: 5_000 } }),
+      node('b', { approval: { expiresAfterMs: 3_000 } }),
+      node('c', { approval: true }),
+    ]).create();
     run.answer('a', true);
     expect(run.statuses()).toEqual({ a: 'RUNNING', b: 'WAITING_APPROVAL', c: 'WAITING_APPROVAL' });
     expect(wakeAtOf(run.state)).toBe(4_000);
@@ -434,7 +509,8 @@ describe('what a run waits for', () => {
 
   it('takes chains of 10,000 nodes that start, skip or finish in one event', () => {
     const ids = Array.from({ length: 10_000 }, (_, index) => `n${index}`);
-    const chain = (more: (index: number) => Partial<NodeInput>) => ids.map((id, index) => node(id, { ...(index > 0 && { needs: [`n${index - 1}`] }), ...more(index) }));
+    const chain = (more: (index: number) => Partial<NodeInput>) =>
+      ids.map((id, index) => node(id, { ...(index > 0 && { needs: [`n${index - 1}`] }), ...more(index) }));
     const skipped = runOf(chain((index) => (index === 0 ? { when: 'false' } : {}))).create();
     expect(runStatusOf(skipped.state)).toBe('SUCCESS');
     const empty = runOf(chain(() => ({ map: '{{ context.none }}' }))).create({ context: { none: [] } });

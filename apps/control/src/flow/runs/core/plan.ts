@@ -38,9 +38,11 @@ export function planOf(definition: WorkflowDefinition): RunPlan {
   const dependents: number[][] = definition.nodes.map(() => []);
   for (const [node, needed] of needs.entries()) for (const need of needed) dependents[need]?.push(node);
   const nodes = definition.nodes.map((node, position) => ({ ...compileNode(node, positionById), dependents: dependents[position] ?? [] }));
-  const initialNodes = nodes.map(
-    (node, position): NodeState => ({ phase: 'waiting', unmetCount: needs[position]?.length ?? 0, isGated: node.approval !== undefined }),
-  );
+  const initialNodes = nodes.map((node, position): NodeState => ({
+    phase: 'waiting',
+    unmetCount: needs[position]?.length ?? 0,
+    isGated: node.approval !== undefined,
+  }));
   return { definition, nodes, positionById, initialNodes };
 }
 

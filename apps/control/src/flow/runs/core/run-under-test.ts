@@ -1,6 +1,17 @@
 import {
-  type ApprovalId, type Failure, HiveError, type JsonObject, type JsonValue, type NodeStatus, type NodeView, type RunEvent, type RunId, type RunNotice, type TicketId,
-  type WorkflowInput, workflowDefinitionSchema,
+  type ApprovalId,
+  type Failure,
+  HiveError,
+  type JsonObject,
+  type JsonValue,
+  type NodeStatus,
+  type NodeView,
+  type RunEvent,
+  type RunId,
+  type RunNotice,
+  type TicketId,
+  type WorkflowInput,
+  workflowDefinitionSchema,
 } from '@hivekeeper/contract';
 import { type Command, fold, initialState, nodeViewsOf, planOf, type RunRules, type RunState } from './index.ts';
 

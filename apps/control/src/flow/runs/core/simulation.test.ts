@@ -55,7 +55,10 @@ function endsOf(node: SimulatedNode, endsById: ReadonlyMap<string, readonly Node
   if (node.mapCount === 'no array') return ['FAILED'];
   if (node.mapCount === 0) return ['SUCCESS'];
   if (node.isBroken || node.approval === 'reject' || node.approval === 'expire') return ['FAILED'];
-  const failed = node.scripts.slice(0, node.mapCount ?? 1).map((script) => endOfSlot(node, script)).filter(isFailure);
+  const failed = node.scripts
+    .slice(0, node.mapCount ?? 1)
+    .map((script) => endOfSlot(node, script))
+    .filter(isFailure);
   return failed.length === 0 ? ['SUCCESS'] : failed;
 }
 
@@ -90,7 +93,20 @@ function evaluate(expression: string, scope: JsonObject): JsonValue {
 }
 
 /** What took effect over all schedules: a simulation that stopped injecting faults would prove nothing. */
-const tally = { schedules: 0, issued: 0, lost: 0, retried: 0, noise: 0, approved: 0, refused: 0, stopped: 0, failedRuns: 0, goodRuns: 0, skipped: 0, mapped: 0 };
+const tally = {
+  schedules: 0,
+  issued: 0,
+  lost: 0,
+  retried: 0,
+  noise: 0,
+  approved: 0,
+  refused: 0,
+  stopped: 0,
+  failedRuns: 0,
+  goodRuns: 0,
+  skipped: 0,
+  mapped: 0,
+};
 
 /** Plays one world to its end, checking each step. */
 class Play {
@@ -150,7 +166,10 @@ class Play {
     const statuses = this.run.statuses();
     const isSatisfied = (id: string) => statuses[id] === 'SUCCESS' || (isFailure(statuses[id] ?? 'PENDING') && this.byId.get(id)?.onFailure !== 'fail');
     expect(this.byId.get(nodeId)?.needs.every(isSatisfied), 'the needs of an issued ticket are satisfied').toBe(true);
-    expect([...this.live.values()].some((other) => other.nodeId === nodeId && other.slot === slot), 'a slot has one live ticket at most').toBe(false);
+    expect(
+      [...this.live.values()].some((other) => other.nodeId === nodeId && other.slot === slot),
+      'a slot has one live ticket at most',
+    ).toBe(false);
     const key = `${nodeId}/${slot}`;
     const before = this.attempts.get(key) ?? 0;
     expect(attempt, 'attempts are counted one by one').toBe(before + 1);
@@ -174,7 +193,8 @@ class Play {
 
   checkBlocker(blocker: Blocker): void {
     if (blocker.kind === 'ticket') expect([this.live.get(blocker.ticketId)?.nodeId, blocker.otherCount]).toEqual([blocker.nodeId, this.live.size - 1]);
-    else if (blocker.kind === 'approval') expect(this.pending.get(blocker.approvalId)).toMatchObject({ nodeId: blocker.nodeId, expiresAtMs: blocker.expiresAtMs });
+    else if (blocker.kind === 'approval')
+      expect(this.pending.get(blocker.approvalId)).toMatchObject({ nodeId: blocker.nodeId, expiresAtMs: blocker.expiresAtMs });
     else expect([this.live.size, (wakeAtOf(this.run.state) ?? Infinity) <= blocker.dueAtMs]).toEqual([0, true]);
   }
 
@@ -236,7 +256,12 @@ class Play {
 
   play(): void {
     const { end } = this.world;
-    this.send({ type: 'run.created', atMs: this.run.nowMs, context: { lists: [[], [0], [0, 1], [0, 1, 2], 'none'] }, ...(end === 'deadline' && { deadlineAtMs: 1_050 + this.pick(500) }) });
+    this.send({
+      type: 'run.created',
+      atMs: this.run.nowMs,
+      context: { lists: [[], [0], [0, 1], [0, 1, 2], 'none'] },
+      ...(end === 'deadline' && { deadlineAtMs: 1_050 + this.pick(500) }),
+    });
     const cancelAfter = end === 'cancel' ? this.pick(12) : Infinity;
     for (let step = 0; this.run.state.phase.kind === 'live'; step += 1) {
       expect(step, 'every run ends').toBeLessThan(1_000);
@@ -261,7 +286,8 @@ class Play {
     const status = runStatusOf(state);
     const wasStopped = status === 'CANCELLED' || status === 'TIMED_OUT';
     const statuses = this.run.statuses();
-    for (const { id } of this.world.nodes) expect([...(endsById.get(id) ?? []), ...(wasStopped ? ['CANCELLED'] : [])], `the end of ${id}`).toContain(statuses[id]);
+    for (const { id } of this.world.nodes)
+      expect([...(endsById.get(id) ?? []), ...(wasStopped ? ['CANCELLED'] : [])], `the end of ${id}`).toContain(statuses[id]);
     if (!wasStopped) {
       const failed = this.world.nodes.filter(({ id, onFailure }) => onFailure === 'fail' && isFailure(statuses[id] ?? 'PENDING'));
       expect(status).toBe(failed.length > 0 ? 'FAILED' : 'SUCCESS');
@@ -276,9 +302,12 @@ class Play {
   }
 }
 
-const attempt = fc.oneof({ weight: 4, arbitrary: fc.constant<Attempt>('ok') }, fc.constantFrom<Attempt>('fail', 'fail', 'time-out', 'fail for good', 'lose', 'lose'));
+const attempt = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<Attempt>('ok') },
+  fc.constantFrom<Attempt>('fail', 'fail', 'time-out', 'fail for good', 'lose', 'lose'),
+);
 const script = fc.oneof({ weight: 12, arbitrary: fc.array(attempt, { maxLength: 4 }) }, fc.constant<Attempt[]>(['lose', 'lose', 'lose', 'lose', 'lose']));
-const mostly = <T,>(usual: T, ...others: T[]) => fc.oneof({ weight: 3 * others.length, arbitrary: fc.constant(usual) }, fc.constantFrom(...others));
+const mostly = <T>(usual: T, ...others: T[]) => fc.oneof({ weight: 3 * others.length, arbitrary: fc.constant(usual) }, fc.constantFrom(...others));
 
 const nodes = fc
   .array(
@@ -295,7 +324,13 @@ const nodes = fc
     }),
     { minLength: 1, maxLength: 12 },
   )
-  .map((raw) => raw.map((node, index): SimulatedNode => ({ ...node, id: `n${index}`, needs: [...new Set(node.needs)].filter((need) => need < index).map((need) => `n${need}`) })));
+  .map((raw) =>
+    raw.map((node, index): SimulatedNode => ({
+      ...node,
+      id: `n${index}`,
+      needs: [...new Set(node.needs)].filter((need) => need < index).map((need) => `n${need}`),
+    })),
+  );
 
 it('10,000 schedules end as the reference says and break no invariant on the way', { timeout: 120_000 }, () => {
   const ends = fc.constantFrom<World['end']>('none', 'none', 'none', 'cancel', 'deadline');

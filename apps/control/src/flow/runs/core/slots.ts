@@ -88,7 +88,11 @@ function repeat(draft: Draft, { node, slotAt, input }: Pick<Ticket, 'node' | 'sl
   issueTicket(draft, slotAt, { node, input, tries: { ...tries, attempt: tries.attempt + 1 } });
 }
 
-function noteFailure({ notices, atMs }: Draft, { nodeId, slot, attempt }: Ticket, { error, retryAtMs }: { readonly error: Failure; readonly retryAtMs?: number }): void {
+function noteFailure(
+  { notices, atMs }: Draft,
+  { nodeId, slot, attempt }: Ticket,
+  { error, retryAtMs }: { readonly error: Failure; readonly retryAtMs?: number },
+): void {
   notices.push({ type: 'attempt.failed', atMs, nodeId, slot, attempt, error, ...(retryAtMs !== undefined && { retryAtMs }) });
 }
 

@@ -15,7 +15,24 @@ const tokenPattern = /\s+|\/\/[^\n]*|[rRbB]?(?:"""[^]*?"""|'''[^]*?'''|"(?:\\[^]
 const identifierPattern = /^[A-Za-z_]\w*$/;
 const quotedPattern = /^(["'])(.*)\1$/;
 // Names the language itself gives a meaning: literals, the operator `in`, and the types.
-const languageWords = new Set(['true', 'false', 'null', 'in', 'int', 'uint', 'double', 'bool', 'string', 'bytes', 'list', 'map', 'null_type', 'type', 'google', 'cel']);
+const languageWords = new Set([
+  'true',
+  'false',
+  'null',
+  'in',
+  'int',
+  'uint',
+  'double',
+  'bool',
+  'string',
+  'bytes',
+  'list',
+  'map',
+  'null_type',
+  'type',
+  'google',
+  'cel',
+]);
 const scopeWords = new Set(['context', 'nodes', 'item', 'run']);
 const macros = new Set(['all', 'exists', 'exists_one', 'map', 'filter', 'bind']);
 
@@ -30,7 +47,9 @@ export function referencesIn(text: string, positionById: ReadonlyMap<string, num
   const tokens = (text.match(tokenPattern) ?? []).filter((token) => !/^(\s|\/\/)/.test(token));
   const bound = boundNames(tokens);
   const gathered: Gathered = { qualified: new Set(), bare: new Set(), words: new Set() };
-  let defect = [...bound].filter((name) => scopeWords.has(name) || positionById.has(name)).map((name) => `"${name}" names something else already; call the variable otherwise`)[0];
+  let defect = [...bound]
+    .filter((name) => scopeWords.has(name) || positionById.has(name))
+    .map((name) => `"${name}" names something else already; call the variable otherwise`)[0];
   for (const [index, token] of tokens.entries()) {
     if (!isRoot(tokens, index) || bound.has(token)) continue;
     const fault = token === 'nodes' ? gatherQualified(gathered, tokens.slice(index + 1, index + 4), positionById) : gatherWord(gathered, token, positionById);

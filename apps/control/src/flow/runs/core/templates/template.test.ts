@@ -149,7 +149,10 @@ describe('templates without a value', () => {
 });
 
 describe('what a template reaches into', () => {
-  const reached = (text: string) => expressionsIn(compileTemplate(text, positionById), '').flatMap(({ expression }) => nodesIn(expression)).map((node) => ids[node]);
+  const reached = (text: string) =>
+    expressionsIn(compileTemplate(text, positionById), '')
+      .flatMap(({ expression }) => nodesIn(expression))
+      .map((node) => ids[node]);
 
   it.each<[string, string[]]>([
     ['{{ scan.output }} {{ nodes.a.output }}', ['scan', 'a']],
@@ -157,7 +160,7 @@ describe('what a template reaches into', () => {
     ['{{ "nodes.scan" + context.a.b }}', []],
     ['{{ context.list.exists(x, x.scan == 1 || x == a.output) }}', ['a']],
     ['{{ size(b.output) > 1 // scan.output\n }}', ['b']],
-    ['{{ r"\\a" + \'\'\'scan "a" \'\'\' + string(int(1.5e3)) }}', []],
+    ["{{ r\"\\a\" + '''scan \"a\" ''' + string(int(1.5e3)) }}", []],
     ['{{ has(context.a) && type(context.x) == int }}', []],
   ])('is found in %s', (text, expected) => {
     expect(reached(text)).toEqual(expected);

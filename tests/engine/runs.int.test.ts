@@ -3,7 +3,7 @@ import { defaultTenantId, HiveError, type RunEvent } from '@hivekeeper/contract'
 import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../../apps/control/src/engine.ts';
 import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
 
 let database: FreshDatabase;

@@ -1,8 +1,8 @@
 import { agentManifestSchema, type AgentSpec, defaultTenantId, type JsonObject, type LeasedTicket, type Outcome, type RunId, type RunStatus, type TicketId, type WorkerId, type WorkflowInput, workflowDefinitionSchema } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
-import { openDatabase } from '../adapters/postgres/index.ts';
-import { type Engine, startEngine } from '../engine.ts';
+import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
+import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
 
 const log = newLog({ level: 'silent', component: 'test' });
 
