@@ -37,9 +37,8 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     done();
   });
   // A connection that stayed open after its last answer would hold up the closing.
-  app.addHook('onSend', (_request, reply, payload, done) => {
+  app.addHook('onSend', async (_request, reply) => {
     if (openEnds.isEnding) void reply.header('connection', 'close');
-    done(null, payload);
   });
   await describeRoutes(app, services.version);
   addMetrics(app, services);

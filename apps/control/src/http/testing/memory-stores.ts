@@ -10,7 +10,7 @@ import type { Reference, RegistryStore, StoredAgent, StoredWorkflow } from '../.
 /** The database's tables as far as tests of the door need them: same refusals, no durability, leases never run out. */
 export class MemoryTables {
   readonly agents = new Map<string, StoredAgent>();
-  readonly workflows = new Map<string, { head: StoredWorkflow; versions: { definition: WorkflowDefinition; sha256: string }[] }>();
+  readonly workflows = new Map<string, { head: StoredWorkflow; versions: { definition: WorkflowDefinition; sha256: string }[]; isRemoved?: true }>();
   readonly runs = new Map<RunId, RunRow>();
   readonly tickets = new Map<TicketId, IssuedTicket & { workerId?: WorkerId | undefined; token: string; leasedAtMs: number }>();
   readonly approvals = new Map<ApprovalId, ApprovalView & { tenantId: TenantId }>();
@@ -168,6 +168,7 @@ export function memoryTicketStore(tables: MemoryTables): TicketStore {
 /** {@link RegistryStore} over the tables. */
 export function memoryRegistryStore(tables: MemoryTables): RegistryStore {
   const { agents, workflows, nowMs } = tables;
+  const present = () => [...workflows.values()].filter(({ isRemoved }) => isRemoved === undefined);
   const fits = (row: { id: string; name: string; projectId: number }, reference: Reference) => ('id' in reference ? row.id === reference.id : row.name === reference.name && row.projectId === (reference.projectId ?? 1));
   const workflowOf = (id: string): StoredWorkflow => mustFind(workflows.get(id)?.head, id);
   const change = (id: string, changes: Partial<StoredWorkflow>): StoredWorkflow => {
@@ -193,16 +194,16 @@ export function memoryRegistryStore(tables: MemoryTables): RegistryStore {
       return agentOf({ ...known, spec, facade: facade ?? known.facade });
     },
     removeAgent: async (_tenantId, id) => agents.delete(id),
-    workflowsUsing: async (_tenantId, agentName) => [...workflows.values()].filter(({ head }) => head.definition.nodes.some(({ agent }) => agent === agentName)).map(({ head }) => head.name),
+    workflowsUsing: async (_tenantId, agentName) => present().filter(({ head }) => head.definition.nodes.some(({ agent }) => agent === agentName)).map(({ head }) => head.name),
     workflows: async (tenantId, { projectId, status }) =>
-      [...workflows.values()].map(({ head }) => head).filter((head) => head.tenantId === tenantId && (projectId ?? head.projectId) === head.projectId && (status ?? head.status) === head.status),
+      present().map(({ head }) => head).filter((head) => head.tenantId === tenantId && (projectId ?? head.projectId) === head.projectId && (status ?? head.status) === head.status),
     workflow: async (tenantId, reference, version) => {
-      const row = [...workflows.values()].find(({ head }) => head.tenantId === tenantId && fits(head, reference));
+      const row = present().find(({ head }) => head.tenantId === tenantId && fits(head, reference));
       const definition = version === undefined ? row?.head.definition : row?.versions[version - 1]?.definition;
       return row === undefined || definition === undefined ? undefined : { ...row.head, definition, version: version ?? row.head.version };
     },
     addWorkflow: async ({ id, tenantId, projectId, definition, sha256, facade }) => {
-      refuseTwin([...workflows.values()].some(({ head }) => head.tenantId === tenantId && fits(head, { name: definition.name, projectId })));
+      refuseTwin(present().some(({ head }) => head.tenantId === tenantId && fits(head, { name: definition.name, projectId })));
       const head = { id, tenantId, projectId, definition, facade, name: definition.name, version: 1, status: 'ACTIVE' as const, createdAtMs: nowMs(), updatedAtMs: nowMs() };
       workflows.set(id, { head, versions: [{ definition, sha256 }] });
       return head;
@@ -217,7 +218,11 @@ export function memoryRegistryStore(tables: MemoryTables): RegistryStore {
       const { facade = {}, status: before } = workflowOf(id);
       return change(id, { status: status ?? before, facade: description === undefined ? facade : { ...(facade as object), description } });
     },
-    removeWorkflow: async (_tenantId, id) => workflows.delete(id),
+    removeWorkflow: async (_tenantId, id) => {
+      const row = workflows.get(id);
+      if (row !== undefined) row.isRemoved = true;
+      return row !== undefined;
+    },
   };
 }
 
