@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdir, realpath } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { HiveError } from '@hivekeeper/contract';
 import { type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { installedPackage } from './binaries.ts';
@@ -68,6 +69,7 @@ async function startLocked(options: EmbeddedPostgresOptions, lock: Disposable): 
       return startPostmaster(cluster, { port, socketDirectory, logFile: join(directory, 'postgres.log') });
     },
     clock: systemClock,
+    wait: (delayMs, signal) => wait(delayMs, undefined, { signal }),
     log,
     onExit: options.onExit ?? (() => {}),
     onRestart: options.onRestart ?? (() => {}),

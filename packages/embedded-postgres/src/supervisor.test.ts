@@ -1,5 +1,5 @@
 import { HiveError } from '@hivekeeper/contract';
-import { newLog } from '@hivekeeper/kernel';
+import { newLog, pause } from '@hivekeeper/kernel';
 import { FakeClock } from '@hivekeeper/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Postmaster, PostmasterExit } from './postmaster.ts';
@@ -47,6 +47,7 @@ describe('a supervisor', () => {
   const begin = () =>
     Supervisor.start({
       clock,
+      wait: (delayMs, signal) => pause(clock, delayMs, signal),
       log: newLog({ level: 'silent', component: 'test' }),
       onExit: ({ signal }) => told.push(`ended by ${signal}`),
       onRestart: () => told.push('runs again'),

@@ -1,11 +1,13 @@
-import { type Clock, type Log, pause } from '@hivekeeper/kernel';
+import type { Clock, Log } from '@hivekeeper/kernel';
 import type { Postmaster, PostmasterExit } from './postmaster.ts';
 
 /** What a {@link Supervisor} needs. */
 export interface SupervisorOptions {
   /** Makes the cluster free of leftovers and starts one postmaster. */
   readonly start: () => Promise<Postmaster>;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Between two attempts; rejects when the signal aborts. Must keep the process alive: no child does meanwhile. */
+  readonly wait: (delayMs: number, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
   readonly onExit: (exit: PostmasterExit) => void;
   readonly onRestart: () => void;
@@ -69,10 +71,10 @@ export class Supervisor {
 
   /** Tries until it runs or we are stopped; returns the back-off for the next time. */
   async #restart(firstBackoffMs: number): Promise<number> {
-    const { start, clock, log } = this.#options;
+    const { start, wait, log } = this.#options;
     const { signal } = this.#stopping;
     for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(backoffMs * 2, maxBackoffMs)) {
-      await pause(clock, backoffMs, signal).catch(() => {});
+      await wait(backoffMs, signal).catch(() => {});
       if (signal.aborted) return backoffMs;
       try {
         this.#postmaster = await start();
