@@ -1,12 +1,11 @@
-import { type Issue, type WorkflowInput, workflowDefinitionSchema } from '@hivekeeper/contract';
+import { type Issue, workflowDefinitionSchema } from '@hivekeeper/contract';
 import { describe, expect, it } from 'vitest';
 import { createExpressions } from '../expressions.ts';
 import { checkWorkflow } from './index.ts';
+import { node, type NodeInput } from './run-under-test.ts';
 
-type NodeInput = WorkflowInput['nodes'][number];
 const expressions = createExpressions();
 const ports = { isKnownAgent: (name: string) => name === 'worker', parseExpression: (text: string) => expressions.parse(text) };
-const node = (id: string, more: Partial<NodeInput> = {}): NodeInput => ({ id, agent: 'worker', ...more });
 const check = (nodes: NodeInput[]) => checkWorkflow(workflowDefinitionSchema.parse({ name: 'test', nodes }), ports);
 
 describe('a workflow that can run', () => {

@@ -17,6 +17,14 @@ import { type Command, fold, initialState, nodeViewsOf, planOf, type RunRules, t
 
 export const testRunId = 'run_01JD0000000000000000000000' as RunId;
 
+export type NodeInput = WorkflowInput['nodes'][number];
+
+/** A node of a workflow, with what a test cares about. */
+export const node = (id: string, more: Partial<NodeInput> = {}): NodeInput => ({ id, agent: 'worker', ...more });
+
+/** The nodes for which tickets were issued. */
+export const issued = (commands: readonly Command[]): string[] => commands.flatMap((command) => (command.type === 'issue' ? [command.nodeId] : []));
+
 /** A run that a test plays the world to: it answers tickets and approvals by the name of their node. */
 export class RunUnderTest {
   readonly rules: RunRules;

@@ -54,7 +54,7 @@ function endsOf(node: SimulatedNode, endsById: ReadonlyMap<string, readonly Node
   if (node.when === 'if the first need succeeded' && first !== undefined && !hasEnded(first, (status) => status === 'SUCCESS')) return ['SKIPPED'];
   if (node.mapCount === 'no array') return ['FAILED'];
   if (node.mapCount === 0) return ['SUCCESS'];
-  if (node.isBroken || node.approval === 'reject' || node.approval === 'expire') return ['FAILED'];
+  if (node.isBroken || !['none', 'approve'].includes(node.approval)) return ['FAILED'];
   const failed = node.scripts
     .slice(0, node.mapCount ?? 1)
     .map((script) => endOfSlot(node, script))
