@@ -2,7 +2,7 @@
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof severities)[number];
 
-export const findingTypes = [
+const findingTypes = [
   'secrets', 'sql-injection', 'xss', 'code-injection', 'command-injection', 'path-traversal',
   'unsafe-deserialization', 'weak-crypto', 'insecure-random', 'tls-verification', 'dependencies',
 ] as const;
