@@ -25,6 +25,8 @@ class Stage {
   lost: LeasedTicket[] = [];
   refusals: Partial<Record<keyof WorkerApi, ErrorCode>> = {};
   isDyingSlowly = false;
+  /** Heartbeats are answered once this has resolved. */
+  beatGate: Promise<void> = Promise.resolve();
   readonly intake: Intake;
   ended: Promise<void>;
   #answerPoll: ((answer: PollResponse) => void) | undefined;
@@ -75,6 +77,7 @@ class Stage {
       heartbeat: async (body) => {
         this.beats.push(body);
         meet('heartbeat');
+        await this.beatGate;
         return { revoked: this.revoked };
       },
       settle: async ({ ticketId, outcome }) => {
@@ -169,10 +172,9 @@ describe('keeping leases', () => {
     expect(stage.clock.pendingTimers).toBe(0);
   });
 
-  it.each(['heartbeat', 'poll'] as const)('drops what a %s says is revoked, and delivers nothing for it', async (call) => {
+  it('drops what a heartbeat says is revoked, and delivers nothing for it', async () => {
     const stage = new Stage();
-    await stage.hand(ticketOf('a'), ...(call === 'heartbeat' ? [ticketOf('b')] : []));
-    if (call === 'poll') await stage.answer({ tickets: [], revoked: ['a' as TicketId] });
+    await stage.hand(ticketOf('a'), ticketOf('b'));
     stage.revoked = ['a' as TicketId];
     await stage.clock.advance(leaseMs / 4);
     expect(stage.killed).toEqual(['a 1.1']);
@@ -181,12 +183,36 @@ describe('keeping leases', () => {
     await stage.ended;
   });
 
-  it('does not drop a newer lease for an answer about the older', async () => {
+  it('drops what a poll says is revoked', async () => {
+    const stage = new Stage();
+    await stage.hand(ticketOf('a'));
+    await stage.answer({ tickets: [], revoked: ['a' as TicketId] });
+    expect(stage.killed).toEqual(['a 1.1']);
+    stage.intake.abandon();
+    await stage.ended;
+  });
+
+  it('takes a ticket anew that one and the same poll revokes and hands out', async () => {
     const stage = new Stage();
     await stage.hand(ticketOf('a', '1.1'));
     await stage.answer({ tickets: [ticketOf('a', '1.2')], revoked: ['a' as TicketId] });
     expect(stage.killed).toEqual(['a 1.1']);
     expect([...stage.running.keys()]).toEqual(['a 1.1', 'a 1.2']);
+    stage.intake.abandon();
+    await stage.ended;
+  });
+
+  it('does not drop a newer lease for a heartbeat about the older that was still on its way', async () => {
+    const stage = new Stage();
+    await stage.hand(ticketOf('a', '1.1'));
+    let answerBeat: (() => void) | undefined;
+    stage.beatGate = new Promise((resolve) => (answerBeat = resolve));
+    await stage.clock.advance(leaseMs / 4);
+    await stage.hand(ticketOf('a', '1.2'));
+    stage.revoked = ['a' as TicketId];
+    answerBeat?.();
+    await stage.clock.advance(0);
+    expect(stage.killed).toEqual(['a 1.1']);
     stage.intake.abandon();
     await stage.ended;
   });

@@ -82,7 +82,7 @@ describe('the command of a ticket', () => {
   });
 
   it('makes a path writable that is granted for writing, though it is visible for reading as well', () => {
-    const agent = { grants: [{ field: 'here', access: 'read' }, { field: 'there', access: 'write' }] };
+    const agent = { grants: [{ field: 'there', access: 'write' }, { field: 'here', access: 'read' }] };
     const { visiblePaths } = commandFor(ticketOf({ agent, input: { here: top, there: top } }), sources());
     expect(visiblePaths.filter(({ path }) => path === top)).toEqual([{ path: top, access: 'write' }]);
   });

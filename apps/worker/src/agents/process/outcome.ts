@@ -36,8 +36,8 @@ export function outcomeOf(result: CommandResult, attempt: Attempt, check: Schema
   return failed(code, say(attempt, result), result.stderrTail);
 }
 
-/** V8 aborts by itself when its heap is full, before the kernel's limit is reached. */
-const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean => kind === 'signalled' && stderrTail.includes('JavaScript heap out of memory');
+/** V8 aborts by itself when its heap is full or the system gives it no more, before the kernel's limit is reached. */
+const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean => kind === 'signalled' && /(heap|process) out of memory/.test(stderrTail);
 
 function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { toldError }: Attempt): Outcome {
   return failed('AGENT_FAILED', toldError ?? `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);

@@ -4,10 +4,10 @@ import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { Clock, Log } from '@hivekeeper/kernel';
 import { type BubblewrapFeatures, type SystemView, confinementArguments, etcDirectory, inMountOrder } from './bubblewrap.ts';
-import type { Cgroup, CgroupSite } from './cgroup.ts';
+import { type Cgroup, type CgroupSite, taskAllowance } from './cgroup.ts';
 import type { Command, CommandEnd, CommandHooks, CommandResult, Runner } from './command.ts';
 import { type Identity, chooseIdentity } from './identity.ts';
-import { type Child, type Ending, type Tree, startFaultOf, supervise } from './supervise.ts';
+import { type Child, type Ending, type Tree, handOverFaultOf, startFaultOf, supervise } from './supervise.ts';
 import { giveAway, openPaths } from './visible.ts';
 
 /** What the probe found to confine with. */
@@ -108,7 +108,7 @@ function commandLine(options: Confinement, command: Command, { group, identity }
  * Without a control group. Set inside the user namespace, because there the kernel counts the command's processes alone.
  * Memory is bounded per process and generously (RLIMIT_AS would break V8, see {@link runtimeReserveBytes}); cpu not at all.
  */
-const processLimits = ({ limits }: Command): readonly string[] => [`--nproc=${limits.maxProcesses + 32}`, `--data=${limits.memoryBytes + runtimeReserveBytes}`];
+const processLimits = ({ limits }: Command): readonly string[] => [`--nproc=${limits.maxProcesses + taskAllowance}`, `--data=${limits.memoryBytes + runtimeReserveBytes}`];
 
 /** bubblewrap's report: the pid of the namespace's first process, and later, only if the command did start, its status. */
 interface Status {
@@ -161,10 +161,12 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 /** What the ending means. A status above 128 is bubblewrap's way of naming the signal that ended the command. */
-export function endOf(ending: Pick<Ending, 'stop' | 'signal' | 'stderrTail'>, { exitCode }: Status, hadMemoryKill: boolean): CommandEnd {
+function endOf(ending: Pick<Ending, 'stop' | 'signal' | 'stderrTail'>, { exitCode }: Status, hadMemoryKill: boolean): CommandEnd {
   if (ending.stop !== undefined) return { kind: ending.stop };
   // A command that lost a helper to the limit and still ended well did its work.
   if (hadMemoryKill && exitCode !== 0) return { kind: 'out-of-memory' };
+  const fault = handOverFaultOf(exitCode, ending.stderrTail);
+  if (fault !== undefined) return { kind: 'not-started', reason: fault };
   if (exitCode !== undefined) {
     const signalName = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
     return signalName === undefined ? { kind: 'exited', exitCode } : { kind: 'signalled', signal: signalName };

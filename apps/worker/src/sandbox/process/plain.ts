@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Clock } from '@hivekeeper/kernel';
 import type { CommandEnd, Runner } from './command.ts';
-import { type Child, type Ending, type Tree, startFaultOf, supervise } from './supervise.ts';
+import { type Child, type Ending, type Tree, handOverFaultOf, startFaultOf, supervise } from './supervise.ts';
 
 /** What a plain runner needs. */
 export interface PlainRunnerOptions {
@@ -48,6 +48,7 @@ function groupOf(child: Child): Tree {
 function endOf({ stop, exitCode, signal, stderrTail }: Ending): CommandEnd {
   if (stop !== undefined) return { kind: stop };
   if (signal !== null) return { kind: 'signalled', signal };
-  if (exitCode !== 0 && stderrTail.startsWith('setpriv: failed to execute')) return { kind: 'not-started', reason: stderrTail.trim() };
+  const fault = handOverFaultOf(exitCode, stderrTail);
+  if (fault !== undefined) return { kind: 'not-started', reason: fault };
   return { kind: 'exited', exitCode: exitCode ?? 1 };
 }

@@ -79,3 +79,9 @@ export function startFaultOf(child: { readonly pid?: number | undefined; once(ev
   if (child.pid !== undefined) return undefined;
   return new Promise((resolve) => child.once('error', (error) => resolve(error.message)));
 }
+
+/** The same, told by a program of util-linux that was to become the command and could not. */
+export function handOverFaultOf(exitCode: number | null | undefined, stderrTail: string): string | undefined {
+  const isFault = (exitCode === 126 || exitCode === 127) && /^(setpriv|prlimit): failed to execute/.test(stderrTail);
+  return isFault ? stderrTail.trim() : undefined;
+}
