@@ -27,9 +27,10 @@ export function outputOn(terminal: Terminal, { isJson }: { readonly isJson: bool
   const { stdout } = terminal;
   return {
     isJson,
-    isLive: !isJson && stdout.isTTY === true && terminal.environment['TERM'] !== 'dumb',
+    isLive: !isJson && stdout.isTTY === true && Boolean(stdout.columns) && terminal.environment['TERM'] !== 'dumb',
     colors: pc.createColors(!isJson && hasColors(terminal)),
-    widthColumns: stdout.columns ?? 120,
+    // Some terminals say 0, and mean that they do not know.
+    widthColumns: stdout.columns || 120,
     show: (document, text) => void stdout.write(isJson ? `${JSON.stringify(document, undefined, 2)}\n` : `${text()}\n`),
     say: (line = '') => void (isJson || stdout.write(`${line}\n`)),
     record: (document) => void (isJson && stdout.write(`${JSON.stringify(document)}\n`)),

@@ -13,8 +13,6 @@ const loadContract = (): typeof import('@hivekeeper/contract') => createRequire(
 export function defineWorkflow(input: WorkflowInput): WorkflowDefinition {
   const checked = loadContract().workflowDefinitionSchema.safeParse(input);
   if (checked.success) return checked.data;
-  const issues = checked.error.issues.map(({ path, message }): Issue => ({ path: pointerOf(path), message }));
+  const issues = checked.error.issues.map(({ path, message }): Issue => ({ path: path.map((key) => `/${String(key)}`).join(''), message }));
   throw new HiveError('WORKFLOW_INVALID', `the workflow has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, { issues });
 }
-
-const pointerOf = (path: readonly PropertyKey[]): string => path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

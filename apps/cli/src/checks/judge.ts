@@ -80,6 +80,6 @@ function control({ control: answer }: MachineFacts): Check {
 
 function clock({ clockSkewMs }: MachineFacts): Check {
   if (clockSkewMs === undefined) return ok('clock', 'there is no control plane to compare it with');
-  const finding = `differs from the control plane’s by about ${Math.round(Math.abs(clockSkewMs) / 1_000)} s`;
-  return Math.abs(clockSkewMs) <= maxClockSkewMs ? ok('clock', finding) : warn('clock', finding, 'Synchronise both with NTP. Leases do not depend on it; what people read does.');
+  if (Math.abs(clockSkewMs) <= maxClockSkewMs) return ok('clock', 'agrees with the control plane’s');
+  return warn('clock', `differs from the control plane’s by about ${Math.round(Math.abs(clockSkewMs) / 1_000)} s`, 'Synchronise both with NTP. Leases do not depend on it; what people read does.');
 }

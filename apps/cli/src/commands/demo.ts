@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { RunView } from '@hivekeeper/contract';
+import type { Failure, RunView } from '@hivekeeper/contract';
 import { HiveError } from '@hivekeeper/contract/hive-error';
+import type { Colors } from '../output.ts';
 import { openSession, type Session } from '../session.ts';
 import { type Stack, startStack } from '../stack.ts';
 import { findingsText, reviewOf } from '../views/findings.ts';
@@ -52,13 +53,13 @@ export async function demo(session: Session, options: DemoOptions): Promise<numb
 
 function targetOf(path: string): string {
   if (existsSync(path) && statSync(path).isDirectory()) return path;
-  throw new HiveError('NOT_FOUND', `${path} is not a directory`);
+  throw new HiveError('COMMAND_INVALID', `${path} is not a directory`);
 }
 
 async function startedStack({ terminal, output }: Session, { data, target, signal }: { readonly data: string; readonly target: string; readonly signal: AbortSignal }): Promise<Stack> {
   const command = controlCommand({ data, json: true, port: '0', auth: true, workers: '1', root: [target] }, 1, terminal);
   const starting = 'Starting PostgreSQL, control plane and worker';
-  const spinner = output.isLive ? (await import('@clack/prompts')).spinner({ indicator: 'timer' }) : undefined;
+  const spinner = output.isLive ? (await import('@clack/prompts')).spinner() : undefined;
   spinner?.start(starting);
   if (spinner === undefined) output.say(starting);
   const beganMs = terminal.clock.monotonicMs();
@@ -82,16 +83,26 @@ async function review(session: Session, { target, reports, signal }: { readonly 
   return signal.aborted ? undefined : run;
 }
 
-function tell({ output }: Session, { run, stack, data, keep }: { readonly run: RunView; readonly stack: Stack; readonly data: string; readonly keep: boolean }): void {
+function tell({ output, terminal }: Session, { run, stack, data, keep }: { readonly run: RunView; readonly stack: Stack; readonly data: string; readonly keep: boolean }): void {
   const { findings, reports } = reviewOf(run);
   const { colors, widthColumns } = output;
   output.record({ type: 'demo', status: run.status, runId: run.id, durationMs: run.durationMs, error: run.error, findingCount: findings.length, findings, reports, url: stack.url });
   if (run.status === 'SUCCESS') output.say(`\n${findingsText(findings, { colors, widthColumns, maxShown })}`);
-  const reason = run.error === undefined ? '' : `  ${run.error.nodeId === undefined ? '' : `${run.error.nodeId}: `}${run.error.code}, ${run.error.message}${run.error.excerpt === undefined ? '' : `\n${colors.dim(run.error.excerpt)}`}`;
-  output.say(`\n${statusText(run.status, colors)} in ${durationText(run.durationMs ?? 0)}${reason}`);
+  output.say(`\n${statusText(run.status, colors)} in ${durationText(run.durationMs ?? 0)}${run.error === undefined ? '' : `  ${reasonOf(run.error, colors)}`}`);
   for (const path of reports) output.say(`report   ${path}`);
   output.say(`API      ${stack.url}/v1/openapi.json${keep ? '' : colors.dim('  (until the demo ends; --keep leaves it up)')}`);
-  const at = keep ? `--url ${stack.url} --data ${data}` : `--data ${data}`;
-  output.say(keep ? `\nThe stack stays up; Ctrl-C stops it (or: kill ${process.pid}). In another terminal:` : '\nNext:');
-  for (const command of [...(keep ? [] : [`up ${at}`]), `run show ${run.id} ${at}`, `logs ${run.id} ${at}`, `workflows graph ${workflow} ${at}`]) output.say(`  npx hive ${command}`);
+  const near = relative(terminal.workingDirectory, data);
+  const place = `--data ${near.startsWith('..') ? data : near}`;
+  for (const line of nextCommands(run, keep ? `--url ${stack.url} ${place}` : place, keep)) output.say(line);
+}
+
+function reasonOf({ code, message, nodeId, excerpt }: Failure, colors: Colors): string {
+  const end = excerpt === undefined ? '' : `\n${colors.dim(excerpt.trimEnd())}`;
+  return `${nodeId === undefined ? '' : `${nodeId}: `}${code}, ${message}${end}`;
+}
+
+function nextCommands(run: RunView, options: string, isUp: boolean): string[] {
+  const commands = [...(isUp ? [] : ['up']), `run show ${run.id}`, `logs ${run.id}`, `workflows graph ${workflow}`];
+  const title = isUp ? `The stack stays up; Ctrl-C stops it (or: kill ${process.pid}). In another terminal:` : 'Next:';
+  return ['', title, ...commands.map((command) => `  npx hive ${command} ${options}`)];
 }

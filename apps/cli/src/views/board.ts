@@ -166,5 +166,5 @@ function nodeSentence(event: NodeEvent, colors: Colors): string {
   }
 }
 
-const failureText = (error: Failure | undefined): string => (error === undefined ? '' : `  ${error.code}: ${cutText(error.message, 500)}`);
+const failureText = (error: Failure | undefined): string => (error === undefined ? '' : `  ${error.code}: ${cutText(error.message, 500).replace(/\.$/, '')}`);
 const slotText = ({ nodeId, slot }: Pick<RunProgress, 'nodeId' | 'slot'>): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);
