@@ -11,14 +11,26 @@ afterAll(() => rmSync(top, { recursive: true, force: true }));
 describe('the configuration of a worker', () => {
   it('has a default for everything but the token', () => {
     const { name, ...config } = readConfig([], {});
-    expect(config).toEqual({ url: 'http://127.0.0.1:9002', token: undefined, tokenFd: undefined, parallel: availableParallelism(), roots: [realpathSync(process.cwd())], labels: [], logLevel: 'info' });
+    expect(config).toEqual({
+      url: 'http://127.0.0.1:9002',
+      token: undefined,
+      tokenFd: undefined,
+      parallel: availableParallelism(),
+      roots: [realpathSync(process.cwd())],
+      labels: [],
+      logLevel: 'info',
+    });
     expect(name).not.toBe('');
   });
 
   it('takes options before variables', () => {
     const environment = { HIVE_URL: 'http://a:1', HIVE_TOKEN: 'secret', HIVE_PARALLEL: '3', HIVE_LABELS: 'gpu, big' };
     expect(readConfig([], environment)).toMatchObject({ url: 'http://a:1', token: 'secret', parallel: 3, labels: ['gpu', 'big'] });
-    expect(readConfig(['--url', 'http://b:2', '--parallel', '4', '--label', 'x', '--label', 'y'], environment)).toMatchObject({ url: 'http://b:2', parallel: 4, labels: ['x', 'y'] });
+    expect(readConfig(['--url', 'http://b:2', '--parallel', '4', '--label', 'x', '--label', 'y'], environment)).toMatchObject({
+      url: 'http://b:2',
+      parallel: 4,
+      labels: ['x', 'y'],
+    });
   });
 
   it('resolves roots to where they are', () => {

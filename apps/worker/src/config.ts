@@ -8,13 +8,45 @@ import { type SettingValues, parseSetting, readSettings } from '@hivekeeper/kern
 /** Everything the worker reads from outside: its options, and the environment where an option is absent. */
 export const workerSettings = {
   url: { variable: 'HIVE_URL', option: '--url', description: 'Address of the control plane.', defaultText: 'http://127.0.0.1:9002', parse: parseUrl },
-  token: { variable: 'HIVE_TOKEN', option: '--token', description: 'API key with the role worker. An option is visible to other users of the machine: prefer the variable or HIVE_TOKEN_FD.', parse: parseSetting.text },
-  tokenFd: { variable: 'HIVE_TOKEN_FD', option: '--token-fd', description: 'Number of an inherited file descriptor that holds the API key.', parse: parseSetting.integer(0, 1_023) },
+  token: {
+    variable: 'HIVE_TOKEN',
+    option: '--token',
+    description: 'API key with the role worker. An option is visible to other users of the machine: prefer the variable or HIVE_TOKEN_FD.',
+    parse: parseSetting.text,
+  },
+  tokenFd: {
+    variable: 'HIVE_TOKEN_FD',
+    option: '--token-fd',
+    description: 'Number of an inherited file descriptor that holds the API key.',
+    parse: parseSetting.integer(0, 1_023),
+  },
   name: { variable: 'HIVE_WORKER_NAME', option: '--name', description: 'Name of the worker in lists; the host name where absent.', parse: parseName },
-  parallel: { variable: 'HIVE_PARALLEL', option: '--parallel', description: 'How many agents run at once; one a core where absent.', parse: parseSetting.integer(1, 1_000) },
-  roots: { variable: 'HIVE_ROOTS', option: '--root', description: 'Directories below which agents may be granted paths, separated by a colon (the option may be repeated); the working directory where absent.', parse: parseRoots },
-  labels: { variable: 'HIVE_LABELS', option: '--label', description: 'Labels that tickets may require, separated by commas (the option may be repeated).', parse: parseLabels },
-  logLevel: { variable: 'HIVE_LOG_LEVEL', option: '--log-level', description: 'What is logged: trace, debug, info, warn, error, fatal or silent.', defaultText: 'info', parse: parseSetting.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent') },
+  parallel: {
+    variable: 'HIVE_PARALLEL',
+    option: '--parallel',
+    description: 'How many agents run at once; one a core where absent.',
+    parse: parseSetting.integer(1, 1_000),
+  },
+  roots: {
+    variable: 'HIVE_ROOTS',
+    option: '--root',
+    description:
+      'Directories below which agents may be granted paths, separated by a colon (the option may be repeated); the working directory where absent.',
+    parse: parseRoots,
+  },
+  labels: {
+    variable: 'HIVE_LABELS',
+    option: '--label',
+    description: 'Labels that tickets may require, separated by commas (the option may be repeated).',
+    parse: parseLabels,
+  },
+  logLevel: {
+    variable: 'HIVE_LOG_LEVEL',
+    option: '--log-level',
+    description: 'What is logged: trace, debug, info, warn, error, fatal or silent.',
+    defaultText: 'info',
+    parse: parseSetting.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+  },
 } as const;
 
 /** The worker's settings, complete. */
@@ -46,7 +78,10 @@ function optionsOf(args: readonly string[]): Readonly<Record<string, string | un
   const text = { type: 'string' } as const;
   const many = { type: 'string', multiple: true } as const;
   try {
-    const { values } = parseArgs({ args: [...args], options: { url: text, token: text, 'token-fd': text, name: text, parallel: text, root: many, label: many, 'log-level': text } });
+    const { values } = parseArgs({
+      args: [...args],
+      options: { 'url': text, 'token': text, 'token-fd': text, 'name': text, 'parallel': text, 'root': many, 'label': many, 'log-level': text },
+    });
     const { 'token-fd': tokenFd, 'log-level': logLevel, root, label, ...rest } = values;
     return { ...rest, tokenFd, logLevel, roots: root?.join(delimiter), labels: label?.join(',') };
   } catch (error) {
@@ -55,7 +90,8 @@ function optionsOf(args: readonly string[]): Readonly<Record<string, string | un
 }
 
 function parseUrl(text: string): string {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) throw new RangeError(`expected an address such as http://127.0.0.1:9002, got "${text}"`);
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    throw new RangeError(`expected an address such as http://127.0.0.1:9002, got "${text}"`);
   return text;
 }
 
@@ -67,17 +103,23 @@ function parseName(text: string): string {
 
 /** Canonical, so that a grant's canonical path can be compared; the top of the tree would grant everything. */
 function parseRoots(text: string): readonly string[] {
-  return text.split(delimiter).filter(Boolean).map((given) => {
-    const path = isAbsolute(given) ? given : resolve(given);
-    const root = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? realpathSync(path) : undefined;
-    if (root === undefined) throw new RangeError(`${path} is not a directory`);
-    if (root === '/') throw new RangeError('/ would grant every path; name the directories that agents work in');
-    return root;
-  });
+  return text
+    .split(delimiter)
+    .filter(Boolean)
+    .map((given) => {
+      const path = isAbsolute(given) ? given : resolve(given);
+      const root = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? realpathSync(path) : undefined;
+      if (root === undefined) throw new RangeError(`${path} is not a directory`);
+      if (root === '/') throw new RangeError('/ would grant every path; name the directories that agents work in');
+      return root;
+    });
 }
 
 function parseLabels(text: string): readonly string[] {
-  const labels = text.split(',').map((label) => label.trim()).filter(Boolean);
+  const labels = text
+    .split(',')
+    .map((label) => label.trim())
+    .filter(Boolean);
   const bad = labels.find((label) => label.length > 100);
   if (bad !== undefined) throw new RangeError('a label has at most 100 characters');
   return labels;

@@ -17,7 +17,11 @@ const token = 'right';
 
 interface Call {
   readonly name: string;
-  readonly body: Record<string, never> & { readonly outcome?: unknown; readonly tickets?: readonly { readonly progress?: unknown }[]; readonly waitMs?: number };
+  readonly body: Record<string, never> & {
+    readonly outcome?: unknown;
+    readonly tickets?: readonly { readonly progress?: unknown }[];
+    readonly waitMs?: number;
+  };
 }
 
 /** The worker's half of `/v1`, small enough to see through: hands out what is queued, remembers every call. */
@@ -30,8 +34,10 @@ class ControlPlane extends EventEmitter {
   constructor() {
     super();
     this.#server = createServer((request, response) => {
-      const reply = (status: number, answer: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
-      if (request.headers.authorization !== `Bearer ${token}`) return reply(401, { error: { code: 'UNAUTHENTICATED', message: 'wrong token', remedy: '' } });
+      const reply = (status: number, answer: object) =>
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      if (request.headers.authorization !== `Bearer ${token}`)
+        return reply(401, { error: { code: 'UNAUTHENTICATED', message: 'wrong token', remedy: '' } });
       void json(request).then((body) => this.#answer({ name: request.url?.split('/').at(-1) ?? '', body: body as Call['body'] }, reply));
     });
   }
@@ -72,20 +78,32 @@ class ControlPlane extends EventEmitter {
 
 const ticketOf = (agent: object, changes: object = {}): LeasedTicket =>
   leasedTicketSchema.parse({
-    ...{ ticketId: `tkt_${ulid}.1`, token: '1.1', runId: `run_${ulid}`, nodeId: 'n', slot: 0, attempt: 1, input: {}, timeoutMs: 60_000, leaseMs: 2_000 },
+    ...{
+      ticketId: `tkt_${ulid}.1`,
+      token: '1.1',
+      runId: `run_${ulid}`,
+      nodeId: 'n',
+      slot: 0,
+      attempt: 1,
+      input: {},
+      timeoutMs: 60_000,
+      leaseMs: 2_000,
+    },
     ...changes,
     agent: { name: 'fixture', version: '1.0.0', trust: 'untrusted', ...agent },
   });
 const typed = { directory: join(agents, 'typed') };
 
 function processesWith(marker: string): readonly string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(marker);
-    } catch {
-      return false;
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(marker);
+      } catch {
+        return false;
+      }
+    });
 }
 
 let control: ControlPlane;
@@ -107,7 +125,9 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-function startWorker(options: { readonly environment?: object; readonly stdio?: readonly ('ignore' | 'ipc' | number)[]; readonly args?: readonly string[] } = {}): ChildProcess {
+function startWorker(
+  options: { readonly environment?: object; readonly stdio?: readonly ('ignore' | 'ipc' | number)[]; readonly args?: readonly string[] } = {},
+): ChildProcess {
   const worker = spawn(process.execPath, [main, '--root', root, ...(options.args ?? [])], {
     env: { PATH: process.env.PATH, HIVE_URL: url, HIVE_TOKEN: token, HIVE_LOG_LEVEL: 'warn', ...options.environment },
     stdio: [...(options.stdio ?? ['ignore', 'ignore', 'ignore'])],
@@ -131,7 +151,10 @@ describe('a worker', () => {
   });
 
   it('runs a TypeScript agent that uses the SDK of its workspace', async () => {
-    expect(await settled(ticketOf(typed, { input: { marker: 'm' } }))).toEqual({ ok: true, output: { marker: 'm', argument: '{"marker":"m"}', run: `run_${ulid}` } });
+    expect(await settled(ticketOf(typed, { input: { marker: 'm' } }))).toEqual({
+      ok: true,
+      output: { marker: 'm', argument: '{"marker":"m"}', run: `run_${ulid}` },
+    });
   });
 
   it('runs a Python agent, which gets its input in three ways', async () => {
@@ -140,7 +163,10 @@ describe('a worker', () => {
   });
 
   it('runs an executable', async () => {
-    expect(await settled(ticketOf({ directory: join(agents, 'shell'), runtime: 'exec', entry: 'run' }))).toEqual({ ok: true, output: { home: '/tmp', argument: {} } });
+    expect(await settled(ticketOf({ directory: join(agents, 'shell'), runtime: 'exec', entry: 'run' }))).toEqual({
+      ok: true,
+      output: { home: '/tmp', argument: {} },
+    });
   });
 
   it('grants what the input names below its roots, and refuses anything else', async () => {
@@ -156,7 +182,9 @@ describe('a worker', () => {
   it('tells an agent’s progress while it renews the lease', async () => {
     control.hand(ticketOf(typed, { input: { waitMs: 60_000 } }));
     startWorker();
-    await expect.poll(() => control.calls.filter(({ name }) => name === 'heartbeat').at(-1)?.body.tickets?.[0]?.progress, { timeout: 20_000 }).toEqual({ waiting: 60_000 });
+    await expect
+      .poll(() => control.calls.filter(({ name }) => name === 'heartbeat').at(-1)?.body.tickets?.[0]?.progress, { timeout: 20_000 })
+      .toEqual({ waiting: 60_000 });
   });
 
   it('on SIGTERM finishes what it has, settles it and ends with 0', async () => {

@@ -34,7 +34,13 @@ async function work(): Promise<number> {
     ...(probe.available && { sandbox: probe.runner }),
     plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
   });
-  const intake = new Intake({ ...parts, api, execute, deliver: newDeliver({ ...parts, api, workerId }), registration: registrationOf(config, workerId, { probe, runtimes }) });
+  const intake = new Intake({
+    ...parts,
+    api,
+    execute,
+    deliver: newDeliver({ ...parts, api, workerId }),
+    registration: registrationOf(config, workerId, { probe, runtimes }),
+  });
   const wasAbandoned = leaveOnRequest(intake, log);
   await intake.run();
   log.info({ workerId }, 'worker ends');
@@ -47,7 +53,11 @@ function readToken(descriptor: number): string {
   return token;
 }
 
-function registrationOf({ name, parallel, labels }: WorkerConfig, workerId: WorkerId, { probe, runtimes }: { readonly probe: SandboxProbe; readonly runtimes: Runtimes }): RegisterWorker {
+function registrationOf(
+  { name, parallel, labels }: WorkerConfig,
+  workerId: WorkerId,
+  { probe, runtimes }: { readonly probe: SandboxProbe; readonly runtimes: Runtimes },
+): RegisterWorker {
   const capabilities = [
     ...['node', 'exec'],
     ...(runtimes.python === undefined ? [] : ['python']),
@@ -86,8 +96,9 @@ const keepAlive = setInterval(() => undefined, 60_000);
 try {
   process.exitCode = await work();
 } catch (error) {
-  process.stderr.write(`${JSON.stringify({ level: 'fatal', component: 'worker', code: HiveError.is(error) ? error.code : 'INTERNAL', msg: error instanceof Error ? error.message : String(error) })}\n`);
-  process.exitCode = HiveError.is(error) ? error.entry.exitCode : 1;
+  const { code, exitCode } = HiveError.is(error) ? { code: error.code, exitCode: error.entry.exitCode } : { code: 'INTERNAL', exitCode: 1 };
+  newLog({ level: 'fatal', component: 'worker' }).fatal({ code, err: error }, 'the worker cannot go on');
+  process.exitCode = exitCode;
 }
 clearInterval(keepAlive);
 // Not left to the event loop: a kept-alive connection would hold it for seconds.

@@ -59,8 +59,13 @@ export class Heart {
     this.#isBeating = true;
     const sentAtMs = clock.monotonicMs();
     try {
-      const { revoked } = await withDeadline(clock, this.#intervalMs(), (signal) => api.heartbeat({ workerId, tickets: sessions.map(beatOf) }, signal));
-      const [lost, kept] = [sessions.filter(({ ticket }) => revoked.includes(ticket.ticketId)), sessions.filter(({ ticket }) => !revoked.includes(ticket.ticketId))];
+      const { revoked } = await withDeadline(clock, this.#intervalMs(), (signal) =>
+        api.heartbeat({ workerId, tickets: sessions.map(beatOf) }, signal),
+      );
+      const [lost, kept] = [
+        sessions.filter(({ ticket }) => revoked.includes(ticket.ticketId)),
+        sessions.filter(({ ticket }) => !revoked.includes(ticket.ticketId)),
+      ];
       holdings.renew(kept.map(heldOf), sentAtMs);
       for (const { ticket } of lost) holdings.drop(ticket, 'revoked');
     } catch (error) {

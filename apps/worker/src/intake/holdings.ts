@@ -40,7 +40,11 @@ export class Holdings {
     if (before?.ticket.token === ticket.token) return;
     if (before !== undefined) this.drop(before.ticket, 'superseded');
     const predecessors = [...this.#dying].filter((session) => session.ticket.ticketId === ticket.ticketId).map(({ ended }) => ended);
-    const session = openSession(ticket, this.#parts, Promise.all(predecessors).then(() => undefined));
+    const session = openSession(
+      ticket,
+      this.#parts,
+      Promise.all(predecessors).then(() => undefined),
+    );
     this.#entries.set(ticket.ticketId, { session, fence: this.#fence(ticket, this.#parts.clock.monotonicMs()) });
     void session.ended.then(() => this.#forget(session));
   }

@@ -1,4 +1,15 @@
-import { type ErrorCode, HiveError, type HeartbeatRequest, type LeasedTicket, type Outcome, type PollRequest, type PollResponse, type ReleaseRequest, type TicketId, type WorkerId } from '@hivekeeper/contract';
+import {
+  type ErrorCode,
+  HiveError,
+  type HeartbeatRequest,
+  type LeasedTicket,
+  type Outcome,
+  type PollRequest,
+  type PollResponse,
+  type ReleaseRequest,
+  type TicketId,
+  type WorkerId,
+} from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import { FakeClock, seededRandom } from '@hivekeeper/testkit';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +18,8 @@ import { type WorkerApi, newDeliver } from '../report/index.ts';
 import { Intake } from './intake.ts';
 
 const leaseMs = 20_000;
-const ticketOf = (id: string, token = '1.1'): LeasedTicket => ({ ticketId: id, token, runId: 'run', nodeId: 'n', attempt: 1, agent: { name: 'one' }, leaseMs, timeoutMs: 1_000 }) as unknown as LeasedTicket;
+const ticketOf = (id: string, token = '1.1'): LeasedTicket =>
+  ({ ticketId: id, token, runId: 'run', nodeId: 'n', attempt: 1, agent: { name: 'one' }, leaseMs, timeoutMs: 1_000 }) as unknown as LeasedTicket;
 
 /** A control plane that answers as the test says, and a worker of two places beside it. */
 class Stage {
@@ -111,7 +123,10 @@ describe('taking work', () => {
   it('registers, asks for as much as it has places for, does it and settles it', async () => {
     const stage = new Stage();
     await stage.hand(ticketOf('a'));
-    expect(stage.polls).toMatchObject([{ credits: 2, held: [] }, { credits: 1, held: [{ ticketId: 'a', token: '1.1' }] }]);
+    expect(stage.polls).toMatchObject([
+      { credits: 2, held: [] },
+      { credits: 1, held: [{ ticketId: 'a', token: '1.1' }] },
+    ]);
     await stage.finish('a 1.1');
     expect(stage.settled).toEqual([{ ticketId: 'a', outcome: { ok: true, output: 'a 1.1' } }]);
     stage.intake.abandon();

@@ -111,7 +111,11 @@ export class Intake {
 
   /** A poll cut off in flight may have leased tickets on their way to us: asked without credits, only those come again. */
   async #giveBackLost(): Promise<void> {
-    const { api, clock, registration: { workerId } } = this.#options;
+    const {
+      api,
+      clock,
+      registration: { workerId },
+    } = this.#options;
     const held = this.#held();
     const { tickets } = await withDeadline(clock, farewellMs, (signal) => api.poll({ workerId, credits: 0, held, waitMs: 0 }, signal));
     const isOurs = (ticketId: string) => held.some((ticket) => ticket.ticketId === ticketId);
@@ -119,7 +123,11 @@ export class Intake {
   }
 
   async #giveBack(tickets: HeldTicket[]): Promise<void> {
-    const { api, clock, registration: { workerId } } = this.#options;
+    const {
+      api,
+      clock,
+      registration: { workerId },
+    } = this.#options;
     if (tickets.length > 0) await withDeadline(clock, farewellMs, (signal) => api.release({ workerId, tickets }, signal));
   }
 

@@ -19,7 +19,13 @@ function controlPlane(...answers: readonly Answer[]) {
     if (answer === 'broken') throw new TypeError('socket hang up');
     if (answer !== 'ok') throw new HiveError(answer);
   };
-  const deliver = newDeliver({ api: { settle }, workerId: 'wrk_1' as WorkerId, clock, random: seededRandom(1), log: newLog({ level: 'silent', component: 'test' }) });
+  const deliver = newDeliver({
+    api: { settle },
+    workerId: 'wrk_1' as WorkerId,
+    clock,
+    random: seededRandom(1),
+    log: newLog({ level: 'silent', component: 'test' }),
+  });
   return { seen, clock, deliver };
 }
 
@@ -32,14 +38,20 @@ async function delivered(outcome: Outcome, ...answers: readonly Answer[]) {
 
 describe('delivering a result', () => {
   it('is done when it was taken', async () => {
-    expect(await delivered(good)).toMatchObject({ receipt: 'accepted', seen: [{ workerId: 'wrk_1', ticketId: 'tkt_1', token: '1.1', outcome: good }] });
+    expect(await delivered(good)).toMatchObject({
+      receipt: 'accepted',
+      seen: [{ workerId: 'wrk_1', ticketId: 'tkt_1', token: '1.1', outcome: good }],
+    });
   });
 
-  it.each(['UNREACHABLE', 'SHUTTING_DOWN', 'DATABASE_UNAVAILABLE', 'INTERNAL', 'NOT_FOUND', 'broken'] as const)('is repeated after %s', async (answer) => {
-    const { receipt, seen } = await delivered(good, answer, answer, answer);
-    expect(receipt).toBe('accepted');
-    expect(seen).toHaveLength(4);
-  });
+  it.each(['UNREACHABLE', 'SHUTTING_DOWN', 'DATABASE_UNAVAILABLE', 'INTERNAL', 'NOT_FOUND', 'broken'] as const)(
+    'is repeated after %s',
+    async (answer) => {
+      const { receipt, seen } = await delivered(good, answer, answer, answer);
+      expect(receipt).toBe('accepted');
+      expect(seen).toHaveLength(4);
+    },
+  );
 
   it('ends where somebody else holds the ticket', async () => {
     expect(await delivered(good, 'TICKET_NOT_HELD')).toMatchObject({ receipt: 'not-held', seen: [{}] });

@@ -1,4 +1,12 @@
-import type { HeartbeatRequest, HeartbeatResponse, PollRequest, PollResponse, RegisterWorker, ReleaseRequest, SettleRequest } from '@hivekeeper/contract';
+import type {
+  HeartbeatRequest,
+  HeartbeatResponse,
+  PollRequest,
+  PollResponse,
+  RegisterWorker,
+  ReleaseRequest,
+  SettleRequest,
+} from '@hivekeeper/contract';
 
 /** The control plane as a worker sees it. Every call rejects with a HiveError: the server's code, or UNREACHABLE. */
 export interface WorkerApi {

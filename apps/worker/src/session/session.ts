@@ -27,7 +27,13 @@ export interface SessionParts {
 /** Starts work on a ticket, once `after` has settled: an earlier session of the same ticket must be gone first. */
 export function openSession(ticket: LeasedTicket, { execute, deliver, clock, log }: SessionParts, after: Promise<void> = Promise.resolve()): Session {
   const controller = new AbortController();
-  const ticketLog = log.child({ ticketId: ticket.ticketId, runId: ticket.runId, nodeId: ticket.nodeId, agent: ticket.agent.name, attempt: ticket.attempt });
+  const ticketLog = log.child({
+    ticketId: ticket.ticketId,
+    runId: ticket.runId,
+    nodeId: ticket.nodeId,
+    agent: ticket.agent.name,
+    attempt: ticket.attempt,
+  });
   let state: SessionState = { phase: 'accepted' };
   let progress: JsonValue | undefined;
   const step = (event: SessionEvent): SessionState => (state = advance(state, event));

@@ -57,7 +57,12 @@ describe('the command of a ticket', () => {
       HIVE_ATTEMPT: '2',
       HIVE_ACTION: 'look',
     });
-    expect(command.visiblePaths).toEqual(expect.arrayContaining([{ path: top, access: 'read' }, { path: '/opt/node/bin/node', access: 'read' }]));
+    expect(command.visiblePaths).toEqual(
+      expect.arrayContaining([
+        { path: top, access: 'read' },
+        { path: '/opt/node/bin/node', access: 'read' },
+      ]),
+    );
   });
 
   it('carries a large input on stdin alone, because the kernel refuses a longer argument', () => {
@@ -71,9 +76,21 @@ describe('the command of a ticket', () => {
 
   it('passes on declared variables that the worker has, but none of the worker’s own', () => {
     const agent = { environment: ['API_KEY', 'ABSENT', 'HIVE_TOKEN', 'LD_PRELOAD', 'NODE_OPTIONS', 'PATH'] };
-    const { environment } = commandFor(ticketOf({ agent }), sources({ environment: { API_KEY: 'k', HIVE_TOKEN: 't', LD_PRELOAD: 'l', NODE_OPTIONS: 'n', PATH: 'p', OTHER: 'o' } }));
+    const { environment } = commandFor(
+      ticketOf({ agent }),
+      sources({ environment: { API_KEY: 'k', HIVE_TOKEN: 't', LD_PRELOAD: 'l', NODE_OPTIONS: 'n', PATH: 'p', OTHER: 'o' } }),
+    );
     expect(environment).toMatchObject({ API_KEY: 'k', PATH: '/opt/node/bin:/usr/local/bin:/usr/bin:/bin' });
-    expect(Object.keys(environment).sort()).toEqual(['AGENT_INPUT', 'API_KEY', 'HIVE_ATTEMPT', 'HIVE_NODE_ID', 'HIVE_RUN_ID', 'HOME', 'LANG', 'PATH']);
+    expect(Object.keys(environment).sort()).toEqual([
+      'AGENT_INPUT',
+      'API_KEY',
+      'HIVE_ATTEMPT',
+      'HIVE_NODE_ID',
+      'HIVE_RUN_ID',
+      'HOME',
+      'LANG',
+      'PATH',
+    ]);
   });
 
   it('leaves V8 three quarters of the memory', () => {
@@ -82,7 +99,12 @@ describe('the command of a ticket', () => {
   });
 
   it('makes a path writable that is granted for writing, though it is visible for reading as well', () => {
-    const agent = { grants: [{ field: 'there', access: 'write' }, { field: 'here', access: 'read' }] };
+    const agent = {
+      grants: [
+        { field: 'there', access: 'write' },
+        { field: 'here', access: 'read' },
+      ],
+    };
     const { visiblePaths } = commandFor(ticketOf({ agent, input: { here: top, there: top } }), sources());
     expect(visiblePaths.filter(({ path }) => path === top)).toEqual([{ path: top, access: 'write' }]);
   });

@@ -79,7 +79,8 @@ type Start = Runtime & { readonly args: readonly string[] };
 function runtimeOf({ runtime, name, limits }: AgentSpec, entry: string, { node, python }: Runtimes): Start {
   switch (runtime) {
     case 'node':
-      if (/\.[cm]?ts$/.test(entry) && entry.includes('/node_modules/')) throw notRunnable(`${entry}: Node runs no TypeScript below node_modules; register ${name} from its own directory`);
+      if (/\.[cm]?ts$/.test(entry) && entry.includes('/node_modules/'))
+        throw notRunnable(`${entry}: Node runs no TypeScript below node_modules; register ${name} from its own directory`);
       return { ...node, args: ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${heapMebibytes(limits.memoryBytes)}`, entry] };
     case 'python':
       if (python === undefined) throw notRunnable(`${name} needs python3, and there is none on this worker's PATH`);
@@ -102,7 +103,11 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function environmentOf(ticket: LeasedTicket, argument: string | undefined, { runtimes, environment }: CommandSources): Readonly<Record<string, string>> {
+function environmentOf(
+  ticket: LeasedTicket,
+  argument: string | undefined,
+  { runtimes, environment }: CommandSources,
+): Readonly<Record<string, string>> {
   const declared = ticket.agent.environment
     .filter((name) => !withheld.test(name))
     .flatMap((name) => {

@@ -17,12 +17,26 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const ulid = '01JD0000000000000000000000';
 function ticketOf(agent: object = {}, changes: Partial<LeasedTicket> = {}): LeasedTicket {
   const spec = { name: 'one', version: '1.0.0', directory, trust: 'trusted', ...agent };
-  const ticket = { ticketId: `tkt_${ulid}.1`, token: '1.1', runId: `run_${ulid}`, nodeId: 'n', slot: 0, attempt: 1, agent: spec, input: {}, timeoutMs: 1_000, leaseMs: 1_000 };
+  const ticket = {
+    ticketId: `tkt_${ulid}.1`,
+    token: '1.1',
+    runId: `run_${ulid}`,
+    nodeId: 'n',
+    slot: 0,
+    attempt: 1,
+    agent: spec,
+    input: {},
+    timeoutMs: 1_000,
+    leaseMs: 1_000,
+  };
   return { ...leasedTicketSchema.parse(ticket), ...changes };
 }
 
 /** A runner that prints the given lines to stderr and gives the given result. */
-function scripted(name: string, result: Partial<CommandResult> & { readonly lines?: readonly string[] } = {}): Runner & { readonly runCount: () => number } {
+function scripted(
+  name: string,
+  result: Partial<CommandResult> & { readonly lines?: readonly string[] } = {},
+): Runner & { readonly runCount: () => number } {
   let runCount = 0;
   const { lines = [], ...end } = result;
   return {
@@ -45,41 +59,60 @@ async function execute(ticket: LeasedTicket, { sandbox, plain = scripted('plain'
     ...(sandbox !== undefined && { sandbox }),
     plain,
   });
-  const execution = await executor(ticket, { signal: new AbortController().signal, onProgress: (value) => progress.push(value), log: newLog({ level: 'silent', component: 'test' }) });
+  const execution = await executor(ticket, {
+    signal: new AbortController().signal,
+    onProgress: (value) => progress.push(value),
+    log: newLog({ level: 'silent', component: 'test' }),
+  });
   return { ...execution, progress };
 }
 
 describe('executing a ticket', () => {
   it('confines every agent where there is a sandbox', async () => {
     for (const trust of ['trusted', 'untrusted']) {
-      expect(await execute(ticketOf({ trust }), { sandbox: scripted('sandbox') })).toMatchObject({ kind: 'finished', outcome: { ok: true, output: 'sandbox' } });
+      expect(await execute(ticketOf({ trust }), { sandbox: scripted('sandbox') })).toMatchObject({
+        kind: 'finished',
+        outcome: { ok: true, output: 'sandbox' },
+      });
     }
   });
 
   it('runs a trusted agent plainly where there is none, and refuses any other', async () => {
     const plain = scripted('plain');
     expect(await execute(ticketOf({ trust: 'trusted' }), { plain })).toMatchObject({ outcome: { ok: true, output: 'plain' } });
-    expect(await execute(ticketOf({ trust: 'untrusted' }), { plain })).toMatchObject({ outcome: { ok: false, error: { code: 'SANDBOX_UNAVAILABLE' } } });
+    expect(await execute(ticketOf({ trust: 'untrusted' }), { plain })).toMatchObject({
+      outcome: { ok: false, error: { code: 'SANDBOX_UNAVAILABLE' } },
+    });
     expect(plain.runCount()).toBe(1);
   });
 
   it('refuses, before it starts anything, an action that the agent does not have, and an input that breaks its schema', async () => {
     const sandbox = scripted('sandbox');
     const agent = { capabilities: [{ name: 'scan', inputSchema: { type: 'object', required: ['target'] } }] };
-    expect(await execute(ticketOf(agent, { action: 'scam' }), { sandbox })).toMatchObject({ outcome: { error: { code: 'AGENT_UNKNOWN_ACTION', message: expect.stringContaining('it has scan') } } });
-    expect(await execute(ticketOf(agent, { action: 'scan' }), { sandbox })).toMatchObject({ outcome: { error: { code: 'AGENT_INPUT_SCHEMA', message: expect.stringContaining("'target'") } } });
+    expect(await execute(ticketOf(agent, { action: 'scam' }), { sandbox })).toMatchObject({
+      outcome: { error: { code: 'AGENT_UNKNOWN_ACTION', message: expect.stringContaining('it has scan') } },
+    });
+    expect(await execute(ticketOf(agent, { action: 'scan' }), { sandbox })).toMatchObject({
+      outcome: { error: { code: 'AGENT_INPUT_SCHEMA', message: expect.stringContaining("'target'") } },
+    });
     expect(sandbox.runCount()).toBe(0);
     expect(await execute(ticketOf(agent, { action: 'scan', input: { target: '/x' } }), { sandbox })).toMatchObject({ outcome: { ok: true } });
   });
 
   it('checks the output against the schema of the action', async () => {
     const agent = { capabilities: [{ name: 'scan', outputSchema: { type: 'number' } }] };
-    expect(await execute(ticketOf(agent, { action: 'scan' }), { sandbox: scripted('sandbox') })).toMatchObject({ outcome: { error: { code: 'AGENT_OUTPUT_SCHEMA' } } });
+    expect(await execute(ticketOf(agent, { action: 'scan' }), { sandbox: scripted('sandbox') })).toMatchObject({
+      outcome: { error: { code: 'AGENT_OUTPUT_SCHEMA' } },
+    });
     expect(await execute(ticketOf(agent), { sandbox: scripted('sandbox') })).toMatchObject({ outcome: { ok: true } });
   });
 
   it('hands on progress, and takes the last error an agent tells as its message', async () => {
-    const sandbox = scripted('sandbox', { kind: 'exited', exitCode: 1, lines: ['{"progress":1}', 'words', '{"error":"first"}', '{"progress":2}', '{"error":"last"}'] });
+    const sandbox = scripted('sandbox', {
+      kind: 'exited',
+      exitCode: 1,
+      lines: ['{"progress":1}', 'words', '{"error":"first"}', '{"progress":2}', '{"error":"last"}'],
+    });
     expect(await execute(ticketOf(), { sandbox })).toMatchObject({ progress: [1, 2], outcome: { error: { code: 'AGENT_FAILED', message: 'last' } } });
   });
 

@@ -43,7 +43,11 @@ export function newExecutor(options: ExecutorOptions): ExecuteTicket {
   };
 }
 
-async function attempt(ticket: LeasedTicket, hooks: ExecutionHooks, { check, ...options }: ExecutorOptions & { readonly check: SchemaCheck }): Promise<Outcome | undefined> {
+async function attempt(
+  ticket: LeasedTicket,
+  hooks: ExecutionHooks,
+  { check, ...options }: ExecutorOptions & { readonly check: SchemaCheck },
+): Promise<Outcome | undefined> {
   const capability = capabilityOf(ticket);
   const breach = capability?.inputSchema === undefined ? undefined : check(capability.inputSchema, ticket.input);
   if (breach !== undefined) return failed('AGENT_INPUT_SCHEMA', `The input breaks the schema of ${ticket.agent.name}: ${breach}.`);
@@ -67,7 +71,11 @@ async function attempt(ticket: LeasedTicket, hooks: ExecutionHooks, { check, ...
 function capabilityOf({ agent, action }: LeasedTicket): Capability | undefined {
   if (action === undefined || agent.capabilities.length === 0) return undefined;
   const capability = agent.capabilities.find(({ name }) => name === action);
-  if (capability === undefined) throw new HiveError('AGENT_UNKNOWN_ACTION', `${agent.name} has no action "${action}"; it has ${agent.capabilities.map(({ name }) => name).join(', ')}`);
+  if (capability === undefined)
+    throw new HiveError(
+      'AGENT_UNKNOWN_ACTION',
+      `${agent.name} has no action "${action}"; it has ${agent.capabilities.map(({ name }) => name).join(', ')}`,
+    );
   return capability;
 }
 

@@ -91,6 +91,8 @@ describe('a path grant', () => {
   });
 
   it('is refused over the system’s own directories, whatever the roots', () => {
-    expect(() => resolveGrants([{ field: 'target', access: 'write' }], { target: '/usr/share' }, { roots: ['/usr'] })).toThrow('it belongs to the system');
+    expect(() => resolveGrants([{ field: 'target', access: 'write' }], { target: '/usr/share' }, { roots: ['/usr'] })).toThrow(
+      'it belongs to the system',
+    );
   });
 });

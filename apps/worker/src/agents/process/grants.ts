@@ -84,4 +84,5 @@ function makeBelow(directory: string, names: readonly string[]): string {
 }
 
 /** True for the directory itself and everything in it. Both are canonical. */
-export const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`);
+export const isBelow = (path: string, directory: string): boolean =>
+  path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`);

@@ -5,8 +5,10 @@ import { newSchemaCheck } from './schema.ts';
 
 const attempt: Attempt = { timeoutMs: 5_000, limits: { memoryBytes: 1_000, cpuCores: 1, maxProcesses: 1, outputBytes: 2_000 } };
 const check = newSchemaCheck();
-const outcome = (end: CommandEnd, { stdout = '', stderrTail = '', ...changes }: Partial<Attempt> & { stdout?: string | Buffer; stderrTail?: string } = {}) =>
-  outcomeOf({ ...end, stdout: Buffer.from(stdout), stderrTail }, { ...attempt, ...changes }, check);
+const outcome = (
+  end: CommandEnd,
+  { stdout = '', stderrTail = '', ...changes }: Partial<Attempt> & { stdout?: string | Buffer; stderrTail?: string } = {},
+) => outcomeOf({ ...end, stdout: Buffer.from(stdout), stderrTail }, { ...attempt, ...changes }, check);
 const printed = (stdout: string | Buffer, changes: Partial<Attempt> = {}) => outcome({ kind: 'exited', exitCode: 0 }, { stdout, ...changes });
 const codeOf = (result: ReturnType<typeof outcomeOf>) => (result?.ok === false ? result.error.code : undefined);
 
@@ -19,7 +21,10 @@ describe('what an attempt came to', () => {
     [{ kind: 'not-started', reason: 'no such program' }, 'AGENT_NOT_RUNNABLE', 'no such program'],
     [{ kind: 'exited', exitCode: 2 }, 'AGENT_FAILED', 'exit status 2'],
   ] as const)('is, for %o, %s', (end, code, words) => {
-    expect(outcome(end, { stderrTail: 'last words' })).toMatchObject({ ok: false, error: { code, message: expect.stringContaining(words), excerpt: 'last words' } });
+    expect(outcome(end, { stderrTail: 'last words' })).toMatchObject({
+      ok: false,
+      error: { code, message: expect.stringContaining(words), excerpt: 'last words' },
+    });
   });
 
   it('is nothing where we gave up ourselves', () => {
@@ -32,11 +37,15 @@ describe('what an attempt came to', () => {
   });
 
   it('is the agent’s own message where it told one and failed', () => {
-    expect(outcome({ kind: 'exited', exitCode: 1 }, { toldError: 'no such repository' })).toMatchObject({ error: { code: 'AGENT_FAILED', message: 'no such repository' } });
+    expect(outcome({ kind: 'exited', exitCode: 1 }, { toldError: 'no such repository' })).toMatchObject({
+      error: { code: 'AGENT_FAILED', message: 'no such repository' },
+    });
   });
 
   it('is out of memory where V8 gave up before the kernel did', () => {
-    expect(codeOf(outcome({ kind: 'signalled', signal: 'SIGABRT' }, { stderrTail: 'FATAL ERROR: JavaScript heap out of memory' }))).toBe('AGENT_OUT_OF_MEMORY');
+    expect(codeOf(outcome({ kind: 'signalled', signal: 'SIGABRT' }, { stderrTail: 'FATAL ERROR: JavaScript heap out of memory' }))).toBe(
+      'AGENT_OUT_OF_MEMORY',
+    );
   });
 
   it.each([
@@ -72,7 +81,9 @@ describe('what an attempt came to', () => {
 
   it('breaks a schema at the path that it names', () => {
     const outputSchema = { type: 'object', properties: { findings: { type: 'array', items: { type: 'object', required: ['line'] } } } };
-    expect(printed('{"findings":[{"line":1},{}]}', { outputSchema })).toMatchObject({ error: { code: 'AGENT_OUTPUT_SCHEMA', message: expect.stringContaining("/findings/1 must have required property 'line'") } });
+    expect(printed('{"findings":[{"line":1},{}]}', { outputSchema })).toMatchObject({
+      error: { code: 'AGENT_OUTPUT_SCHEMA', message: expect.stringContaining("/findings/1 must have required property 'line'") },
+    });
     expect(printed('{"findings":[{"line":1}]}', { outputSchema })).toMatchObject({ ok: true });
   });
 });

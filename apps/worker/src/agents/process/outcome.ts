@@ -47,5 +47,7 @@ function judged(stdout: Buffer, { outputSchema }: Attempt, check: SchemaCheck): 
   const output = parseOutput(stdout);
   if (!output.ok) return failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
   const breach = outputSchema === undefined ? undefined : check(outputSchema, output.value);
-  return breach === undefined ? { ok: true, output: output.value } : failed('AGENT_OUTPUT_SCHEMA', `The output breaks its schema: ${breach}.`, JSON.stringify(output.value).slice(0, 4_096));
+  return breach === undefined
+    ? { ok: true, output: output.value }
+    : failed('AGENT_OUTPUT_SCHEMA', `The output breaks its schema: ${breach}.`, JSON.stringify(output.value).slice(0, 4_096));
 }

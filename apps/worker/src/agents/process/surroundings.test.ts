@@ -17,7 +17,11 @@ const link = (target: string, path: string) => {
   mkdirSync(dirname(join(top, path)), { recursive: true });
   symlinkSync(join(top, target), join(top, path));
 };
-const surroundings = (agent: string) => surroundingsOf(join(top, agent)).filter((path) => path.startsWith(top)).map((path) => path.slice(top.length + 1)).sort();
+const surroundings = (agent: string) =>
+  surroundingsOf(join(top, agent))
+    .filter((path) => path.startsWith(top))
+    .map((path) => path.slice(top.length + 1))
+    .sort();
 
 describe('what an agent sees around it', () => {
   it('is every node_modules above it, and the package.json that decides its module type', () => {

@@ -10,8 +10,12 @@ import { dirname, join } from 'node:path';
 export function surroundingsOf(agentDirectory: string): readonly string[] {
   const seen = new Set<string>();
   const visit = (directory: string, extra: readonly string[]) => {
-    const modules = upFrom(directory).map((ancestor) => join(ancestor, 'node_modules')).filter(isDirectory);
-    const manifest = upFrom(directory).map((ancestor) => join(ancestor, 'package.json')).find(isFile);
+    const modules = upFrom(directory)
+      .map((ancestor) => join(ancestor, 'node_modules'))
+      .filter(isDirectory);
+    const manifest = upFrom(directory)
+      .map((ancestor) => join(ancestor, 'package.json'))
+      .find(isFile);
     for (const path of [...modules, ...(manifest === undefined ? [] : [manifest])]) seen.add(path);
     for (const name of [...dependenciesOf(manifest), ...extra]) {
       const target = linkTarget(name, modules);

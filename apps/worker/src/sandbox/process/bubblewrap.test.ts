@@ -27,7 +27,9 @@ describe('the arguments of bubblewrap', () => {
   });
 
   it('mount /tmp before what lies below it, a parent before its child, and close the root last', () => {
-    expect(argumentsOf()).toMatch(/--tmpfs \/tmp --ro-bind \/tmp\/project \/tmp\/project --bind \/tmp\/project\/out \/tmp\/project\/out --remount-ro \/ --chdir \/srv\/agent$/);
+    expect(argumentsOf()).toMatch(
+      /--tmpfs \/tmp --ro-bind \/tmp\/project \/tmp\/project --bind \/tmp\/project\/out \/tmp\/project\/out --remount-ro \/ --chdir \/srv\/agent$/,
+    );
   });
 
   it('name descriptors in the order of the mounts, where bubblewrap can take them', () => {

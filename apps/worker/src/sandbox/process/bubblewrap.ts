@@ -15,7 +15,8 @@ export interface BubblewrapFeatures {
 const firstPathDescriptor = 4;
 
 /** A child comes after its parent, or the parent would be mounted over it. Descriptors are passed in this order. */
-export const inMountOrder = (paths: readonly VisiblePath[]): readonly VisiblePath[] => paths.toSorted((left, right) => (left.path < right.path ? -1 : 1));
+export const inMountOrder = (paths: readonly VisiblePath[]): readonly VisiblePath[] =>
+  paths.toSorted((left, right) => (left.path < right.path ? -1 : 1));
 
 /** Ready-made arguments for the parts of the system that every command sees. */
 export interface SystemView {

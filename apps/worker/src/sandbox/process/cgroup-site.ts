@@ -80,7 +80,10 @@ interface Matcher {
 
 function candidates({ membership, mounts }: CgroupView, matches: Matcher): readonly string[] {
   const own = ownPath(membership, matches);
-  const mount = mounts.split('\n').map(readMount).find(({ type, options }) => matches.mount(type, options));
+  const mount = mounts
+    .split('\n')
+    .map(readMount)
+    .find(({ type, options }) => matches.mount(type, options));
   if (own === undefined || mount === undefined) return [];
   // A container sees its own part of the hierarchy mounted: `root` is what its paths begin with.
   const inside = mount.root !== '/' && own.startsWith(mount.root) ? own.slice(mount.root.length) : own;
@@ -90,7 +93,10 @@ function candidates({ membership, mounts }: CgroupView, matches: Matcher): reado
 /** `4:memory:/path`, and `0::/path` for the unified hierarchy. */
 function ownPath(membership: string, matches: Matcher): string | undefined {
   const lines = membership.split('\n').map((line) => line.split(':'));
-  return lines.find(([, controllers, path]) => controllers !== undefined && path !== undefined && matches.membership(controllers))?.slice(2).join(':');
+  return lines
+    .find(([, controllers, path]) => controllers !== undefined && path !== undefined && matches.membership(controllers))
+    ?.slice(2)
+    .join(':');
 }
 
 /** `36 35 0:30 /root /mount/point options [optional fields] - type source super-options` */

@@ -20,7 +20,9 @@ const make = (path: string, files: Readonly<Record<string, string>> = {}) => {
 };
 const v1View = (own = '/own') => ({
   membership: ['memory', 'pids', 'cpu,cpuacct'].map((controllers, index) => `${index}:${controllers}:${own}`).join('\n'),
-  mounts: ['memory', 'pids', 'cpu,cpuacct'].map((controllers, index) => `3${index} 35 0:3 / ${join(top, controllers)} rw - cgroup cgroup rw,${controllers}`).join('\n'),
+  mounts: ['memory', 'pids', 'cpu,cpuacct']
+    .map((controllers, index) => `3${index} 35 0:3 / ${join(top, controllers)} rw - cgroup cgroup rw,${controllers}`)
+    .join('\n'),
 });
 const v2View = (own: string) => ({ membership: `0::${own}`, mounts: `30 25 0:26 / ${top} rw,nosuid shared:4 - cgroup2 cgroup2 rw` });
 const offering = { 'cgroup.controllers': 'cpuset cpu io memory pids', 'cgroup.subtree_control': '' };
@@ -71,7 +73,11 @@ describe('control groups of version 2', () => {
     expect(textOf('unit', 'cgroup.subtree_control')).toBe('+memory +pids +cpu');
     const group = site?.create(limits);
     const name = readdirSync(join(top, 'unit')).find((entry) => entry.startsWith('hive-')) ?? '';
-    expect([textOf('unit', name, 'memory.max'), textOf('unit', name, 'pids.max'), textOf('unit', name, 'cpu.max')]).toEqual(['1000000', '42', '50000 100000']);
+    expect([textOf('unit', name, 'memory.max'), textOf('unit', name, 'pids.max'), textOf('unit', name, 'cpu.max')]).toEqual([
+      '1000000',
+      '42',
+      '50000 100000',
+    ]);
     group?.killAll();
     expect(textOf('unit', name, 'cgroup.kill')).toBe('1');
     writeFileSync(join(top, 'unit', name, 'memory.events'), 'oom 1\noom_kill 1\n');

@@ -46,7 +46,9 @@ export const control = (directory: string, file: string, value: string | number)
 /** One number of a `name value` file such as memory.events; 0 where there is none. */
 export function counterOf(directory: string, file: string, name: string): number {
   try {
-    const line = readFileSync(join(directory, file), 'utf8').split('\n').find((candidate) => candidate.startsWith(`${name} `));
+    const line = readFileSync(join(directory, file), 'utf8')
+      .split('\n')
+      .find((candidate) => candidate.startsWith(`${name} `));
     return Number(line?.split(' ')[1] ?? 0);
   } catch {
     return 0;
@@ -56,7 +58,9 @@ export function counterOf(directory: string, file: string, name: string): number
 /** The directories below one. */
 export function childrenOf(directory: string): readonly string[] {
   try {
-    return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
   } catch {
     return [];
   }

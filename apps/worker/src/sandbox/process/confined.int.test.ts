@@ -1,6 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,13 +77,16 @@ const script = (code: string, changes: Changes = {}): Changes => ({
 
 /** Host pids whose command line holds the marker. */
 function processesWith(marker: string): readonly number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(marker);
-    } catch {
-      return false;
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(marker);
+      } catch {
+        return false;
+      }
+    });
 }
 
 const marker = () => `hive-marker-${Math.random().toString(36).slice(2)}`;
@@ -121,7 +138,11 @@ describe('a confined command and the files of the host', () => {
 
 describe('a confined command and the network', () => {
   const connect = (target: string) =>
-    script(`const s = require('net').connect(${target}); s.on('connect', () => { console.log('connected'); s.destroy(); }); s.on('error', (e) => console.log(e.code));`);
+    script(
+      `const socket = require('net').connect(${target});
+       socket.on('connect', () => { console.log('connected'); socket.destroy(); });
+       socket.on('error', (error) => console.log(error.code));`,
+    );
 
   it('reaches no listener on the host’s loopback, unless the network is granted', async () => {
     const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
@@ -167,7 +188,9 @@ describe('a confined command and other processes', () => {
     const running = sandbox.run(commandOf({ args: ['-c', `echo started >&2; sleep 600; : ${name}`] }), {
       signal: started.signal,
       onStderrLine: () => {
-        uid = processesWith(name).map((pid) => /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]).at(-1);
+        uid = processesWith(name)
+          .map((pid) => /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+          .at(-1);
         started.abort();
       },
     });
@@ -197,7 +220,12 @@ describe('a confined command and other processes', () => {
   it('has the declared environment and nothing else, also in the environment of its first process', async () => {
     process.env.HIVE_TEST_CANARY = 'canary';
     const result = await shell('env; cat /proc/[0-9]*/environ', { environment: { PATH: '/usr/bin:/bin', DECLARED: 'yes' } });
-    expect(result.stdout.split('\n').filter((line) => /^[A-Z]+=/.test(line)).map((line) => line.split('=')[0])).toEqual(expect.arrayContaining(['DECLARED', 'PATH']));
+    expect(
+      result.stdout
+        .split('\n')
+        .filter((line) => /^[A-Z]+=/.test(line))
+        .map((line) => line.split('=')[0]),
+    ).toEqual(expect.arrayContaining(['DECLARED', 'PATH']));
     expect(result.stdout).not.toMatch(/canary|HIVE_|HOME=|USER=/);
   });
 });
@@ -208,11 +236,15 @@ describe('a confined command that takes more than its share', () => {
     const result = await shell(`: ${name}; bomb() { bomb | bomb & }; bomb; sleep 60`, { limits: { maxProcesses: 16, wallTimeMs: 1_500 } });
     expect(result.stderrTail).toMatch(/Cannot fork|Resource temporarily unavailable/);
     expect(processesWith(name)).toEqual([]);
-    expect(await shell('for i in 1 2 3 4 5; do (true) & done; wait; echo five', { limits: { maxProcesses: 16 } })).toMatchObject({ kind: 'exited', stdout: 'five\n' });
+    expect(await shell('for i in 1 2 3 4 5; do (true) & done; wait; echo five', { limits: { maxProcesses: 16 } })).toMatchObject({
+      kind: 'exited',
+      stdout: 'five\n',
+    });
   });
 
   it('is ended when its memory is used up, and not before', async () => {
-    const allocate = (count: number) => script(`const kept = []; for (let i = 0; i < ${count}; i++) kept.push(Buffer.alloc(${mebibyte}, 1)); console.log(kept.length);`);
+    const allocate = (count: number) =>
+      script(`const kept = []; for (let i = 0; i < ${count}; i++) kept.push(Buffer.alloc(${mebibyte}, 1)); console.log(kept.length);`);
     const bomb = await runIn(sandbox, { ...allocate(4_096), limits: { memoryBytes: 128 * mebibyte } });
     // Without a control group each process is bounded by itself, and V8 ends on its own.
     expect(bomb.kind).toBe(cgroup === 'none' ? 'signalled' : 'out-of-memory');
@@ -221,7 +253,9 @@ describe('a confined command that takes more than its share', () => {
 
   it('gets no more of the processors than its share', async () => {
     // As an ordinary user there may be no group to bound it by; the probe says so, and then nothing is claimed.
-    const burn = script(`const from = Date.now(); while (process.cpuUsage().user + process.cpuUsage().system < 400_000); console.log(Date.now() - from);`);
+    const burn = script(
+      `const from = Date.now(); while (process.cpuUsage().user + process.cpuUsage().system < 400_000); console.log(Date.now() - from);`,
+    );
     const bounded = Number((await runIn(sandbox, { ...burn, limits: { cpuCores: 0.2 } })).stdout);
     const free = Number((await runIn(sandbox, burn)).stdout);
     if (cgroup !== 'none') expect(bounded).toBeGreaterThan(Math.max(free, 1_200));
@@ -274,7 +308,9 @@ const ownGroups = (pid: number | undefined): readonly string[] => groupsBelow('/
 
 function groupsBelow(path: string): readonly string[] {
   try {
-    return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !entry.isSymbolicLink()).flatMap(({ name }) => [name, ...groupsBelow(join(path, name))]);
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.isSymbolicLink())
+      .flatMap(({ name }) => [name, ...groupsBelow(join(path, name))]);
   } catch {
     return [];
   }
@@ -310,7 +346,14 @@ describe('how a confined command ended', () => {
     expect(statSync(made).uid).toBe(isRoot ? 65_532 : process.getuid?.());
     rmSync(join(made, 'file'));
     // Now it must run as the owner of the private directory; the group lets it in.
-    expect((await write([{ path: own, access: 'read' }, { path: made, access: 'write' }])).stdout).toBe('x\n');
+    expect(
+      (
+        await write([
+          { path: own, access: 'read' },
+          { path: made, access: 'write' },
+        ])
+      ).stdout,
+    ).toBe('x\n');
   });
 
   it('never sees what a link in its path was put in place of', async () => {
@@ -333,7 +376,10 @@ describe('how a confined command ended', () => {
 describe('agents whose supervisor is killed with -9', () => {
   it.each(['careful', 'plain'])('die with it (%s)', async (mode) => {
     const name = marker();
-    const child: ChildProcess = spawn(node, [supervisor, mode, `echo started >&2; sleep 600; : ${name}`], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } });
+    const child: ChildProcess = spawn(node, [supervisor, mode, `echo started >&2; sleep 600; : ${name}`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env.PATH },
+    });
     await once(child.stderr as NodeJS.ReadableStream, 'data');
     expect(processesWith(name).length).toBeGreaterThan(1);
     child.kill('SIGKILL');
@@ -343,7 +389,10 @@ describe('agents whose supervisor is killed with -9', () => {
 
   it('leave a control group, which the next start sweeps away', async () => {
     const name = marker();
-    const child = spawn(node, [supervisor, 'careful', `echo started >&2; sleep 600; : ${name}`], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } });
+    const child = spawn(node, [supervisor, 'careful', `echo started >&2; sleep 600; : ${name}`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env.PATH },
+    });
     await once(child.stderr, 'data');
     const groupsOfChild = () => ownGroups(child.pid);
     if (cgroup !== 'none') expect(groupsOfChild()).not.toEqual([]);

@@ -93,11 +93,17 @@ function identityFor({ setprivPath, log }: Confinement, { visiblePaths }: Comman
   return identity;
 }
 
-function commandLine(options: Confinement, command: Command, { group, identity }: { readonly group: Cgroup | undefined; readonly identity: Identity | undefined }): readonly string[] {
+function commandLine(
+  options: Confinement,
+  command: Command,
+  { group, identity }: { readonly group: Cgroup | undefined; readonly identity: Identity | undefined },
+): readonly string[] {
   const { setprivPath, prlimitPath, bubblewrapPath } = options;
   return [
     ...['/bin/sh', '-c', launcher, 'sh', ...(group?.joinFiles ?? []), '--'],
-    ...(setprivPath === undefined || identity === undefined ? [] : [setprivPath, '--reuid', String(identity.uid), '--regid', String(identity.gid), '--clear-groups', '--']),
+    ...(setprivPath === undefined || identity === undefined
+      ? []
+      : [setprivPath, '--reuid', String(identity.uid), '--regid', String(identity.gid), '--clear-groups', '--']),
     ...[bubblewrapPath, '--json-status-fd', '3', ...confinementArguments(command, options.system, options.features), '--'],
     ...(group !== undefined || prlimitPath === undefined ? [] : [prlimitPath, ...processLimits(command), '--']),
     ...[command.file, ...command.args],
@@ -108,7 +114,10 @@ function commandLine(options: Confinement, command: Command, { group, identity }
  * Without a control group. Set inside the user namespace, because there the kernel counts the command's processes alone.
  * Memory is bounded per process and generously (RLIMIT_AS would break V8, see {@link runtimeReserveBytes}); cpu not at all.
  */
-const processLimits = ({ limits }: Command): readonly string[] => [`--nproc=${limits.maxProcesses + taskAllowance}`, `--data=${limits.memoryBytes + runtimeReserveBytes}`];
+const processLimits = ({ limits }: Command): readonly string[] => [
+  `--nproc=${limits.maxProcesses + taskAllowance}`,
+  `--data=${limits.memoryBytes + runtimeReserveBytes}`,
+];
 
 /** bubblewrap's report: the pid of the namespace's first process, and later, only if the command did start, its status. */
 interface Status {

@@ -16,7 +16,10 @@ const machine: Readonly<Record<string, Ownership>> = {
 };
 const lookUp = (path: string): Ownership => machine[path] ?? expect.fail(`nobody should look at ${path}`);
 const chosen = (...paths: readonly `${'read' | 'write'} ${string}`[]) =>
-  chooseIdentity(paths.map((text) => ({ access: text.startsWith('read') ? 'read' : 'write', path: text.split(' ')[1] ?? '' })), lookUp)?.uid;
+  chooseIdentity(
+    paths.map((text) => ({ access: text.startsWith('read') ? 'read' : 'write', path: text.split(' ')[1] ?? '' })),
+    lookUp,
+  )?.uid;
 
 describe('who a command of root’s runs as', () => {
   it.each([
@@ -33,7 +36,10 @@ describe('who a command of root’s runs as', () => {
   });
 
   it('is not decided by a directory made for it, which it will own', () => {
-    const visible = [{ path: '/home/ann/work', access: 'read' }, { path: '/srv/agent', access: 'write', isNew: true }] as const;
+    const visible = [
+      { path: '/home/ann/work', access: 'read' },
+      { path: '/srv/agent', access: 'write', isNew: true },
+    ] as const;
     expect(chooseIdentity(visible, lookUp)?.uid).toBe(1_000);
   });
 

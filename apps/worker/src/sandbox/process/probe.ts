@@ -37,7 +37,8 @@ export interface ProbeOptions {
 export async function probeSandbox({ clock, log, searchPath }: ProbeOptions): Promise<SandboxProbe> {
   const find = (program: string) => findProgram(program, searchPath);
   const bubblewrapPath = find('bwrap');
-  if (bubblewrapPath === undefined) return { available: false, mechanism: 'none', cgroup: 'none', reasons: ['bubblewrap (bwrap) is not on the PATH'] };
+  if (bubblewrapPath === undefined)
+    return { available: false, mechanism: 'none', cgroup: 'none', reasons: ['bubblewrap (bwrap) is not on the PATH'] };
   const isRoot = process.getuid?.() === 0;
   const cgroups = findCgroupSite(readCgroupView(), clock);
   if (cgroups !== undefined) await sweepDeadGroups(cgroups);
@@ -68,11 +69,18 @@ function strictestFirst(least: Confinement, cgroups: CgroupSite | undefined, set
 }
 
 function weaknessesOf({ cgroups, prlimitPath, setprivPath, features }: Confinement, isRoot: boolean): readonly string[] {
-  const bound = prlimitPath === undefined ? 'nothing bounds memory and processes' : 'memory and processes are bounded by prlimit, memory for each process by itself';
+  const bound =
+    prlimitPath === undefined
+      ? 'nothing bounds memory and processes'
+      : 'memory and processes are bounded by prlimit, memory for each process by itself';
   return [
     ...(cgroups === undefined ? [`no control group can be made here: ${bound}, cpu is not bounded`] : []),
-    ...(isRoot && setprivPath === undefined ? ['agents run as root without capabilities, because setpriv is missing or unprivileged user namespaces are refused'] : []),
-    ...(features.canBindDescriptors ? [] : ['this bubblewrap cannot mount by descriptor (0.10 can): an agent could swap a directory beside another agent’s start']),
+    ...(isRoot && setprivPath === undefined
+      ? ['agents run as root without capabilities, because setpriv is missing or unprivileged user namespaces are refused']
+      : []),
+    ...(features.canBindDescriptors
+      ? []
+      : ['this bubblewrap cannot mount by descriptor (0.10 can): an agent could swap a directory beside another agent’s start']),
     ...(features.canForbidUserNamespaces ? [] : ['this bubblewrap cannot forbid further user namespaces (0.8 can)']),
   ];
 }
@@ -80,7 +88,8 @@ function weaknessesOf({ cgroups, prlimitPath, setprivPath, features }: Confineme
 /** Why a confinement does not work here, or does not confine. */
 async function faultOf(runner: Runner): Promise<string | undefined> {
   const result = await runner.run(trial, { signal: new AbortController().signal });
-  if (result.kind !== 'exited' || result.exitCode !== 0) return `a trial command failed (${result.kind}): ${'reason' in result ? result.reason : result.stderrTail.trim()}`;
+  if (result.kind !== 'exited' || result.exitCode !== 0)
+    return `a trial command failed (${result.kind}): ${'reason' in result ? result.reason : result.stderrTail.trim()}`;
   const [uid, descriptors = ''] = result.stdout.toString().trim().split('\n');
   if (uid !== String(agentIdentity.uid)) return `a trial command ran as uid ${uid}`;
   // 3 is the listing's own.

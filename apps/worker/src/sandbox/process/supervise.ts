@@ -75,7 +75,10 @@ function onceAborted(signal: AbortSignal, callback: () => void): () => void {
 }
 
 /** The reason for which no process came to be: no such program, no permission, no process or descriptor left. */
-export function startFaultOf(child: { readonly pid?: number | undefined; once(event: 'error', listener: (error: Error) => void): unknown }): Promise<string> | undefined {
+export function startFaultOf(child: {
+  readonly pid?: number | undefined;
+  once(event: 'error', listener: (error: Error) => void): unknown;
+}): Promise<string> | undefined {
   if (child.pid !== undefined) return undefined;
   return new Promise((resolve) => child.once('error', (error) => resolve(error.message)));
 }
