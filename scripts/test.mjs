@@ -22,7 +22,7 @@ const check = (script, ...args) => async () => {
 
 const suite = (project) => async () => {
   const file = join(temporary, `${project}.json`);
-  const { status, text } = await run(['node_modules/vitest/vitest.mjs', 'run', '--project', project, '--reporter=json', `--outputFile=${file}`, '--passWithNoTests']);
+  const { status, text } = await run(['node_modules/vitest/vitest.mjs', 'run', '--project', project, '--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]);
   return countTests(file, { status, text });
 };
 
