@@ -23,7 +23,7 @@ export function guard(app: FastifyInstance, services: Services, routes: RouteTab
 }
 
 function strayed({ method, url }: FastifyRequest, reply: FastifyReply, routes: RouteTable): HiveError {
-  const allowed = routes.methodsAt(url);
+  const allowed = [...new Set(routes.at(url).map((route) => route.method))].sort();
   if (allowed.length === 0) return new HiveError('ROUTE_NOT_FOUND');
   void reply.header('allow', allowed.join(', '));
   return new HiveError('METHOD_NOT_ALLOWED', `${method} is not one of ${allowed.join(', ')}`);

@@ -15,6 +15,9 @@ export function answerFault(error: unknown, reply: FastifyReply, log: Log): Fast
   if (status >= 500) write(log, fault, request);
   // Set here too, because no hook has run where the router itself failed.
   void reply.code(status).type('application/json; charset=utf-8').headers({ ...apiHeaders, 'x-request-id': request.id, ...headersOf(fault) });
+  // The framework would close the connection, and a caller still sending would see a reset instead of this answer. Left
+  // open, the rest of the body is read and thrown away, for as long as the request's time allows.
+  if (fault.code === 'BODY_TOO_LARGE') void reply.removeHeader('connection');
   return reply.send(JSON.stringify(bodyOf(fault, request)));
 }
 

@@ -14,10 +14,8 @@ export interface RouteEntry {
 /** Every route there is. */
 export interface RouteTable {
   readonly entries: readonly RouteEntry[];
-  /** The methods of the routes that match the address; empty where there is none. */
-  methodsAt(address: string): readonly string[];
-  /** The route that answers a call. */
-  find(method: string, address: string): RouteEntry | undefined;
+  /** The routes that match an address, whatever the method. */
+  at(address: string): readonly RouteEntry[];
 }
 
 /** Watches routes being added. */
@@ -28,19 +26,14 @@ export function collectRoutes(app: FastifyInstance, bodyLimitBytes: number): Rou
       if (config?.access !== undefined) entries.push({ method: each, url, access: config.access, bodyLimitBytes: bodyLimit ?? bodyLimitBytes, schema });
     }
   });
-  const at = (address: string) => {
-    const segments = segmentsOf(address);
-    // As the router has it: a fixed part goes before a parameter, and the earlier part decides.
-    return entries.filter(({ url }) => matches(segmentsOf(url), segments)).sort((a, b) => (rankOf(a.url) < rankOf(b.url) ? -1 : 1));
-  };
   return {
     entries,
-    methodsAt: (address) => [...new Set(at(address).map(({ method }) => method))].sort(),
-    find: (method, address) => at(address).find((entry) => entry.method === method),
+    at: (address) => {
+      const segments = segmentsOf(address);
+      return entries.filter(({ url }) => matches(segmentsOf(url), segments));
+    },
   };
 }
-
-const rankOf = (url: string): string => segmentsOf(url).map((part) => (part.startsWith(':') ? 'b' : 'a')).join('');
 
 const segmentsOf = (address: string): string[] => (address.split('?', 1)[0] ?? '').split('/');
 

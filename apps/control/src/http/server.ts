@@ -14,6 +14,8 @@ import type { Services } from './services.ts';
 import { addAgents, addApprovals, addInstallation, addRuns, addRunStream, addWorkerCalls, addWorkflows, OpenEnds } from './v1/index.ts';
 
 const bodyLimitBytes = 1024 * 1024;
+// To send a request in, headers and body: no caller of ours is so slow, and a slow one must not hold a connection for ever.
+const requestTimeoutMs = 120_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,100}$/;
 
 declare module 'fastify' {
@@ -56,6 +58,7 @@ function bareServer(services: Services) {
   const app = Fastify({
     logger: false,
     bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMs,
     routerOptions: { maxParamLength: 500 },
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];

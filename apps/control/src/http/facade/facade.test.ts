@@ -176,7 +176,8 @@ describe('runs under /api', () => {
 
   it('show themselves whole, with running agent runs', async () => {
     await register(door);
-    const workflowId = await createWorkflow();
+    const agentId = await createAgent();
+    const { body: { id: workflowId } } = await door.call('POST /api/workflows', { body: review(agentId, { nodes: review(agentId).nodes.reverse() }) });
     const runId = await trigger(workflowId);
     const { tickets: [ticket] } = await poll(door);
     await clock.advance(2_000);

@@ -54,7 +54,7 @@ export async function openDoor(options: { readonly clock: Clock; readonly random
 }
 
 function mustBeDocumented(app: FastifyInstance, { method, url, answer }: { readonly method: string; readonly url: string; readonly answer: Answer }): void {
-  const route = app.routeTable.find(method, url);
+  const route = app.routeTable.at(url).find((entry) => entry.method === method);
   if (route === undefined || answer.body === undefined) return;
   const documented = (route.schema.response ?? {}) as Readonly<Record<string, z.ZodType>>;
   const schema = documented[answer.status] ?? documented[`${String(answer.status)[0]}xx`];

@@ -82,11 +82,19 @@ describe('the event stream of a run', () => {
 
   it('forgets its reader when that hangs up', async () => {
     const id = await start(door);
+    const { runs } = door.services;
+    const notices = runs.notices.bind(runs);
+    let stopCount = 0;
+    runs.notices = async (watch) => {
+      const watching = await notices(watch);
+      return { ...watching, stop: () => ((stopCount += 1), watching.stop()) };
+    };
     const stream = await open(get(`/v1/runs/${id}/events`));
     await stream.until('ticket.issued');
     await timersToBe(1);
     stream.socket.destroy();
     await timersToBe(0);
+    expect(stopCount).toBe(1);
     await workOnce(door);
     expect((await door.call(`GET /v1/runs/${id}`)).body.status).toBe('SUCCESS');
   });

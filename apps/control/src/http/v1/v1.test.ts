@@ -280,14 +280,16 @@ describe('the installation', () => {
   it('counts requests, runs, tickets and workers for Prometheus', async () => {
     await deploy(door);
     await register(door);
-    await start(door);
-    await door.call('GET /metrics');
+    const id = await start(door);
+    expect((await door.call('GET /metrics')).text).toContain('hive_runs{status="RUNNING"} 1');
+    expect((await door.call('GET /metrics')).text).toContain('hive_tickets{state="ready"} 1');
+    await door.call(`POST /v1/runs/${id}/cancel`);
     await door.call('GET /v1/workflows/absent');
     const { status, text, headers } = await door.call('GET /metrics');
     expect(status).toBe(200);
     expect(headers['content-type']).toContain('text/plain');
-    expect(text).toContain('hive_runs{status="RUNNING"} 1');
-    expect(text).toContain('hive_tickets{state="ready"} 1');
+    expect(text).toContain('hive_runs{status="CANCELLED"} 1');
+    expect(text).not.toContain('hive_runs{status="RUNNING"}');
     expect(text).toContain('hive_workers{state="connected"} 1');
     expect(text).toContain('http_request_duration_seconds_count{route="/v1/workflows/:name",method="GET",status="404"} 1');
     expect(text).toMatch(/^nodejs_eventloop_lag_seconds /m);
