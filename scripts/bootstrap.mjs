@@ -28,7 +28,10 @@ function isInstalled() {
   try {
     const wanted = packagesIn('package-lock.json');
     const present = packagesIn('node_modules/.package-lock.json');
-    return Object.entries(wanted).every(([path, { version, link, optional, peer }]) => !path.includes('node_modules/') || optional || peer || (link ? present[path]?.link === true : present[path]?.version === version));
+    return Object.entries(wanted).every(
+      ([path, { version, link, optional, peer }]) =>
+        !path.includes('node_modules/') || optional || peer || (link ? present[path]?.link === true : present[path]?.version === version),
+    );
   } catch {
     return false;
   }
@@ -54,7 +57,12 @@ function runNpm(words) {
 }
 
 function nodeOrFail() {
-  return findNode() ?? fail(`Node ${leastMajor} is needed: the package "node" did not install it here, and this is ${process.version}. Install Node ${leastMajor} and try again.`);
+  return (
+    findNode() ??
+    fail(
+      `Node ${leastMajor} is needed: the package "node" did not install it here, and this is ${process.version}. Install Node ${leastMajor} and try again.`,
+    )
+  );
 }
 
 function fail(message) {

@@ -15,18 +15,28 @@ const generated = '<!-- Written by scripts/docs.ts; change the code it is made f
 
 const cell = (text: string | number): string => String(text).replaceAll('|', '\\|');
 const row = (cells: readonly (string | number)[]): string => `| ${cells.map(cell).join(' | ')} |`;
-const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
+  [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
 
 /** docs/errors.md */
 export function errorsDocument(catalogue: Readonly<Record<string, ErrorEntry>> = errorCatalogue): string {
-  const rows = Object.entries(catalogue).map(([code, { httpStatus, fault, consequence, exitCode, cause, remedy }]) => [`\`${code}\``, httpStatus, fault, consequence, exitCode, cause, remedy]);
+  const rows = Object.entries(catalogue).map(([code, { httpStatus, fault, consequence, exitCode, cause, remedy }]) => [
+    `\`${code}\``,
+    httpStatus,
+    fault,
+    consequence,
+    exitCode,
+    cause,
+    remedy,
+  ]);
   return `# Errors
 
 ${generated}
 
 Every error of the API, the command line and the runs has one of these codes. A code keeps its meaning for ever.
 
-- **HTTP**: the status with which \`/v1\` answers; the body is \`{ "error": { code, message, remedy, issues?, requestId? } }\`, and each issue has the JSON pointer of the field at fault.
+- **HTTP**: the status with which \`/v1\` answers; the body is \`{ "error": { code, message, remedy, issues?, requestId? } }\`,
+  and each issue has the JSON pointer of the field at fault.
 - **Fault**: whose mistake it is: the caller's, the agent's or the platform's.
 - **Then**: \`terminal\`: nothing follows; \`retry\`: the same call may succeed later; \`pause\`: a person must act.
 - **Exit**: the exit status of \`hive\`.
@@ -36,9 +46,20 @@ ${table(['Code', 'HTTP', 'Fault', 'Then', 'Exit', 'What it means', 'How to solve
 }
 
 /** docs/configuration.md */
-export function configurationDocument(apps: Readonly<Record<string, Settings>> = { 'Control plane (`hive up`, `hive control`)': controlSettings, 'Worker (`hive worker`)': workerSettings, 'Command line (`hive`)': cliSettings }): string {
+export function configurationDocument(
+  apps: Readonly<Record<string, Settings>> = {
+    'Control plane (`hive up`, `hive control`)': controlSettings,
+    'Worker (`hive worker`)': workerSettings,
+    'Command line (`hive`)': cliSettings,
+  },
+): string {
   const sections = Object.entries(apps).map(([title, settings]) => {
-    const rows = Object.values(settings).map(({ variable, option, defaultText, description }) => [`\`${variable}\``, option === undefined ? '' : `\`${option}\``, defaultText === undefined ? '' : `\`${defaultText}\``, description]);
+    const rows = Object.values(settings).map(({ variable, option, defaultText, description }) => [
+      `\`${variable}\``,
+      option === undefined ? '' : `\`${option}\``,
+      defaultText === undefined ? '' : `\`${defaultText}\``,
+      description,
+    ]);
     return `## ${title}\n\n${table(['Variable', 'Option', 'Default', 'Meaning'], rows)}\n`;
   });
   return `# Configuration

@@ -15,7 +15,9 @@ export const isNewEnough = () => majorOf(process.version) >= leastMajor;
 /** Path of a Node that is new enough: the project's, else this process's; undefined where there is none. */
 export function findNode() {
   const candidates = ['node_modules/node/bin/node', 'node_modules/.bin/node'].map((path) => join(projectDirectory, path));
-  const found = candidates.find((path) => existsSync(path) && majorOf(spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout ?? '') >= leastMajor);
+  const found = candidates.find(
+    (path) => existsSync(path) && majorOf(spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout ?? '') >= leastMajor,
+  );
   return found ?? (isNewEnough() ? process.execPath : undefined);
 }
 

@@ -15,14 +15,24 @@ const marker = `HIVE_TEST_RUN=${process.pid}-${process.hrtime.bigint()}`;
 const temporary = mkdtempSync(join(tmpdir(), 'hive-test-'));
 const print = (text) => process.stdout.write(`${text}\n`);
 
-const check = (script, ...args) => async () => {
-  const { status, text } = await run([join('node_modules', ...script), ...args]);
-  return status === 0 ? passed(1) : { ...passed(0), failed: 1, report: text };
-};
+const check =
+  (script, ...args) =>
+  async () => {
+    const { status, text } = await run([join('node_modules', ...script), ...args]);
+    return status === 0 ? passed(1) : { ...passed(0), failed: 1, report: text };
+  };
 
 const suite = (project) => async () => {
   const file = join(temporary, `${project}.json`);
-  const { status, text } = await run(['node_modules/vitest/vitest.mjs', 'run', '--project', project, '--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]);
+  const { status, text } = await run([
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    project,
+    '--reporter=dot',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
   return countTests(file, { status, text });
 };
 
@@ -73,14 +83,28 @@ function countText(result) {
 
 /** dependency-cruiser that finds no modules finds no violations either: that must not pass. */
 async function boundaries() {
-  const { text } = await run(['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', '--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'apps', 'packages', 'agents'], { isQuiet: true });
+  const { text } = await run(
+    [
+      'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
+      '--config',
+      '.dependency-cruiser.cjs',
+      '--output-type',
+      'json',
+      'apps',
+      'packages',
+      'agents',
+    ],
+    { isQuiet: true },
+  );
   let summary;
   try {
     ({ summary } = JSON.parse(text));
   } catch {
     return { ...passed(0), failed: 1, report: text };
   }
-  const faults = summary.violations.map(({ rule, from, to, cycle }) => `${rule.name}: ${from} → ${cycle ? cycle.map((step) => step.name ?? step).join(' → ') : to}`);
+  const faults = summary.violations.map(
+    ({ rule, from, to, cycle }) => `${rule.name}: ${from} → ${cycle ? cycle.map((step) => step.name ?? step).join(' → ') : to}`,
+  );
   if (summary.totalCruised === 0) faults.push('no module was looked at');
   return faults.length === 0 ? passed(1) : { ...passed(0), failed: 1, report: faults.join('\n') };
 }
@@ -93,10 +117,14 @@ function countTests(file, { status, text }) {
     return { ...passed(0), failed: 1, report: text };
   }
   const faults = results.testResults.flatMap(({ name, message, assertionResults }) => {
-    const failed = assertionResults.filter((test) => test.status === 'failed').map((test) => `✖ ${test.fullName}\n  ${name}\n${test.failureMessages.join('\n')}`);
+    const failed = assertionResults
+      .filter((test) => test.status === 'failed')
+      .map((test) => `✖ ${test.fullName}\n  ${name}\n${test.failureMessages.join('\n')}`);
     return failed.length > 0 || !message ? failed : [`✖ ${name}\n${message}`];
   });
-  const brokenFiles = results.testResults.filter((suiteResult) => suiteResult.status === 'failed' && suiteResult.assertionResults.every((test) => test.status !== 'failed')).length;
+  const brokenFiles = results.testResults.filter(
+    (suiteResult) => suiteResult.status === 'failed' && suiteResult.assertionResults.every((test) => test.status !== 'failed'),
+  ).length;
   const failed = results.numFailedTests + brokenFiles;
   // An error outside any test (an unhandled rejection) fails the run without failing a test.
   const isBrokenOutside = status !== 0 && failed === 0;
@@ -113,7 +141,12 @@ function run(args, { isQuiet = false } = {}) {
   return new Promise((done) => {
     const [key, value] = marker.split('=');
     const env = { ...process.env, [key]: value, NO_COLOR: '1', FORCE_COLOR: undefined };
-    const child = spawn(process.execPath, args, { cwd: projectDirectory, env, stdio: ['ignore', 'pipe', isQuiet ? 'ignore' : 'pipe'], detached: true });
+    const child = spawn(process.execPath, args, {
+      cwd: projectDirectory,
+      env,
+      stdio: ['ignore', 'pipe', isQuiet ? 'ignore' : 'pipe'],
+      detached: true,
+    });
     group = child.pid;
     const chunks = [];
     child.stdout.on('data', (chunk) => chunks.push(chunk));
@@ -132,14 +165,20 @@ function run(args, { isQuiet = false } = {}) {
 
 /** Ends what a stage left behind, after the time that a cascade of orderly ends may take; gives what had to be ended. */
 async function endLeftovers() {
-  for (const beganMs = performance.now(); performance.now() - beganMs < leftoverGraceMs && ours().length > 0; ) await pause(100);
+  for (const beganMs = performance.now(); performance.now() - beganMs < leftoverGraceMs && ours().length > 0;) await pause(100);
   const left = ours();
   for (const { pid } of left) killQuietly(pid);
   return left;
 }
 
 function withLeftovers(result, left) {
-  return left.length === 0 ? result : { ...result, failed: result.failed + 1, report: `${result.report}\nleft behind: ${left.map(({ pid, command }) => `${pid} ${command}`).join('\n             ')}` };
+  return left.length === 0
+    ? result
+    : {
+        ...result,
+        failed: result.failed + 1,
+        report: `${result.report}\nleft behind: ${left.map(({ pid, command }) => `${pid} ${command}`).join('\n             ')}`,
+      };
 }
 
 /** Living processes of the stage (Linux): in its process group, or with this run's mark in their environment. */
@@ -152,7 +191,9 @@ function ours() {
         // After the name, which may hold anything and ends at the last bracket: state, parent, group.
         const [state, , processGroup] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ');
         const isOurs = Number(processGroup) === group || readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(marker);
-        return isOurs && state !== 'Z' ? [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, 200) }] : [];
+        return isOurs && state !== 'Z'
+          ? [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, 200) }]
+          : [];
       } catch {
         return [];
       }

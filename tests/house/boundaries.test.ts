@@ -17,10 +17,15 @@ interface Cruise {
 // dependency-cruiser ends with the number of violations; what it printed is the answer either way.
 const cruise = (cwd: string): Promise<Cruise> =>
   new Promise((resolve, reject) => {
-    execFile(process.execPath, [cruiser, '--config', join(root, '.dependency-cruiser.cjs'), '--output-type', 'json', 'apps', 'packages'], { cwd, maxBuffer: 64 * 1024 * 1024 }, (_error, stdout, stderr) => {
-      if (stdout === '') reject(new RangeError(stderr));
-      else resolve((JSON.parse(stdout) as { readonly summary: Cruise }).summary);
-    });
+    execFile(
+      process.execPath,
+      [cruiser, '--config', join(root, '.dependency-cruiser.cjs'), '--output-type', 'json', 'apps', 'packages'],
+      { cwd, maxBuffer: 64 * 1024 * 1024 },
+      (_error, stdout, stderr) => {
+        if (stdout === '') reject(new RangeError(stderr));
+        else resolve((JSON.parse(stdout) as { readonly summary: Cruise }).summary);
+      },
+    );
   });
 
 describe('the walls between the parts', () => {
@@ -49,12 +54,38 @@ describe('the walls between the parts', () => {
   });
 
   it.each([
-    ['a part entered by the window', 'knock-at-the-door', { 'apps/control/src/main.ts': "import './flow/runs/core.ts';\n", 'apps/control/src/flow/runs/core.ts': 'export const a = 1;\n' }],
-    ['an app that imports another', 'apps-are-leaves', { 'apps/cli/src/main.ts': "import '../../control/src/main.ts';\n", 'apps/control/src/main.ts': 'export const a = 1;\n' }],
-    ['records that know the flow', 'records-stand-alone', { 'apps/control/src/records/audit/index.ts': "import '../../flow/runs/index.ts';\n", 'apps/control/src/flow/runs/index.ts': 'export const a = 1;\n' }],
+    [
+      'a part entered by the window',
+      'knock-at-the-door',
+      { 'apps/control/src/main.ts': "import './flow/runs/core.ts';\n", 'apps/control/src/flow/runs/core.ts': 'export const a = 1;\n' },
+    ],
+    [
+      'an app that imports another',
+      'apps-are-leaves',
+      { 'apps/cli/src/main.ts': "import '../../control/src/main.ts';\n", 'apps/control/src/main.ts': 'export const a = 1;\n' },
+    ],
+    [
+      'records that know the flow',
+      'records-stand-alone',
+      {
+        'apps/control/src/records/audit/index.ts': "import '../../flow/runs/index.ts';\n",
+        'apps/control/src/flow/runs/index.ts': 'export const a = 1;\n',
+      },
+    ],
     ['a client that needs Node', 'client-runs-in-a-browser', { 'packages/client/src/main.ts': "import 'node:fs';\n" }],
-    ['a circle, also of types', 'no-circles', { 'packages/kernel/src/main.ts': "import type { B } from './b.ts';\nexport type A = B;\n", 'packages/kernel/src/b.ts': "import type { A } from './main.ts';\nexport type B = A | 1;\n" }],
-    ['production code that uses fakes', 'testkit-is-for-tests', { 'apps/worker/src/main.ts': "import '../../../packages/testkit/src/main.ts';\n", 'packages/testkit/src/main.ts': 'export const a = 1;\n' }],
+    [
+      'a circle, also of types',
+      'no-circles',
+      {
+        'packages/kernel/src/main.ts': "import type { B } from './b.ts';\nexport type A = B;\n",
+        'packages/kernel/src/b.ts': "import type { A } from './main.ts';\nexport type B = A | 1;\n",
+      },
+    ],
+    [
+      'production code that uses fakes',
+      'testkit-is-for-tests',
+      { 'apps/worker/src/main.ts': "import '../../../packages/testkit/src/main.ts';\n", 'packages/testkit/src/main.ts': 'export const a = 1;\n' },
+    ],
   ])('stop %s', async (_what, rule, files) => {
     for (const [path, text] of Object.entries(files)) await write(path, text);
     expect(await rulesBroken()).toContain(rule);
@@ -74,11 +105,31 @@ describe('the law of the line', () => {
   });
 
   it.each([
-    ['a quantity without its unit', 'export interface Options {\n  readonly timeout: number;\n}\n', 'no-restricted-syntax: Name the unit: timeoutMs, ttlSeconds.'],
-    ['an error without a code', "export const fail = () => {\n  throw new Error('no');\n};\n", 'no-restricted-syntax: Throw a coded error (HiveError).'],
-    ['a clock that is no parameter', 'export const nowMs = () => Date.now();\n', "no-restricted-properties: 'Date.now' is restricted from being used. Use Clock."],
-    ['a timer that is no parameter', 'export const wait = () => setTimeout(() => undefined, 1);\n', "no-restricted-globals: Unexpected use of 'setTimeout'."],
-    ['an environment read in passing', 'export const home = () => process.env.HOME;\n', "no-restricted-properties: 'process.env' is restricted from being used. Read config.ts."],
+    [
+      'a quantity without its unit',
+      'export interface Options {\n  readonly timeout: number;\n}\n',
+      'no-restricted-syntax: Name the unit: timeoutMs, ttlSeconds.',
+    ],
+    [
+      'an error without a code',
+      "export const fail = () => {\n  throw new Error('no');\n};\n",
+      'no-restricted-syntax: Throw a coded error (HiveError).',
+    ],
+    [
+      'a clock that is no parameter',
+      'export const nowMs = () => Date.now();\n',
+      "no-restricted-properties: 'Date.now' is restricted from being used. Use Clock.",
+    ],
+    [
+      'a timer that is no parameter',
+      'export const wait = () => setTimeout(() => undefined, 1);\n',
+      "no-restricted-globals: Unexpected use of 'setTimeout'.",
+    ],
+    [
+      'an environment read in passing',
+      'export const home = () => process.env.HOME;\n',
+      "no-restricted-properties: 'process.env' is restricted from being used. Read config.ts.",
+    ],
     ['a default export', 'export default 1;\n', 'no-restricted-syntax: Named exports only.'],
     ['any', 'export const open = (value: any) => value;\n', '@typescript-eslint/no-explicit-any: Unexpected any. Specify a different type.'],
   ])('stops %s', async (_what, text, fault) => {
@@ -86,6 +137,8 @@ describe('the law of the line', () => {
   });
 
   it('stops a test that does not run', async () => {
-    expect(await faultsOf("import { it } from 'vitest';\nit.skip('later', () => undefined);\n", 'apps/control/src/flow/runs/example.test.ts')).toEqual(['no-restricted-syntax: Every test runs.']);
+    expect(
+      await faultsOf("import { it } from 'vitest';\nit.skip('later', () => undefined);\n", 'apps/control/src/flow/runs/example.test.ts'),
+    ).toEqual(['no-restricted-syntax: Every test runs.']);
   });
 });

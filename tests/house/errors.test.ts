@@ -17,7 +17,13 @@ describe('the documents made from code', () => {
 
   it('every code says what it means, what to do, and ends hive with its own kind of failure', () => {
     for (const [code, entry] of Object.entries(errorCatalogue)) {
-      expect([code, entry.cause === '', entry.remedy === '', entry.exitCode === 0, entry.httpStatus < 400]).toEqual([code, false, false, false, false]);
+      expect([code, entry.cause === '', entry.remedy === '', entry.exitCode === 0, entry.httpStatus < 400]).toEqual([
+        code,
+        false,
+        false,
+        false,
+        false,
+      ]);
     }
   });
 

@@ -5,10 +5,39 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlPlane, hive } from './testing.ts';
 
 const runId = 'run_01JD0000000000000000000000';
-const summary = { id: runId, workflowId: 'wfl_1', workflowName: 'nightly', workflowVersion: 3, status: 'SUCCESS', trigger: 'api', createdAtMs: Date.parse('2026-01-02T03:00:00Z'), startedAtMs: Date.parse('2026-01-02T03:00:01Z'), finishedAtMs: Date.parse('2026-01-02T03:00:05Z'), durationMs: 4_200 };
+const summary = {
+  id: runId,
+  workflowId: 'wfl_1',
+  workflowName: 'nightly',
+  workflowVersion: 3,
+  status: 'SUCCESS',
+  trigger: 'api',
+  createdAtMs: Date.parse('2026-01-02T03:00:00Z'),
+  startedAtMs: Date.parse('2026-01-02T03:00:01Z'),
+  finishedAtMs: Date.parse('2026-01-02T03:00:05Z'),
+  durationMs: 4_200,
+};
 const failure = { code: 'AGENT_OUT_OF_MEMORY', message: 'more than 512 MB', excerpt: 'heap\nfull', nodeId: 'scan' };
-const attempt = { ticketId: 'tkt_1', nodeId: 'scan', slot: 0, attempt: 1, status: 'FAILED', input: {}, error: failure, issuedAtMs: 0, leasedAtMs: Date.parse('2026-01-02T03:00:02Z'), finishedAtMs: Date.parse('2026-01-02T03:00:04Z'), workerId: 'wrk_1' };
-const failedRun = { ...summary, status: 'FAILED', error: failure, context: { target: '/repo' }, nodes: [{ id: 'scan', agent: 'security-scanner', action: 'scan', needs: [], status: 'FAILED', error: failure, attempts: [attempt] }] };
+const attempt = {
+  ticketId: 'tkt_1',
+  nodeId: 'scan',
+  slot: 0,
+  attempt: 1,
+  status: 'FAILED',
+  input: {},
+  error: failure,
+  issuedAtMs: 0,
+  leasedAtMs: Date.parse('2026-01-02T03:00:02Z'),
+  finishedAtMs: Date.parse('2026-01-02T03:00:04Z'),
+  workerId: 'wrk_1',
+};
+const failedRun = {
+  ...summary,
+  status: 'FAILED',
+  error: failure,
+  context: { target: '/repo' },
+  nodes: [{ id: 'scan', agent: 'security-scanner', action: 'scan', needs: [], status: 'FAILED', error: failure, attempts: [attempt] }],
+};
 const frame = (id: string, event: object) => `id: ${id}\ndata: ${JSON.stringify(event)}\n\n`;
 
 let directory: string;
@@ -19,9 +48,27 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 describe('starting a run', () => {
   it('sends the context that --input options give, and the idempotency key', async () => {
-    await using control = await controlPlane({ 'POST /v1/workflows/nightly/runs': { status: 202, body: { id: runId, status: 'PENDING', workflowVersion: 3 } } });
+    await using control = await controlPlane({
+      'POST /v1/workflows/nightly/runs': { status: 202, body: { id: runId, status: 'PENDING', workflowVersion: 3 } },
+    });
     await writeFile(join(directory, 'context.yaml'), 'depth: 2\ntarget: /elsewhere\n');
-    const { exitCode, stdout } = await hive(['run', 'nightly', '--input', '@context.yaml', '--input', 'target=/repo', '--input', 'deep=true', '--idempotency-key', 'k', '--url', control.url], { workingDirectory: directory });
+    const { exitCode, stdout } = await hive(
+      [
+        'run',
+        'nightly',
+        '--input',
+        '@context.yaml',
+        '--input',
+        'target=/repo',
+        '--input',
+        'deep=true',
+        '--idempotency-key',
+        'k',
+        '--url',
+        control.url,
+      ],
+      { workingDirectory: directory },
+    );
     expect([exitCode, stdout.split('\n')[0]]).toEqual([0, runId]);
     expect(control.seen[0]).toMatchObject({ body: '{"context":{"depth":2,"target":"/repo","deep":true}}', headers: { 'idempotency-key': 'k' } });
   });
@@ -38,10 +85,16 @@ describe('starting a run', () => {
       [`GET /v1/runs/${runId}/events`]: (response) =>
         response
           .writeHead(200, { 'content-type': 'text/event-stream' })
-          .end(frame('1.0', { type: 'node.started', atMs: 0, nodeId: 'scan', slotCount: 1 }) + frame('2.0', { type: 'node.finished', atMs: 1_000, nodeId: 'scan', status: 'FAILED', durationMs: 1_000, error: failure }) + frame('2.1', { type: 'run.finished', atMs: 1_000, status: 'FAILED' })),
+          .end(
+            frame('1.0', { type: 'node.started', atMs: 0, nodeId: 'scan', slotCount: 1 }) +
+              frame('2.0', { type: 'node.finished', atMs: 1_000, nodeId: 'scan', status: 'FAILED', durationMs: 1_000, error: failure }) +
+              frame('2.1', { type: 'run.finished', atMs: 1_000, status: 'FAILED' }),
+          ),
     });
     const { exitCode, stdout } = await hive(['run', 'nightly', '--watch', '--url', control.url]);
-    expect(stdout).toContain('00:00:00.000  scan started\n00:00:01.000  scan finished  FAILED in 1.0 s  AGENT_OUT_OF_MEMORY: more than 512 MB\n00:00:01.000  run finished  FAILED\n');
+    expect(stdout).toContain(
+      '00:00:00.000  scan started\n00:00:01.000  scan finished  FAILED in 1.0 s  AGENT_OUT_OF_MEMORY: more than 512 MB\n00:00:01.000  run finished  FAILED\n',
+    );
     expect(stdout).toContain(`FAILED  ${runId}  APPROVAL_REJECTED: not today`);
     expect(exitCode).toBe(5);
   });
@@ -50,10 +103,14 @@ describe('starting a run', () => {
     await using control = await controlPlane({
       'POST /v1/workflows/nightly/runs': { body: { id: runId, status: 'PENDING' } },
       [`GET /v1/runs/${runId}`]: { body: { ...failedRun, status: 'SUCCESS', error: undefined } },
-      [`GET /v1/runs/${runId}/events`]: (response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).end(frame('1.0', { type: 'run.finished', atMs: 5, status: 'SUCCESS' })),
+      [`GET /v1/runs/${runId}/events`]: (response) =>
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(frame('1.0', { type: 'run.finished', atMs: 5, status: 'SUCCESS' })),
     });
     const { exitCode, stdout } = await hive(['run', 'nightly', '--watch', '--json', '--url', control.url]);
-    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { readonly type: string });
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly type: string });
     expect([exitCode, lines[0], lines.at(-1)?.type]).toEqual([0, { id: '1.0', type: 'run.finished', atMs: 5, status: 'SUCCESS' }, 'run']);
   });
 });
@@ -62,13 +119,19 @@ describe('looking at runs', () => {
   it('lists them as a table that programs can cut', async () => {
     await using control = await controlPlane({ 'GET /v1/runs': { body: [summary] } });
     const { stdout } = await hive(['runs', '--status', 'SUCCESS', '--limit', '5', '--url', control.url]);
-    expect(stdout).toMatch(/^RUN +WORKFLOW +STATUS +STARTED +DURATION +ERROR\nrun_01JD0000000000000000000000 {2}nightly@3 {2}SUCCESS {2}4 min ago {2}4\.2 s\n$/);
+    expect(stdout).toMatch(
+      /^RUN +WORKFLOW +STATUS +STARTED +DURATION +ERROR\nrun_01JD0000000000000000000000 {2}nightly@3 {2}SUCCESS {2}4 min ago {2}4\.2 s\n$/,
+    );
     expect(control.seen[0]?.url).toBe('/v1/runs?status=SUCCESS&limit=5');
   });
 
   it('prints exactly the document with --json, before or after the command', async () => {
     await using control = await controlPlane({ 'GET /v1/runs': { body: [summary] } });
-    for (const args of [['--json', 'runs'], ['runs', '--json']]) expect(JSON.parse((await hive([...args, '--url', control.url])).stdout)).toEqual([summary]);
+    for (const args of [
+      ['--json', 'runs'],
+      ['runs', '--json'],
+    ])
+      expect(JSON.parse((await hive([...args, '--url', control.url])).stdout)).toEqual([summary]);
   });
 
   it('shows a run with what failed, its excerpt and the next command', async () => {
@@ -81,16 +144,29 @@ describe('looking at runs', () => {
   it('tells the history of a run in order of time', async () => {
     await using control = await controlPlane({ [`GET /v1/runs/${runId}`]: { body: failedRun } });
     const { stdout } = await hive(['logs', runId, '--url', control.url]);
-    expect(stdout.split('\n').map((line) => line.slice(0, 44))).toEqual(['03:00:01.000  run started', '03:00:02.000  scan attempt 1 taken by wrk_1', '03:00:04.000  scan attempt 1 FAILED  AGENT_O', '    heap', '    full', '03:00:05.000  run finished  FAILED', '']);
+    expect(stdout.split('\n').map((line) => line.slice(0, 44))).toEqual([
+      '03:00:01.000  run started',
+      '03:00:02.000  scan attempt 1 taken by wrk_1',
+      '03:00:04.000  scan attempt 1 FAILED  AGENT_O',
+      '    heap',
+      '    full',
+      '03:00:05.000  run finished  FAILED',
+      '',
+    ]);
   });
 
   it('says why a run waits, for how long, and what to type', async () => {
-    await using control = await controlPlane({ [`GET /v1/why/${runId}`]: { body: { runId, status: 'RUNNING', explanation: 'Node scan waits.', nextCommand: 'hive status', sinceMs: 65_000 } } });
+    await using control = await controlPlane({
+      [`GET /v1/why/${runId}`]: { body: { runId, status: 'RUNNING', explanation: 'Node scan waits.', nextCommand: 'hive status', sinceMs: 65_000 } },
+    });
     expect((await hive(['why', runId, '--url', control.url])).stdout).toBe('Node scan waits. (RUNNING for 1 min 5 s)\n\nNext: hive status\n');
   });
 
   it('cancels with a reason and retries', async () => {
-    await using control = await controlPlane({ [`POST /v1/runs/${runId}/cancel`]: { body: { ...summary, status: 'CANCELLED' } }, [`POST /v1/runs/${runId}/retry`]: { body: { ...summary, id: 'run_2' } } });
+    await using control = await controlPlane({
+      [`POST /v1/runs/${runId}/cancel`]: { body: { ...summary, status: 'CANCELLED' } },
+      [`POST /v1/runs/${runId}/retry`]: { body: { ...summary, id: 'run_2' } },
+    });
     expect((await hive(['run', 'cancel', runId, '--reason', 'late', '--url', control.url])).stdout).toContain('CANCELLED');
     expect((await hive(['run', 'retry', runId, '--url', control.url])).stdout).toContain(`run_2 retries ${runId}.`);
     expect(control.seen[0]?.body).toBe('{"reason":"late"}');
@@ -98,10 +174,19 @@ describe('looking at runs', () => {
 });
 
 describe('workflows', () => {
-  const definition = { name: 'nightly', nodes: [{ id: 'scan', agent: 'security-scanner', action: 'scan' }, { id: 'review', agent: 'code-reviewer' }, { id: 'report', agent: 'report-writer', needs: ['scan', 'review'], approval: true, when: 'true' }] };
+  const definition = {
+    name: 'nightly',
+    nodes: [
+      { id: 'scan', agent: 'security-scanner', action: 'scan' },
+      { id: 'review', agent: 'code-reviewer' },
+      { id: 'report', agent: 'report-writer', needs: ['scan', 'review'], approval: true, when: 'true' },
+    ],
+  };
 
   it('are validated with every issue and its path', async () => {
-    await using control = await controlPlane({ 'POST /v1/workflows/validate': { body: { issues: [{ path: '/nodes/0/agent', message: 'no such agent' }] } } });
+    await using control = await controlPlane({
+      'POST /v1/workflows/validate': { body: { issues: [{ path: '/nodes/0/agent', message: 'no such agent' }] } },
+    });
     await writeFile(join(directory, 'w.json'), JSON.stringify(definition));
     const { exitCode, stderr } = await hive(['workflows', 'validate', 'w.json', '--url', control.url], { workingDirectory: directory });
     expect(exitCode).toBe(2);
@@ -113,7 +198,10 @@ describe('workflows', () => {
     await using control = await controlPlane({ 'POST /v1/workflows': { status: 201, body: { name: 'nightly', version: 2 } } });
     await writeFile(join(directory, 'w.yaml'), 'name: nightly\nnodes: [{ id: scan, agent: a }]\n');
     await writeFile(join(directory, 'w.mjs'), `export const workflow = ${JSON.stringify(definition)};`);
-    for (const file of ['w.yaml', 'w.mjs']) expect((await hive(['workflows', 'deploy', file, '--url', control.url], { workingDirectory: directory })).stdout).toContain('nightly is deployed as version 2.');
+    for (const file of ['w.yaml', 'w.mjs'])
+      expect((await hive(['workflows', 'deploy', file, '--url', control.url], { workingDirectory: directory })).stdout).toContain(
+        'nightly is deployed as version 2.',
+      );
     expect(control.seen.map(({ body }) => (JSON.parse(body) as typeof definition).nodes.length)).toEqual([1, 3]);
   });
 
@@ -137,7 +225,9 @@ flowchart LR
 
 describe('agents, approvals and status', () => {
   it('registers an agent by its absolute path', async () => {
-    await using control = await controlPlane({ 'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } } });
+    await using control = await controlPlane({
+      'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } },
+    });
     await hive(['agents', 'register', 'mine', '--url', control.url], { workingDirectory: directory });
     expect(JSON.parse(control.seen[0]?.body ?? '')).toEqual({ entryPath: join(directory, 'mine') });
   });
@@ -164,8 +254,24 @@ describe('agents, approvals and status', () => {
   });
 
   it('shows the workers and how busy they are', async () => {
-    const worker = { id: 'wrk_1', name: 'w1', capabilities: ['node', 'sandbox'], maxParallel: 4, heldCount: 1, state: 'connected', lastSeenAtMs: Date.parse('2026-01-02T03:04:05Z') };
-    const body = { version: '0.1.0', epoch: 1, authentication: 'api-key', startedAtMs: Date.parse('2026-01-02T03:00:05Z'), runs: { RUNNING: 2 }, tickets: { ready: 1, leased: 1, delayed: 0 }, workers: [worker] };
+    const worker = {
+      id: 'wrk_1',
+      name: 'w1',
+      capabilities: ['node', 'sandbox'],
+      maxParallel: 4,
+      heldCount: 1,
+      state: 'connected',
+      lastSeenAtMs: Date.parse('2026-01-02T03:04:05Z'),
+    };
+    const body = {
+      version: '0.1.0',
+      epoch: 1,
+      authentication: 'api-key',
+      startedAtMs: Date.parse('2026-01-02T03:00:05Z'),
+      runs: { RUNNING: 2 },
+      tickets: { ready: 1, leased: 1, delayed: 0 },
+      workers: [worker],
+    };
     await using control = await controlPlane({ 'GET /v1/status': { body } });
     const { stdout } = await hive(['status', '--url', control.url]);
     expect(stdout).toContain('2 RUNNING');
@@ -191,6 +297,9 @@ describe('the key', () => {
   });
 
   it('in a file that cannot be read is an error, not an anonymous call', async () => {
-    expect(await hive(['agents', '--token-file', join(directory, 'none')])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('CONFIGURATION_INVALID') });
+    expect(await hive(['agents', '--token-file', join(directory, 'none')])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('CONFIGURATION_INVALID'),
+    });
   });
 });

@@ -6,7 +6,10 @@ import { asHiveError, exitCodeOf, failureDocument, failureText } from './failure
 import { hive } from './testing.ts';
 
 const plain = pc.createColors(false);
-const issues = [{ path: '/nodes/0', message: 'a cycle' }, { path: '', message: 'too many' }];
+const issues = [
+  { path: '/nodes/0', message: 'a cycle' },
+  { path: '', message: 'too many' },
+];
 
 describe('an error', () => {
   it('is told as what happened, where, what to do, and what to type', () => {

@@ -24,14 +24,24 @@ export const asHiveError = (error: unknown): HiveError =>
 export const exitCodeOf = (code: string): number => (isErrorCode(code) ? errorCatalogue[code].exitCode : 1);
 
 /** What to type next after an error. */
-export const nextCommandAfter = (code: ErrorCode): string => nextCommands[code] ?? 'hive doctor';
+const nextCommandAfter = (code: ErrorCode): string => nextCommands[code] ?? 'hive doctor';
 
 /** The error as a document: the API's own shape, and the next command. */
-export const failureDocument = (error: HiveError): ErrorBody & { readonly nextCommand: string } => ({ ...errorBodyOf(error), nextCommand: nextCommandAfter(error.code) });
+export const failureDocument = (error: HiveError): ErrorBody & { readonly nextCommand: string } => ({
+  ...errorBodyOf(error),
+  nextCommand: nextCommandAfter(error.code),
+});
 
 /** The error for people: what happened, where, what to do, what to type next. */
 export function failureText(error: HiveError, colors: Colors): string {
   const issues = error.issues.map(({ path, message }) => `  ${colors.yellow(path === '' ? '(whole)' : path)}  ${message}`);
   const trace = error.code === 'INTERNAL' && error.cause instanceof Error ? [colors.dim(error.cause.stack ?? '')] : [];
-  return [`${colors.red(error.code)}: ${error.message}`, ...issues, ...trace, '', error.entry.remedy, `${colors.dim('Next:')} ${nextCommandAfter(error.code)}`].join('\n');
+  return [
+    `${colors.red(error.code)}: ${error.message}`,
+    ...issues,
+    ...trace,
+    '',
+    error.entry.remedy,
+    `${colors.dim('Next:')} ${nextCommandAfter(error.code)}`,
+  ].join('\n');
 }

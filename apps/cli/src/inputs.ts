@@ -32,7 +32,7 @@ async function readObject(path: string): Promise<JsonObject> {
 }
 
 /** Reads JSON or YAML (which JSON is a part of). @throws HiveError NOT_FOUND, INVALID_REQUEST */
-export async function readDocument(path: string): Promise<JsonValue> {
+async function readDocument(path: string): Promise<JsonValue> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new HiveError('NOT_FOUND', `${path} cannot be read`, { cause });
   });

@@ -11,7 +11,13 @@ import type { Terminal } from './terminal.ts';
 export async function runProcess(): Promise<void> {
   // A reader that has seen enough (`hive runs | head`) ends us, quietly.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  const terminal: Terminal = { stdout: process.stdout, stderr: process.stderr, environment: process.env, workingDirectory: process.cwd(), clock: systemClock };
+  const terminal: Terminal = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    clock: systemClock,
+  };
   process.exitCode = await run(process.argv.slice(2), terminal);
 }
 
@@ -33,11 +39,14 @@ type Command = ReturnType<typeof programFor>['command'];
 
 /** Help goes where the terminal is; faults are ours to tell. */
 function quieten(command: Command, terminal: Terminal): void {
-  command.exitOverride().configureOutput({ writeOut: (text) => void terminal.stdout.write(text), writeErr: () => undefined, outputError: () => undefined });
+  command
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => void terminal.stdout.write(text), writeErr: () => undefined, outputError: () => undefined });
   for (const child of command.commands) quieten(child, terminal);
 }
 
-const usageError = ({ message }: CommanderError): HiveError => new HiveError('COMMAND_INVALID', message.replace(/^error: /, '').replaceAll('\n', ' '));
+const usageError = ({ message }: CommanderError): HiveError =>
+  new HiveError('COMMAND_INVALID', message.replace(/^error: /, '').replaceAll('\n', ' '));
 
 async function tell(error: HiveError, terminal: Terminal, isJson: boolean): Promise<number> {
   if (isJson) {

@@ -20,7 +20,8 @@ export interface Output {
 }
 
 /** Whether text may carry colours: on a terminal, unless NO_COLOR or a dumb terminal says otherwise. */
-export const hasColors = ({ stdout, environment }: Terminal): boolean => stdout.isTTY === true && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
+export const hasColors = ({ stdout, environment }: Terminal): boolean =>
+  stdout.isTTY === true && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
 
 /** The output on a terminal. */
 export function outputOn(terminal: Terminal, { isJson }: { readonly isJson: boolean }): Output {

@@ -8,7 +8,9 @@ const bin = fileURLToPath(new URL('../bin/hive.mjs', import.meta.url));
 const hive = (...args: readonly string[]): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> =>
   new Promise((resolve) => {
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HIVE_') && name !== 'NODE_OPTIONS'));
-    const child = execFile(process.execPath, [bin, ...args], { env: environment, cwd: import.meta.dirname }, (_error, stdout, stderr) => resolve({ exitCode: child.exitCode ?? -1, stdout, stderr }));
+    const child = execFile(process.execPath, [bin, ...args], { env: environment, cwd: import.meta.dirname }, (_error, stdout, stderr) =>
+      resolve({ exitCode: child.exitCode ?? -1, stdout, stderr }),
+    );
   });
 
 describe('hive as a process', () => {
@@ -22,7 +24,10 @@ describe('hive as a process', () => {
 
   it('ends with 6 where no control plane answers, and says how to start one', async () => {
     // Port 1 is reserved; nothing listens there.
-    expect(await hive('runs', '--url', 'http://127.0.0.1:1')).toMatchObject({ exitCode: 6, stderr: expect.stringMatching(/^UNREACHABLE: .*\n[^]*Next: hive up\n$/) });
+    expect(await hive('runs', '--url', 'http://127.0.0.1:1')).toMatchObject({
+      exitCode: 6,
+      stderr: expect.stringMatching(/^UNREACHABLE: .*\n[^]*Next: hive up\n$/),
+    });
   });
 
   it('writes no colours into a pipe', async () => {

@@ -27,13 +27,15 @@ export function programFor(terminal: Terminal, version: string): Program {
     .option('--data <dir>', 'data directory (HIVE_DATA, default .hivekeeper)')
     .helpCommand(false)
     .showHelpAfterError(false);
-  const act: Act = (work) => async (...received) => {
-    // Commander passes the arguments, then the options, then the command.
-    const self = received.at(-1) as Command;
-    const options = self.optsWithGlobals() as GlobalOptions;
-    const { openSession } = await import('./session.ts');
-    exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
-  };
+  const act: Act =
+    (work) =>
+    async (...received) => {
+      // Commander passes the arguments, then the options, then the command.
+      const self = received.at(-1) as Command;
+      const options = self.optsWithGlobals() as GlobalOptions;
+      const { openSession } = await import('./session.ts');
+      exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
+    };
   addStacks(command, act);
   addRuns(command, act);
   addDefinitions(command, act);
@@ -50,7 +52,11 @@ function addStacks(hive: Command, act: Act): void {
     .argument('[path]', 'repository to review (default: this checkout)')
     .description('start everything, review a repository, show what was found')
     .option('--keep', 'leave the stack up until Ctrl-C')
-    .action(act<import('./commands/demo.ts').DemoOptions>(async (session, options, path) => (await import('./commands/demo.ts')).demo(session, { ...options, ...(path !== undefined && { path }) })));
+    .action(
+      act<import('./commands/demo.ts').DemoOptions>(async (session, options, path) =>
+        (await import('./commands/demo.ts')).demo(session, { ...options, ...(path !== undefined && { path }) }),
+      ),
+    );
   const control = (name: string, description: string) =>
     hive
       .command(name)
@@ -82,7 +88,10 @@ function addStacks(hive: Command, act: Act): void {
 }
 
 function addRuns(hive: Command, act: Act): void {
-  const run = hive.command('run').usage('<workflow> [options]\n       hive run show|cancel|retry <id>').description('start a run of a workflow; show, cancel or retry one');
+  const run = hive
+    .command('run')
+    .usage('<workflow> [options]\n       hive run show|cancel|retry <id>')
+    .description('start a run of a workflow; show, cancel or retry one');
   run
     .command('start', { isDefault: true })
     .argument('<workflow>')
@@ -90,18 +99,29 @@ function addRuns(hive: Command, act: Act): void {
     .option('--input <name=value|@file>', 'field of the context, or a JSON or YAML file of fields; repeatable', collect, [])
     .option('--watch', 'follow the run to its end; the exit status tells how it went')
     .option('--idempotency-key <key>', 'the same key and input start one run, however often it is tried')
-    .action(act<import('./commands/runs.ts').StartOptions>(async (session, options, workflow = '') => (await import('./commands/runs.ts')).startRun(session, workflow, options)));
-  run.command('show <id>').description('a run, its nodes and what failed').action(act(async (session, _options, id = '') => (await import('./commands/runs.ts')).showRun(session, id)));
+    .action(
+      act<import('./commands/runs.ts').StartOptions>(async (session, options, workflow = '') =>
+        (await import('./commands/runs.ts')).startRun(session, workflow, options),
+      ),
+    );
+  run
+    .command('show <id>')
+    .description('a run, its nodes and what failed')
+    .action(act(async (session, _options, id = '') => (await import('./commands/runs.ts')).showRun(session, id)));
   run
     .command('cancel <id>')
     .description('end a run for good')
     .option('--reason <text>', 'kept with the run')
-    .action(act<{ readonly reason?: string }>(async (session, options, id = '') => (await import('./commands/runs.ts')).cancelRun(session, id, options)));
+    .action(
+      act<{ readonly reason?: string }>(async (session, options, id = '') => (await import('./commands/runs.ts')).cancelRun(session, id, options)),
+    );
   run
     .command('retry <id>')
     .description('start a failed run again, with the same version and context')
     .option('--watch', 'follow the new run to its end')
-    .action(act<{ readonly watch?: boolean }>(async (session, options, id = '') => (await import('./commands/runs.ts')).retryRun(session, id, options)));
+    .action(
+      act<{ readonly watch?: boolean }>(async (session, options, id = '') => (await import('./commands/runs.ts')).retryRun(session, id, options)),
+    );
   run.addHelpText('after', '\nOptions of a start: hive run start --help');
   hive
     .command('runs')
@@ -109,24 +129,45 @@ function addRuns(hive: Command, act: Act): void {
     .addOption(new Option('--status <status>', 'only runs that stand so').choices(runStatuses))
     .option('--workflow <name>', 'only runs of this workflow')
     .option('--limit <n>', 'most runs to list', '20')
-    .action(act<import('./commands/runs.ts').ListOptions>(async (session, options) => (await import('./commands/runs.ts')).listRuns(session, options)));
+    .action(
+      act<import('./commands/runs.ts').ListOptions>(async (session, options) => (await import('./commands/runs.ts')).listRuns(session, options)),
+    );
 }
 
 function addDefinitions(hive: Command, act: Act): void {
   const agents = hive.command('agents').description('list, register and remove agents');
-  agents.command('list', { isDefault: true }).description('all agents').action(act(async (session) => (await import('./commands/agents.ts')).listAgents(session)));
+  agents
+    .command('list', { isDefault: true })
+    .description('all agents')
+    .action(act(async (session) => (await import('./commands/agents.ts')).listAgents(session)));
   agents
     .command('register <path>')
     .description('register the agent in a directory with agent.json, or in one file')
     .option('--name <name>', 'name of an agent that is one file')
-    .action(act<{ readonly name?: string }>(async (session, options, path = '') => (await import('./commands/agents.ts')).registerAgent(session, path, options)));
-  agents.command('remove <name>').description('remove an agent').action(act(async (session, _options, name = '') => (await import('./commands/agents.ts')).removeAgent(session, name)));
+    .action(
+      act<{ readonly name?: string }>(async (session, options, path = '') =>
+        (await import('./commands/agents.ts')).registerAgent(session, path, options),
+      ),
+    );
+  agents
+    .command('remove <name>')
+    .description('remove an agent')
+    .action(act(async (session, _options, name = '') => (await import('./commands/agents.ts')).removeAgent(session, name)));
 
   const workflows = hive.command('workflows').description('validate, deploy, list, show and draw workflows');
   const load = () => import('./commands/workflows.ts');
-  workflows.command('list', { isDefault: true }).description('all workflows').action(act(async (session) => (await load()).listWorkflows(session)));
-  workflows.command('validate <file>').description('check a workflow (JSON, YAML, TypeScript) without storing it').action(act(async (session, _options, file = '') => (await load()).validateWorkflow(session, file)));
-  workflows.command('deploy <file>').description('store a new version of a workflow').action(act(async (session, _options, file = '') => (await load()).deployWorkflow(session, file)));
+  workflows
+    .command('list', { isDefault: true })
+    .description('all workflows')
+    .action(act(async (session) => (await load()).listWorkflows(session)));
+  workflows
+    .command('validate <file>')
+    .description('check a workflow (JSON, YAML, TypeScript) without storing it')
+    .action(act(async (session, _options, file = '') => (await load()).validateWorkflow(session, file)));
+  workflows
+    .command('deploy <file>')
+    .description('store a new version of a workflow')
+    .action(act(async (session, _options, file = '') => (await load()).deployWorkflow(session, file)));
   workflows
     .command('show <name>')
     .description('a workflow as YAML')
@@ -144,24 +185,43 @@ function addApprovals(hive: Command, act: Act): void {
     .command('approvals')
     .description('what waits for a person')
     .addOption(new Option('--status <status>', 'which to list').choices(approvalStatuses).default('PENDING'))
-    .action(act<{ readonly status: 'PENDING' | 'ALL' }>(async (session, options) => (await import('./commands/approvals.ts')).listApprovals(session, options)));
+    .action(
+      act<{ readonly status: 'PENDING' | 'ALL' }>(async (session, options) =>
+        (await import('./commands/approvals.ts')).listApprovals(session, options),
+      ),
+    );
   const decision = (name: string, description: string, verdict: 'APPROVED' | 'REJECTED') =>
     hive
       .command(`${name} <id>`)
       .description(description)
       .option('--note <text>', 'kept with the decision')
-      .action(act<{ readonly note?: string }>(async (session, { note }, id = '') => (await import('./commands/approvals.ts')).decide(session, id, { decision: verdict, note })));
+      .action(
+        act<{ readonly note?: string }>(async (session, { note }, id = '') =>
+          (await import('./commands/approvals.ts')).decide(session, id, { decision: verdict, note }),
+        ),
+      );
   decision('approve', 'let a node act', 'APPROVED');
   decision('reject', 'refuse a node; its run fails', 'REJECTED');
 }
 
 function addInsight(hive: Command, act: Act): void {
-  hive.command('why <id>').description('the one thing an unfinished run waits for').action(act(async (session, _options, id = '') => (await import('./commands/insight.ts')).why(session, id)));
+  hive
+    .command('why <id>')
+    .description('the one thing an unfinished run waits for')
+    .action(act(async (session, _options, id = '') => (await import('./commands/insight.ts')).why(session, id)));
   hive
     .command('logs <run>')
     .description('what happened in a run')
     .option('--follow', 'keep printing until the run ends')
-    .action(act<{ readonly follow?: boolean }>(async (session, options, id = '') => (await import('./commands/insight.ts')).logs(session, id, options)));
-  hive.command('status').description('the control plane, its runs and its workers').action(act(async (session) => (await import('./commands/insight.ts')).status(session)));
-  hive.command('doctor').description('what this machine has and lacks to run Hivekeeper').action(act(async (session) => (await import('./commands/doctor.ts')).doctor(session)));
+    .action(
+      act<{ readonly follow?: boolean }>(async (session, options, id = '') => (await import('./commands/insight.ts')).logs(session, id, options)),
+    );
+  hive
+    .command('status')
+    .description('the control plane, its runs and its workers')
+    .action(act(async (session) => (await import('./commands/insight.ts')).status(session)));
+  hive
+    .command('doctor')
+    .description('what this machine has and lacks to run Hivekeeper')
+    .action(act(async (session) => (await import('./commands/doctor.ts')).doctor(session)));
 }

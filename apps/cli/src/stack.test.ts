@@ -7,8 +7,14 @@ import { faultIn } from './stack.ts';
 
 describe('the command of another app', () => {
   it('carries options as arguments and names a program that is there', () => {
-    const { file, args } = controlCommand({ data: '/d', port: '0', host: '::1', auth: false, json: true, root: ['/a', '/b'] }, 1, { environment: {} });
-    expect([file, existsSync(args[0] ?? ''), args.slice(1)]).toEqual([process.execPath, true, ['--data', '/d', '--port', '0', '--host', '::1', '--workers', '1', '--root', '/a', '--root', '/b', '--no-auth', '--json']]);
+    const { file, args } = controlCommand({ data: '/d', port: '0', host: '::1', auth: false, json: true, root: ['/a', '/b'] }, 1, {
+      environment: {},
+    });
+    expect([file, existsSync(args[0] ?? ''), args.slice(1)]).toEqual([
+      process.execPath,
+      true,
+      ['--data', '/d', '--port', '0', '--host', '::1', '--workers', '1', '--root', '/a', '--root', '/b', '--no-auth', '--json'],
+    ]);
   });
 
   it('leaves to the app what was not said, and to the environment how many workers', () => {

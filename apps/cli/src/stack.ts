@@ -24,7 +24,10 @@ const stopPatienceMs = 35_000;
  * when this one dies, however it dies, and the control plane stops by itself.
  * @throws HiveError with the code the control plane gave, INTERNAL where it gave none
  */
-export async function startStack(command: AppCommand, { logFile, clock, signal }: { readonly logFile: string; readonly clock: Clock; readonly signal: AbortSignal }): Promise<Stack> {
+export async function startStack(
+  command: AppCommand,
+  { logFile, clock, signal }: { readonly logFile: string; readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<Stack> {
   const log = openSync(logFile, 'w');
   // A process group of its own: Ctrl-C reaches this process only, which then stops the stack once.
   const child = spawn(command.file, command.args, { env: command.environment, stdio: ['ignore', 'pipe', log, 'ipc'], detached: true });
@@ -32,7 +35,11 @@ export async function startStack(command: AppCommand, { logFile, clock, signal }
   const ended = once(child, 'exit').then(() => undefined);
   const stop = () => stopChild(child, ended, clock);
   try {
-    const ready = await Promise.race([readyLine(child), ended.then(() => Promise.reject(faultIn(readFileSync(logFile, 'utf8')))), whenAborted(signal)]);
+    const ready = await Promise.race([
+      readyLine(child),
+      ended.then(() => Promise.reject(faultIn(readFileSync(logFile, 'utf8')))),
+      whenAborted(signal),
+    ]);
     return { ...ready, ended, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();

@@ -19,7 +19,13 @@ export interface Ending {
 }
 
 /** Runs `hive` with the arguments, in this process. */
-export async function hive(args: readonly string[], { environment = {}, workingDirectory = process.cwd() }: { readonly environment?: Readonly<Record<string, string>>; readonly workingDirectory?: string } = {}): Promise<Ending> {
+export async function hive(
+  args: readonly string[],
+  {
+    environment = {},
+    workingDirectory = process.cwd(),
+  }: { readonly environment?: Readonly<Record<string, string>>; readonly workingDirectory?: string } = {},
+): Promise<Ending> {
   const written = { stdout: '', stderr: '' };
   const screen = (name: 'stdout' | 'stderr') => ({ isTTY: false, columns: 200, write: (text: string) => (written[name] += text) });
   const exitCode = await run(args, { stdout: screen('stdout'), stderr: screen('stderr'), environment, workingDirectory, clock: stillClock });
@@ -46,7 +52,10 @@ export async function controlPlane(answers: Readonly<Record<string, Answer>>) {
     request.on('end', () => {
       const call = { method: request.method ?? '', url: request.url ?? '', body: Buffer.concat(chunks).toString(), headers: request.headers };
       seen.push(call);
-      const answer = answers[`${call.method} ${call.url.split('?')[0]}`] ?? { status: 404, body: { error: { code: 'NOT_FOUND', message: `there is no ${call.url}`, remedy: '' } } };
+      const answer = answers[`${call.method} ${call.url.split('?')[0]}`] ?? {
+        status: 404,
+        body: { error: { code: 'NOT_FOUND', message: `there is no ${call.url}`, remedy: '' } },
+      };
       if (typeof answer === 'function') answer(response);
       else response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
     });

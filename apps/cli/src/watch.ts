@@ -33,7 +33,15 @@ async function drawRun(session: Session, runId: string, options: WatchOptions): 
   const { createLogUpdate } = await import('log-update');
   const screen = createLogUpdate(terminal.stdout as NodeJS.WriteStream);
   let board: Board = boardOf(await client.run(runId));
-  const draw = () => screen(boardText(board, { nowMs: terminal.clock.nowMs(), colors: output.colors, widthColumns: terminal.stdout.columns ?? output.widthColumns, maxRows }));
+  const draw = () =>
+    screen(
+      boardText(board, {
+        nowMs: terminal.clock.nowMs(),
+        colors: output.colors,
+        widthColumns: terminal.stdout.columns ?? output.widthColumns,
+        maxRows,
+      }),
+    );
   const timer = terminal.clock.every(redrawIntervalMs, draw);
   try {
     await follow(session, runId, { ...options, onEvent: (event) => (board = foldEvent(board, event)) });
@@ -45,7 +53,11 @@ async function drawRun(session: Session, runId: string, options: WatchOptions): 
 }
 
 /** Calls back with the run's events to its end and, between them, with what its agents say of their progress. */
-async function follow({ client, terminal }: Session, runId: string, { onEvent, ...options }: WatchOptions & { readonly onEvent: (event: BoardEvent, id?: string) => void }): Promise<void> {
+async function follow(
+  { client, terminal }: Session,
+  runId: string,
+  { onEvent, ...options }: WatchOptions & { readonly onEvent: (event: BoardEvent, id?: string) => void },
+): Promise<void> {
   const told = new Map<string, string>();
   let isAsking = false;
   let hasEnded = false;

@@ -86,7 +86,8 @@ function addressOf(url: string, path: string, query: Request['query'] = {}): URL
 const isTimeout = (reason: unknown): boolean => reason instanceof DOMException && reason.name === 'TimeoutError';
 
 /** The error for a control plane that does not answer. */
-export const unreachable = (url: string, cause: unknown): HiveError => new HiveError('UNREACHABLE', `no control plane answers at ${url} (${reasonOf(cause)})`, { cause });
+export const unreachable = (url: string, cause: unknown): HiveError =>
+  new HiveError('UNREACHABLE', `no control plane answers at ${url} (${reasonOf(cause)})`, { cause });
 
 // fetch hides the reason ("fetch failed") in `cause`, and an address with several IPs in an AggregateError without message.
 function reasonOf(error: unknown): string {
@@ -107,10 +108,13 @@ function parseAnswer(text: string, url: string): unknown {
 /** The error an answer carries; one without our body comes from something else in between. */
 export function errorOf(status: number, text: string): HiveError {
   const told = toldError(text);
-  if (told === undefined) return new HiveError(status >= 502 ? 'UNREACHABLE' : 'INTERNAL', `the answer was HTTP ${status}, and not from a control plane`);
+  if (told === undefined)
+    return new HiveError(status >= 502 ? 'UNREACHABLE' : 'INTERNAL', `the answer was HTTP ${status}, and not from a control plane`);
   const options = told.issues === undefined ? {} : { issues: told.issues };
   // A newer server may know codes that this client does not.
-  return isErrorCode(told.code) ? new HiveError(told.code, told.message, options) : new HiveError('INTERNAL', `${String(told.code)}: ${told.message}`, options);
+  return isErrorCode(told.code)
+    ? new HiveError(told.code, told.message, options)
+    : new HiveError('INTERNAL', `${String(told.code)}: ${told.message}`, options);
 }
 
 function toldError(text: string): ErrorBody['error'] | undefined {

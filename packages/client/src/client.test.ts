@@ -40,7 +40,8 @@ async function serve(answer: (response: ServerResponse, seen: Seen, ordinal: num
 // Reconnects at once, and never finds a connection too silent.
 const immediately: NonNullable<ClientOptions['pause']> = (delayMs) => (delayMs < 60_000 ? Promise.resolve() : new Promise(() => undefined));
 
-const json = (response: ServerResponse, status: number, body: unknown) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const json = (response: ServerResponse, status: number, body: unknown) =>
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 const frame = (id: string | undefined, event: object) => `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
 async function collect(events: AsyncIterable<StreamedEvent>) {
   const seen: unknown[] = [];
@@ -74,8 +75,15 @@ describe('a call', () => {
 
   it('turns an error answer into the same HiveError, issues included', async () => {
     const issues = [{ path: '/nodes/0/needs/0', message: 'no such node' }];
-    const { client } = await serve((response) => json(response, 422, { error: { code: 'WORKFLOW_INVALID', message: 'one fault', remedy: 'r', issues } }));
-    await expect(client().deployWorkflow({ name: 'w', nodes: [] })).rejects.toMatchObject({ name: 'HiveError', code: 'WORKFLOW_INVALID', message: 'one fault', issues });
+    const { client } = await serve((response) =>
+      json(response, 422, { error: { code: 'WORKFLOW_INVALID', message: 'one fault', remedy: 'r', issues } }),
+    );
+    await expect(client().deployWorkflow({ name: 'w', nodes: [] })).rejects.toMatchObject({
+      name: 'HiveError',
+      code: 'WORKFLOW_INVALID',
+      message: 'one fault',
+      issues,
+    });
   });
 
   it('keeps the code of a newer server in the message', async () => {
@@ -119,9 +127,15 @@ describe('the event stream of a run', () => {
   it('gives each event and ends after run.finished, also where the server keeps the connection', async () => {
     const { client } = await serve((response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(`: hello\n\n${frame('1.0', { type: 'run.started', atMs: 1 })}${frame(undefined, { type: 'node.started', atMs: 2 })}${frame('2.0', finished)}`);
+      response.write(
+        `: hello\n\n${frame('1.0', { type: 'run.started', atMs: 1 })}${frame(undefined, { type: 'node.started', atMs: 2 })}${frame('2.0', finished)}`,
+      );
     });
-    expect(await collect(client().events('run_1'))).toEqual([['1.0', 'run.started'], [undefined, 'node.started'], ['2.0', 'run.finished']]);
+    expect(await collect(client().events('run_1'))).toEqual([
+      ['1.0', 'run.started'],
+      [undefined, 'node.started'],
+      ['2.0', 'run.finished'],
+    ]);
   });
 
   it('continues a broken connection after the last event it saw', async () => {
@@ -131,7 +145,10 @@ describe('the event stream of a run', () => {
       else if (ordinal === 2) response.end();
       else response.end(frame('2.0', finished));
     });
-    expect(await collect(client().events('run_1'))).toEqual([['1.0', 'run.started'], ['2.0', 'run.finished']]);
+    expect(await collect(client().events('run_1'))).toEqual([
+      ['1.0', 'run.started'],
+      ['2.0', 'run.finished'],
+    ]);
     expect(seen.map((call) => call.headers['last-event-id'])).toEqual([undefined, '1.0', '1.0']);
   });
 

@@ -28,7 +28,11 @@ const maxSilenceMs = 60_000;
  * Follows a run to its end: ends after `run.finished`. A broken connection is resumed where it stopped; one that
  * cannot be made at all is an error at once. @throws HiveError UNREACHABLE, NOT_FOUND, UNAUTHENTICATED, FORBIDDEN.
  */
-export async function* followRun(options: ClientOptions, path: string, { lastEventId, signal = new AbortController().signal }: StreamOptions = {}): AsyncGenerator<StreamedEvent, void> {
+export async function* followRun(
+  options: ClientOptions,
+  path: string,
+  { lastEventId, signal = new AbortController().signal }: StreamOptions = {},
+): AsyncGenerator<StreamedEvent, void> {
   const connection: Connection = { ...options, pause: options.pause ?? defaultPause, path, signal, last: lastEventId, wasMade: false };
   for (let fruitless = 0; !signal.aborted; fruitless += 1) {
     let ending: unknown = unreachable(options.url, 'the event stream ends again and again before the run does');

@@ -1,4 +1,12 @@
-import type { HeartbeatRequest, HeartbeatResponse, PollRequest, PollResponse, RegisterWorker, ReleaseRequest, SettleRequest } from '@hivekeeper/contract';
+import type {
+  HeartbeatRequest,
+  HeartbeatResponse,
+  PollRequest,
+  PollResponse,
+  RegisterWorker,
+  ReleaseRequest,
+  SettleRequest,
+} from '@hivekeeper/contract';
 import type { Call } from './call.ts';
 
 /** `POST /v1/worker/…`: the calls of a worker. All but `poll` are idempotent: repeat them on UNREACHABLE. */

@@ -16,7 +16,9 @@ export interface MachineFacts {
   /** Who answers at the address. */
   readonly port: 'control-plane' | 'free' | 'stranger' | 'silent';
   /** What the control plane answered to a call with the key. */
-  readonly control: { readonly ok: true; readonly version: string; readonly workerCount: number } | { readonly ok: false; readonly code: string; readonly message: string };
+  readonly control:
+    | { readonly ok: true; readonly version: string; readonly workerCount: number }
+    | { readonly ok: false; readonly code: string; readonly message: string };
   /** Clock of the control plane minus the clock here. */
   readonly clockSkewMs?: number | undefined;
 }
@@ -40,25 +42,48 @@ const warn = (name: string, finding: string, remedy: string): Check => ({ name, 
 const fail = (name: string, finding: string, remedy: string): Check => ({ name, verdict: 'fail', finding, remedy });
 
 /** Judges a machine: `fail` where work is impossible, `warn` where some of it is. */
-export const judge = (facts: MachineFacts): Check[] => [node(facts), sandbox(facts), cgroup(facts), setpriv(facts), data(facts), disk(facts), port(facts), control(facts), clock(facts)];
+export const judge = (facts: MachineFacts): Check[] => [
+  node(facts),
+  sandbox(facts),
+  cgroup(facts),
+  setpriv(facts),
+  data(facts),
+  disk(facts),
+  port(facts),
+  control(facts),
+  clock(facts),
+];
 
 const node = ({ nodeVersion }: MachineFacts): Check =>
-  Number(nodeVersion.replace(/^v/, '').split('.')[0]) >= leastNodeMajor ? ok('node', nodeVersion) : fail('node', `${nodeVersion} is older than ${leastNodeMajor}`, 'Install the project with npm ci; it brings its own Node.');
+  Number(nodeVersion.replace(/^v/, '').split('.')[0]) >= leastNodeMajor
+    ? ok('node', nodeVersion)
+    : fail('node', `${nodeVersion} is older than ${leastNodeMajor}`, 'Install the project with npm ci; it brings its own Node.');
 
 function sandbox({ sandboxFault, platform }: MachineFacts): Check {
   if (sandboxFault === undefined) return ok('sandbox', 'bubblewrap makes a sandbox');
-  const remedy = platform === 'linux' ? 'Install it (apt-get install bubblewrap) and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1).' : 'Sandboxes need Linux.';
+  const remedy =
+    platform === 'linux'
+      ? 'Install it (apt-get install bubblewrap) and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1).'
+      : 'Sandboxes need Linux.';
   return warn('sandbox', `only agents that ship with the product can run: ${sandboxFault}`, remedy);
 }
 
 const cgroup = ({ cgroup: kind }: MachineFacts): Check =>
-  kind === 'v1' || kind === 'v2' ? ok('cgroup', `${kind}, writable`) : warn('cgroup', kind === 'none' ? 'there are none' : 'they cannot be written', 'Run the worker as root or with a delegated cgroup; without, limits are kept per process, not per agent.');
+  kind === 'v1' || kind === 'v2'
+    ? ok('cgroup', `${kind}, writable`)
+    : warn(
+        'cgroup',
+        kind === 'none' ? 'there are none' : 'they cannot be written',
+        'Run the worker as root or with a delegated cgroup; without, limits are kept per process, not per agent.',
+      );
 
 const setpriv = ({ hasSetpriv }: MachineFacts): Check =>
   hasSetpriv ? ok('setpriv', 'there') : warn('setpriv', 'missing: children may outlive a parent that is killed with -9', 'Install util-linux.');
 
 const data = ({ dataDirectory, dataFault }: MachineFacts): Check =>
-  dataFault === undefined ? ok('data directory', dataDirectory) : fail('data directory', `${dataDirectory}: ${dataFault}`, 'Make it writable, or use another with --data.');
+  dataFault === undefined
+    ? ok('data directory', dataDirectory)
+    : fail('data directory', `${dataDirectory}: ${dataFault}`, 'Make it writable, or use another with --data.');
 
 function disk({ freeBytes }: MachineFacts): Check {
   const free = `${(freeBytes / gib).toFixed(1)} GiB free`;
@@ -69,11 +94,22 @@ function disk({ freeBytes }: MachineFacts): Check {
 function port({ port: answer, url }: MachineFacts): Check {
   if (answer === 'control-plane') return ok('port', `a control plane answers at ${url}`);
   if (answer === 'free') return ok('port', `${url} is free`);
-  return fail('port', answer === 'stranger' ? `another program answers at ${url}` : `${url} takes connections and does not answer`, 'Use another port with --port and --url, or stop the other program.');
+  return fail(
+    'port',
+    answer === 'stranger' ? `another program answers at ${url}` : `${url} takes connections and does not answer`,
+    'Use another port with --port and --url, or stop the other program.',
+  );
 }
 
 function control({ control: answer }: MachineFacts): Check {
-  if (!answer.ok) return answer.code === 'UNREACHABLE' ? warn('control plane', answer.message, 'Start one with hive up.') : fail('control plane', `${answer.code}: ${answer.message}`, 'Pass its key with --token-file or HIVE_TOKEN, or its data directory with --data.');
+  if (!answer.ok)
+    return answer.code === 'UNREACHABLE'
+      ? warn('control plane', answer.message, 'Start one with hive up.')
+      : fail(
+          'control plane',
+          `${answer.code}: ${answer.message}`,
+          'Pass its key with --token-file or HIVE_TOKEN, or its data directory with --data.',
+        );
   if (answer.workerCount === 0) return warn('control plane', `version ${answer.version}; no worker is connected`, 'Start one with hive worker.');
   return ok('control plane', `version ${answer.version}, ${answer.workerCount === 1 ? 'a worker' : `${answer.workerCount} workers`}`);
 }
@@ -81,5 +117,9 @@ function control({ control: answer }: MachineFacts): Check {
 function clock({ clockSkewMs }: MachineFacts): Check {
   if (clockSkewMs === undefined) return ok('clock', 'there is no control plane to compare it with');
   if (Math.abs(clockSkewMs) <= maxClockSkewMs) return ok('clock', 'agrees with the control plane’s');
-  return warn('clock', `differs from the control plane’s by about ${Math.round(Math.abs(clockSkewMs) / 1_000)} s`, 'Synchronise both with NTP. Leases do not depend on it; what people read does.');
+  return warn(
+    'clock',
+    `differs from the control plane’s by about ${Math.round(Math.abs(clockSkewMs) / 1_000)} s`,
+    'Synchronise both with NTP. Leases do not depend on it; what people read does.',
+  );
 }

@@ -21,7 +21,19 @@ export async function probeMachine(session: Session): Promise<MachineFacts> {
     probeFront(session),
     probeControl(session),
   ]);
-  return { nodeVersion: process.version, platform: process.platform, sandboxFault, cgroup: cgroupKind(), hasSetpriv, dataDirectory, dataFault: dataFaultOf(dataDirectory), freeBytes, url, ...front, control };
+  return {
+    nodeVersion: process.version,
+    platform: process.platform,
+    sandboxFault,
+    cgroup: cgroupKind(),
+    hasSetpriv,
+    dataDirectory,
+    dataFault: dataFaultOf(dataDirectory),
+    freeBytes,
+    url,
+    ...front,
+    control,
+  };
 }
 
 /** Why the program does not succeed; undefined where it does. */

@@ -6,8 +6,20 @@ import { cutText } from '../views/words.ts';
 /** `hive agents` */
 export async function listAgents({ client, output }: Session): Promise<void> {
   const agents = await client.agents();
-  const rows = () => agents.map(({ name, version, trust, riskLevel, spec }) => [name, version, trust, riskLevel, spec.capabilities.map((capability) => capability.name).join(' '), cutText(spec.description ?? '', 60)]);
-  output.show(agents, () => (agents.length === 0 ? 'No agents.\n\nNext: hive agents register <path>' : tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'DESCRIPTION'], rows(), output.colors)));
+  const rows = () =>
+    agents.map(({ name, version, trust, riskLevel, spec }) => [
+      name,
+      version,
+      trust,
+      riskLevel,
+      spec.capabilities.map((capability) => capability.name).join(' '),
+      cutText(spec.description ?? '', 60),
+    ]);
+  output.show(agents, () =>
+    agents.length === 0
+      ? 'No agents.\n\nNext: hive agents register <path>'
+      : tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'DESCRIPTION'], rows(), output.colors),
+  );
 }
 
 /** `hive agents register <path>` */

@@ -40,7 +40,8 @@ export async function demo(session: Session, options: DemoOptions): Promise<numb
     const run = await review(local, { target, reports, signal: interrupt.signal });
     if (run === undefined) return interrupted;
     tell(local, { run, stack, data, keep: options.keep === true });
-    if (options.keep) await Promise.race([stack.ended, new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }))]);
+    if (options.keep)
+      await Promise.race([stack.ended, new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }))]);
     else output.say(output.colors.dim('\nStopping…'));
     return run.status === 'SUCCESS' ? 0 : 1;
   } catch (error) {
@@ -56,7 +57,10 @@ function targetOf(path: string): string {
   throw new HiveError('COMMAND_INVALID', `${path} is not a directory`);
 }
 
-async function startedStack({ terminal, output }: Session, { data, target, signal }: { readonly data: string; readonly target: string; readonly signal: AbortSignal }): Promise<Stack> {
+async function startedStack(
+  { terminal, output }: Session,
+  { data, target, signal }: { readonly data: string; readonly target: string; readonly signal: AbortSignal },
+): Promise<Stack> {
   const command = controlCommand({ data, json: true, port: '0', auth: true, workers: '1', root: [target] }, 1, terminal);
   const starting = 'Starting PostgreSQL, control plane and worker';
   const spinner = output.isLive ? (await import('@clack/prompts')).spinner() : undefined;
@@ -76,19 +80,37 @@ async function startedStack({ terminal, output }: Session, { data, target, signa
 }
 
 /** Runs the review to its end; undefined where it was interrupted. */
-async function review(session: Session, { target, reports, signal }: { readonly target: string; readonly reports: string; readonly signal: AbortSignal }): Promise<RunView | undefined> {
+async function review(
+  session: Session,
+  { target, reports, signal }: { readonly target: string; readonly reports: string; readonly signal: AbortSignal },
+): Promise<RunView | undefined> {
   const started = await session.client.startRun(workflow, { context: { target, outputDirectory: reports } });
   session.output.say(`Reviewing ${target}  ${session.output.colors.dim(started.id)}\n`);
   const run = await watchRun(session, started.id, { signal });
   return signal.aborted ? undefined : run;
 }
 
-function tell({ output, terminal }: Session, { run, stack, data, keep }: { readonly run: RunView; readonly stack: Stack; readonly data: string; readonly keep: boolean }): void {
+function tell(
+  { output, terminal }: Session,
+  { run, stack, data, keep }: { readonly run: RunView; readonly stack: Stack; readonly data: string; readonly keep: boolean },
+): void {
   const { findings, reports } = reviewOf(run);
   const { colors, widthColumns } = output;
-  output.record({ type: 'demo', status: run.status, runId: run.id, durationMs: run.durationMs, error: run.error, findingCount: findings.length, findings, reports, url: stack.url });
+  output.record({
+    type: 'demo',
+    status: run.status,
+    runId: run.id,
+    durationMs: run.durationMs,
+    error: run.error,
+    findingCount: findings.length,
+    findings,
+    reports,
+    url: stack.url,
+  });
   if (run.status === 'SUCCESS') output.say(`\n${findingsText(findings, { colors, widthColumns, maxShown })}`);
-  output.say(`\n${statusText(run.status, colors)} in ${durationText(run.durationMs ?? 0)}${run.error === undefined ? '' : `  ${reasonOf(run.error, colors)}`}`);
+  output.say(
+    `\n${statusText(run.status, colors)} in ${durationText(run.durationMs ?? 0)}${run.error === undefined ? '' : `  ${reasonOf(run.error, colors)}`}`,
+  );
   for (const path of reports) output.say(`report   ${path}`);
   output.say(`API      ${stack.url}/v1/openapi.json${keep ? '' : colors.dim('  (until the demo ends; --keep leaves it up)')}`);
   const near = relative(terminal.workingDirectory, data);

@@ -8,7 +8,13 @@ export async function doctor(session: Session): Promise<number> {
   const checks = judge(await probeMachine(session));
   const hasFailed = checks.some(({ verdict }) => verdict === 'fail');
   const marks = { ok: output.colors.green('ok  '), warn: output.colors.yellow('warn'), fail: output.colors.red('fail') };
-  const lines = () => checks.map(({ name, verdict, finding, remedy }) => `${marks[verdict]}  ${name.padEnd(14)}  ${finding}${remedy === undefined ? '' : `\n                      ${output.colors.dim(remedy)}`}`).join('\n');
+  const lines = () =>
+    checks
+      .map(
+        ({ name, verdict, finding, remedy }) =>
+          `${marks[verdict]}  ${name.padEnd(14)}  ${finding}${remedy === undefined ? '' : `\n                      ${output.colors.dim(remedy)}`}`,
+      )
+      .join('\n');
   output.show({ ok: !hasFailed, checks }, lines);
   return hasFailed ? 1 : 0;
 }

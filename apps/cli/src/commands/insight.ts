@@ -11,7 +11,11 @@ import { watchRun } from '../watch.ts';
 export async function why({ client, output }: Session, id: string): Promise<void> {
   const answer = await client.why(id);
   const since = output.colors.dim(`(${answer.status} for ${durationText(answer.sinceMs)})`);
-  output.show(answer, () => [`${answer.explanation} ${since}`, ...(answer.nextCommand === undefined ? [] : ['', `${output.colors.dim('Next:')} ${answer.nextCommand}`])].join('\n'));
+  output.show(answer, () =>
+    [`${answer.explanation} ${since}`, ...(answer.nextCommand === undefined ? [] : ['', `${output.colors.dim('Next:')} ${answer.nextCommand}`])].join(
+      '\n',
+    ),
+  );
 }
 
 /** `hive logs <runId>` */
@@ -37,7 +41,16 @@ function statusPage(status: Status, { url, nowMs, output }: { readonly url: stri
     `runs           ${runs.length === 0 ? 'none yet' : runs.join(', ')}`,
     `tickets        ${ready} ready, ${leased} leased, ${delayed} delayed`,
   ];
-  const workers = status.workers.map((worker) => [worker.name, worker.state, `${worker.heldCount}/${worker.maxParallel}`, agoText(worker.lastSeenAtMs, nowMs), worker.capabilities.join(' ')]);
-  const table = workers.length === 0 ? 'No worker is connected.\n\nNext: hive worker --url <url>' : tableText(['WORKER', 'STATE', 'BUSY', 'SEEN', 'RUNS'], workers, output.colors);
+  const workers = status.workers.map((worker) => [
+    worker.name,
+    worker.state,
+    `${worker.heldCount}/${worker.maxParallel}`,
+    agoText(worker.lastSeenAtMs, nowMs),
+    worker.capabilities.join(' '),
+  ]);
+  const table =
+    workers.length === 0
+      ? 'No worker is connected.\n\nNext: hive worker --url <url>'
+      : tableText(['WORKER', 'STATE', 'BUSY', 'SEEN', 'RUNS'], workers, output.colors);
   return `${facts.join('\n')}\n\n${table}`;
 }

@@ -28,8 +28,9 @@ export async function startRun(session: Session, workflow: string, options: Star
 
 /** Says how a watched run ended; the exit status is its error's. */
 export function endOf({ output }: Session, run: RunView): number {
+  const reason = run.error === undefined ? '' : `  ${run.error.code}: ${run.error.message}`;
   output.record({ type: 'run', run });
-  output.say(`\n${statusText(run.status, output.colors)}  ${run.id}${run.error === undefined ? '' : `  ${run.error.code}: ${run.error.message}`}\n\nNext: hive run show ${run.id}`);
+  output.say(`\n${statusText(run.status, output.colors)}  ${run.id}${reason}\n\nNext: hive run show ${run.id}`);
   return run.status === 'SUCCESS' ? 0 : exitCodeOf(run.error?.code ?? '');
 }
 
@@ -42,7 +43,11 @@ export interface ListOptions {
 
 /** `hive runs` */
 export async function listRuns({ client, output, terminal }: Session, { status, workflow, limit }: ListOptions): Promise<void> {
-  const runs = await client.listRuns({ ...(status !== undefined && { status }), ...(workflow !== undefined && { workflow }), limit: Number(limit ?? 20) });
+  const runs = await client.listRuns({
+    ...(status !== undefined && { status }),
+    ...(workflow !== undefined && { workflow }),
+    limit: Number(limit ?? 20),
+  });
   output.show(runs, () => (runs.length === 0 ? 'No runs.\n\nNext: hive run <workflow>' : runsTable(runs, terminal.clock.nowMs(), output.colors)));
 }
 

@@ -14,7 +14,8 @@ const load = ({ terminal }: Session, file: string): Promise<WorkflowInput> => re
 export async function validateWorkflow(session: Session, file: string): Promise<void> {
   const definition = await load(session, file);
   const { issues } = await session.client.validateWorkflow(definition);
-  if (issues.length > 0) throw new HiveError('WORKFLOW_INVALID', `${definition.name} has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, { issues });
+  if (issues.length > 0)
+    throw new HiveError('WORKFLOW_INVALID', `${definition.name} has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, { issues });
   session.output.show({ valid: true, name: definition.name }, () => `${definition.name} is valid.\n\nNext: hive workflows deploy ${file}`);
 }
 
@@ -28,15 +29,30 @@ export async function deployWorkflow(session: Session, file: string): Promise<vo
 export async function listWorkflows({ client, output, terminal }: Session): Promise<void> {
   const workflows = await client.workflows();
   const nowMs = terminal.clock.nowMs();
-  const rows = () => workflows.map(({ name, version, status, definition, updatedAtMs }) => [name, String(version), status, String(definition.nodes.length), agoText(updatedAtMs, nowMs), cutText(definition.description ?? '', 60)]);
-  output.show(workflows, () => (workflows.length === 0 ? 'No workflows.\n\nNext: hive workflows deploy <file>' : tableText(['WORKFLOW', 'VERSION', 'STATUS', 'NODES', 'CHANGED', 'DESCRIPTION'], rows(), output.colors)));
+  const rows = () =>
+    workflows.map(({ name, version, status, definition, updatedAtMs }) => [
+      name,
+      String(version),
+      status,
+      String(definition.nodes.length),
+      agoText(updatedAtMs, nowMs),
+      cutText(definition.description ?? '', 60),
+    ]);
+  output.show(workflows, () =>
+    workflows.length === 0
+      ? 'No workflows.\n\nNext: hive workflows deploy <file>'
+      : tableText(['WORKFLOW', 'VERSION', 'STATUS', 'NODES', 'CHANGED', 'DESCRIPTION'], rows(), output.colors),
+  );
 }
 
 /** `hive workflows show <name>` */
 export async function showWorkflow({ client, output }: Session, name: string, { revision }: { readonly revision?: string }): Promise<void> {
   const workflow = await client.workflow(name, revision === undefined ? {} : { version: Number(revision) });
   const { stringify } = await import('yaml');
-  output.show(workflow, () => `${output.colors.dim(`# ${workflow.name}@${workflow.version}, ${workflow.status}`)}\n${stringify(workflow.definition).trimEnd()}`);
+  output.show(
+    workflow,
+    () => `${output.colors.dim(`# ${workflow.name}@${workflow.version}, ${workflow.status}`)}\n${stringify(workflow.definition).trimEnd()}`,
+  );
 }
 
 /** `hive workflows graph <file|name>` */
@@ -44,5 +60,7 @@ export async function graphWorkflow(session: Session, source: string, { format }
   const isFile = existsSync(resolve(session.terminal.workingDirectory, source));
   const definition = isFile ? await load(session, source) : (await session.client.workflow(source)).definition;
   const pictures = { tree: graphTree(definition), mermaid: mermaidText(definition) };
-  session.output.show({ name: definition.name, ...pictures }, () => (format === 'tree' || format === 'mermaid' ? pictures[format] : `${pictures.tree}\n\n${pictures.mermaid}`));
+  session.output.show({ name: definition.name, ...pictures }, () =>
+    format === 'tree' || format === 'mermaid' ? pictures[format] : `${pictures.tree}\n\n${pictures.mermaid}`,
+  );
 }

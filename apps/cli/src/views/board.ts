@@ -74,7 +74,11 @@ function changeOf(event: NodeEvent): Partial<NodeRow> {
     case 'approval.closed':
       return event.decision === 'APPROVED' ? { status: 'RUNNING' } : {};
     case 'node.finished':
-      return { status: event.status, ...(event.durationMs !== undefined && { durationMs: event.durationMs }), ...(event.error !== undefined && { error: event.error }) };
+      return {
+        status: event.status,
+        ...(event.durationMs !== undefined && { durationMs: event.durationMs }),
+        ...(event.error !== undefined && { error: event.error }),
+      };
   }
 }
 
@@ -99,7 +103,10 @@ export function boardText(board: Board, style: BoardStyle): string {
   const idWidth = Math.max(...shown.map(({ id }) => id.length), 1);
   const lines = shown.map((row) => rowText(row, idWidth, style));
   const hidden = rows.length - shown.length;
-  return [...lines, ...(hidden > 0 ? [style.colors.dim(`  and ${hidden} more nodes, ${rows.filter(isQuiet).length} of them waiting or done`)] : [])].join('\n');
+  return [
+    ...lines,
+    ...(hidden > 0 ? [style.colors.dim(`  and ${hidden} more nodes, ${rows.filter(isQuiet).length} of them waiting or done`)] : []),
+  ].join('\n');
 }
 
 function rowText(row: NodeRow, idWidth: number, { nowMs, colors, widthColumns }: BoardStyle): string {
@@ -120,16 +127,18 @@ function markOf(status: NodeStatus, nowMs: number, colors: Colors): string {
 
 function remarkOf(row: NodeRow): string {
   const repeated = row.attempt > 1 ? `attempt ${row.attempt}; ` : '';
-  if (row.status === 'RUNNING') return `${repeated}${row.error === undefined ? '' : `${row.error.code}; `}${row.progress === undefined ? row.agent : progressText(row.progress)}`;
+  if (row.status === 'RUNNING')
+    return `${repeated}${row.error === undefined ? '' : `${row.error.code}; `}${row.progress === undefined ? row.agent : progressText(row.progress)}`;
   if (row.status === 'WAITING_APPROVAL') return 'waits for approval: hive approvals';
   if (row.status === 'SUCCESS') return `${repeated}${row.agent}`;
   return row.error === undefined ? row.agent : `${row.error.code}: ${row.error.message}`;
 }
 
 /** What an agent said of its progress: its message where it has one, else the whole. */
-export function progressText(progress: JsonValue): string {
+function progressText(progress: JsonValue): string {
   if (typeof progress === 'string') return progress;
-  if (typeof progress === 'object' && progress !== null && 'message' in progress && typeof progress['message'] === 'string') return progress['message'];
+  if (typeof progress === 'object' && progress !== null && 'message' in progress && typeof progress['message'] === 'string')
+    return progress['message'];
   return JSON.stringify(progress);
 }
 
@@ -156,15 +165,18 @@ function nodeSentence(event: NodeEvent, colors: Colors): string {
     case 'progress':
       return `${slotText(event)}: ${cutText(progressText(event.progress), 500)}`;
     case 'attempt.failed':
-      return `${slotText(event)} attempt ${event.attempt} failed${failureText(event.error)}${event.retryAtMs === undefined ? '' : `; tried again at ${timeText(event.retryAtMs)}`}`;
+      return `${slotText(event)} attempt ${event.attempt} failed${failureText(event.error)}${retryText(event.retryAtMs)}`;
     case 'approval.requested':
       return `${event.nodeId} waits for approval: hive approve ${event.approvalId}`;
     case 'approval.closed':
       return `${event.nodeId} approval ${event.decision}`;
     case 'node.finished':
-      return `${event.nodeId} finished  ${statusText(event.status, colors)}${event.durationMs === undefined ? '' : ` in ${durationText(event.durationMs)}`}${failureText(event.error)}`;
+      return `${event.nodeId} finished  ${statusText(event.status, colors)}${spentText(event.durationMs)}${failureText(event.error)}`;
   }
 }
 
-const failureText = (error: Failure | undefined): string => (error === undefined ? '' : `  ${error.code}: ${cutText(error.message, 500).replace(/\.$/, '')}`);
+const retryText = (retryAtMs: number | undefined): string => (retryAtMs === undefined ? '' : `; tried again at ${timeText(retryAtMs)}`);
+const spentText = (durationMs: number | undefined): string => (durationMs === undefined ? '' : ` in ${durationText(durationMs)}`);
+const failureText = (error: Failure | undefined): string =>
+  error === undefined ? '' : `  ${error.code}: ${cutText(error.message, 500).replace(/\.$/, '')}`;
 const slotText = ({ nodeId, slot }: Pick<RunProgress, 'nodeId' | 'slot'>): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);

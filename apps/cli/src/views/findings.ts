@@ -37,7 +37,10 @@ export function reviewOf(run: RunView): Review {
 }
 
 /** Findings, worst first, the first `maxShown` in full and the rest counted. */
-export function findingsText(findings: readonly Finding[], { colors, widthColumns, maxShown }: { readonly colors: Colors; readonly widthColumns: number; readonly maxShown: number }): string {
+export function findingsText(
+  findings: readonly Finding[],
+  { colors, widthColumns, maxShown }: { readonly colors: Colors; readonly widthColumns: number; readonly maxShown: number },
+): string {
   const bySeverity = severities.map((severity) => ({ severity, found: findings.filter((finding) => finding.severity === severity) }));
   const counts = bySeverity.filter(({ found }) => found.length > 0).map(({ severity, found }) => `${found.length} ${severity}`);
   if (counts.length === 0) return 'No findings.';

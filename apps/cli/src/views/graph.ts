@@ -29,7 +29,10 @@ interface Placed {
 /** The nodes in an order in which each comes after all its needs; what waits for itself or for nothing known is left out. */
 function inOrder(nodes: readonly Node[]): Placed[] {
   const open = new Map(nodes.map((node) => [node.id, new Set(node.needs).size]));
-  const dependents = Map.groupBy(nodes.flatMap((node) => [...new Set(node.needs)].map((need) => ({ need, node }))), ({ need }) => need);
+  const dependents = Map.groupBy(
+    nodes.flatMap((node) => [...new Set(node.needs)].map((need) => ({ need, node }))),
+    ({ need }) => need,
+  );
   const placed: Placed[] = nodes.filter(({ id }) => open.get(id) === 0).map((node) => ({ node, parent: undefined }));
   for (const { node } of placed) {
     for (const dependent of dependents.get(node.id) ?? []) {
@@ -43,7 +46,12 @@ function inOrder(nodes: readonly Node[]): Placed[] {
 
 function labelOf(node: Node, parent: string | undefined): string {
   const others = (node.needs ?? []).filter((need) => need !== parent);
-  const marks = [node.map === undefined ? '' : 'per element', node.when === undefined ? '' : `when ${node.when}`, node.approval ? 'after approval' : '', others.length === 0 ? '' : `also needs ${others.join(', ')}`].filter((mark) => mark !== '');
+  const marks = [
+    node.map === undefined ? '' : 'per element',
+    node.when === undefined ? '' : `when ${node.when}`,
+    node.approval ? 'after approval' : '',
+    others.length === 0 ? '' : `also needs ${others.join(', ')}`,
+  ].filter((mark) => mark !== '');
   return `${node.id}  ${workOf(node)}${marks.length === 0 ? '' : `  (${marks.join('; ')})`}`;
 }
 
@@ -57,6 +65,10 @@ export function mermaidText({ nodes }: WorkflowInput): string {
     const [open, close] = node.approval ? ['{{', '}}'] : ['[', ']'];
     return `  ${ordinals.get(node.id)}${open}"${quoted(node.id)}<br/>${quoted(workOf(node))}"${close}`;
   });
-  const arrows = nodes.flatMap((node) => (node.needs ?? []).filter((need) => ordinals.has(need)).map((need) => `  ${ordinals.get(need)} -->${node.when === undefined ? '' : '|when|'} ${ordinals.get(node.id)}`));
+  const arrows = nodes.flatMap((node) =>
+    (node.needs ?? [])
+      .filter((need) => ordinals.has(need))
+      .map((need) => `  ${ordinals.get(need)} -->${node.when === undefined ? '' : '|when|'} ${ordinals.get(node.id)}`),
+  );
   return ['flowchart LR', ...boxes, ...arrows].join('\n');
 }

@@ -28,7 +28,11 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
     ...(run.retryOf === undefined ? [] : [`retry of  ${run.retryOf}`]),
     `context   ${cutText(JSON.stringify(run.context), widthColumns - 10)}`,
   ];
-  const nodes = tableText(['NODE', 'AGENT', 'STATUS', 'DURATION', 'ATTEMPTS', 'OUTPUT'], run.nodes.map((node) => nodeCells(node, colors)), colors);
+  const nodes = tableText(
+    ['NODE', 'AGENT', 'STATUS', 'DURATION', 'ATTEMPTS', 'OUTPUT'],
+    run.nodes.map((node) => nodeCells(node, colors)),
+    colors,
+  );
   const failures = run.nodes.filter(({ error }) => error !== undefined).map((node) => failureOf(node, colors));
   return [facts.join('\n'), nodes, ...failures, `${colors.dim('Next:')} ${nextAfter(run)}`].join('\n\n');
 }
@@ -43,7 +47,13 @@ const nodeCells = (node: NodeView, colors: Colors): string[] => [
 ];
 
 function failureOf({ id, error }: NodeView, colors: Colors): string {
-  const excerpt = error?.excerpt === undefined ? [] : error.excerpt.trimEnd().split('\n').map((line) => colors.dim(`  ${line}`));
+  const excerpt =
+    error?.excerpt === undefined
+      ? []
+      : error.excerpt
+          .trimEnd()
+          .split('\n')
+          .map((line) => colors.dim(`  ${line}`));
   return [`${colors.red(error?.code ?? '')} in ${id}: ${error?.message ?? ''}`, ...excerpt].join('\n');
 }
 
@@ -57,7 +67,12 @@ export function runHistory(run: RunView, colors: Colors): string[] {
   const entries = run.nodes.flatMap((node) =>
     node.attempts.flatMap((attempt) => {
       const name = `${node.id}${attempt.slot === 0 ? '' : `[${attempt.slot}]`} attempt ${attempt.attempt}`;
-      const excerpt = attempt.error?.excerpt?.trimEnd().split('\n').map((line) => `\n    ${line}`).join('') ?? '';
+      const excerpt =
+        attempt.error?.excerpt
+          ?.trimEnd()
+          .split('\n')
+          .map((line) => `\n    ${line}`)
+          .join('') ?? '';
       const end = attempt.error === undefined ? '' : `  ${attempt.error.code}: ${attempt.error.message}${colors.dim(excerpt)}`;
       return [
         { atMs: attempt.leasedAtMs, text: `${name} taken by ${attempt.workerId ?? 'a worker'}` },
@@ -65,7 +80,11 @@ export function runHistory(run: RunView, colors: Colors): string[] {
       ];
     }),
   );
-  const all = [{ atMs: run.startedAtMs, text: 'run started' }, ...entries, { atMs: run.finishedAtMs, text: `run finished  ${statusText(run.status, colors)}` }];
+  const all = [
+    { atMs: run.startedAtMs, text: 'run started' },
+    ...entries,
+    { atMs: run.finishedAtMs, text: `run finished  ${statusText(run.status, colors)}` },
+  ];
   return all
     .flatMap(({ atMs, text }) => (atMs === undefined ? [] : [{ atMs, text }]))
     .toSorted((left, right) => left.atMs - right.atMs)

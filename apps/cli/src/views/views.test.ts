@@ -41,14 +41,25 @@ describe('words', () => {
 
 describe('a table', () => {
   it('aligns its columns, has no frame, and ends no line with blanks', () => {
-    expect(tableText(['A', 'LONG'], [['wide cell', 'x'], ['b', '']], colors)).toBe('A          LONG\nwide cell  x\nb');
+    expect(
+      tableText(
+        ['A', 'LONG'],
+        [
+          ['wide cell', 'x'],
+          ['b', ''],
+        ],
+        colors,
+      ),
+    ).toBe('A          LONG\nwide cell  x\nb');
   });
 });
 
 const node = (id: string, rest: object = {}) => ({ id, agent: `agent-${id}`, needs: [], status: 'PENDING', attempts: [], ...rest });
 const runOf = (...nodes: object[]) => ({ nodes }) as unknown as RunView;
-const board = (events: readonly object[], ...ids: string[]) => events.reduce<ReturnType<typeof boardOf>>((folded, event) => foldEvent(folded, event as BoardEvent), boardOf(runOf(...ids.map((id) => node(id)))));
-const textOf = (events: readonly object[], ...ids: string[]) => boardText(board(events, ...ids), { nowMs: 3_000, colors, widthColumns: 80, maxRows: 5 }).split('\n');
+const board = (events: readonly object[], ...ids: string[]) =>
+  events.reduce<ReturnType<typeof boardOf>>((folded, event) => foldEvent(folded, event as BoardEvent), boardOf(runOf(...ids.map((id) => node(id)))));
+const textOf = (events: readonly object[], ...ids: string[]) =>
+  boardText(board(events, ...ids), { nowMs: 3_000, colors, widthColumns: 80, maxRows: 5 }).split('\n');
 
 describe('the board of a run', () => {
   it('shows each node with its state, its time and its last word', () => {
@@ -94,7 +105,12 @@ describe('the board of a run', () => {
 
 describe('the tree of a workflow', () => {
   it('names what is never reached', () => {
-    const nodes = [{ id: 'a', agent: 'x' }, { id: 'b', agent: 'x', needs: ['c'] }, { id: 'c', agent: 'x', needs: ['b'] }, { id: 'd', agent: 'x', needs: ['nobody'] }];
+    const nodes = [
+      { id: 'a', agent: 'x' },
+      { id: 'b', agent: 'x', needs: ['c'] },
+      { id: 'c', agent: 'x', needs: ['b'] },
+      { id: 'd', agent: 'x', needs: ['nobody'] },
+    ];
     expect(graphTree({ name: 'w', nodes })).toBe('w\n└─ a  x\nnever reached (a cycle, or an unknown node): b, c, d');
   });
 
