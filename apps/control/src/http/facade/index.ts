@@ -4,7 +4,7 @@
  * agents.ts, workflows.ts, runs.ts, approvals.ts  the routes
  * schemas.ts     bodies and answers as that API has them
  * definition.ts  its nodes → our workflow definition      · rows.ts  our records → its rows
- * faults.ts      errors in its shape
+ * faults.ts      errors in its shape · renamed.ts, refusal.ts  the texts and statuses its clients look for
  */
 import type { App } from '../route.ts';
 import type { Services } from '../services.ts';
