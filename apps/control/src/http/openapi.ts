@@ -51,7 +51,7 @@ function addDocument(app: App): void {
   let document: string | undefined;
   app.get(
     '/v1/openapi.json',
-    { config: { access: 'open' }, schema: { summary: 'This document', tags: ['platform'], querystring: noQuery, response: answers({ 200: z.looseObject({ openapi: z.string() }) }) } },
+    { config: { access: 'admin' }, schema: { summary: 'This document', tags: ['platform'], querystring: noQuery, response: answers({ 200: z.looseObject({ openapi: z.string() }) }) } },
     async (_request, reply) => {
       document ??= JSON.stringify(app.swagger());
       return reply.type('application/json; charset=utf-8').send(document as never);
