@@ -102,6 +102,7 @@ class Proxy implements FaultProxy {
   async stop(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
+    this.#mode = { kind: 'pass' }; // so that nobody goes on waiting for another one
     for (const { client, server } of this.#links) {
       client.destroy();
       server.destroy();
