@@ -136,20 +136,20 @@ async function transaction<T>(pool: pg.Pool, opening: string, work: (sql: Sql) =
   const client = await connect(pool);
   let isOver = false;
   let isBroken = false;
-  const execute: Execute = async (statement) => {
+  const sql = sqlOver(async (statement) => {
     if (isOver) throw new HiveError('INTERNAL', 'A query came after the end of its transaction.');
     return send(client, statement).catch((error: unknown) => {
       isBroken ||= isConnectionBroken(error);
       throw error;
     });
-  };
-  const sql = sqlOver(execute);
+  });
   try {
     await sql.unsafe(opening);
     const result = await work(sql);
-    await commit(client, execute);
+    await commit(client);
     return result;
   } catch (error) {
+    isBroken ||= isConnectionBroken(error);
     if (!isBroken) await sql.unsafe('ROLLBACK').catch(() => {});
     throw error;
   } finally {
@@ -158,8 +158,10 @@ async function transaction<T>(pool: pg.Pool, opening: string, work: (sql: Sql) =
   }
 }
 
-async function commit(client: pg.PoolClient, execute: Execute): Promise<void> {
-  // PostgreSQL answers COMMIT with a rollback when a statement failed, also when its error was caught on the way.
-  if (client.getTransactionStatus() === 'E') throw new HiveError('INTERNAL', 'A statement of the transaction failed and its error was not passed on: nothing was committed.');
-  await execute({ text: 'COMMIT', values: [], isPrepared: false });
+async function commit(client: pg.PoolClient): Promise<void> {
+  const { command } = await client.query('COMMIT').catch((error: unknown) => {
+    throw translated(error);
+  });
+  // What PostgreSQL does, and says, when a statement failed before, also when its error was caught on the way.
+  if (command === 'ROLLBACK') throw new HiveError('INTERNAL', 'A statement of the transaction failed and its error was not passed on: nothing was committed.');
 }
