@@ -3,7 +3,8 @@
  *
  * Order of start: database → records → flow → door → local workers → ready. Order of stop: the reverse.
  */
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultTenantId, HiveError } from '@hivekeeper/contract';
@@ -14,7 +15,7 @@ import { openDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
 import { startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
-import type { KeyRing } from './records/keys/index.ts';
+import type { KeyRing, Role } from './records/keys/index.ts';
 import { registerShipped } from './shipped.ts';
 
 const version = '0.1.0';
@@ -33,15 +34,17 @@ export async function startControlPlane(config: ControlConfig, log: Log, environ
   await mkdir(dataDirectory, { recursive: true });
   const url = config.databaseUrl ?? (await embedded(stack, dataDirectory, log));
   const database = stack.use(await openDatabase({ url, maxConnections: config.databaseConnections, log }));
-  const engine = stack.use(await startEngine({ database, config, log, shippedDirectory: join(productDirectory, 'agents') }));
+  const engine = stack.use(await startEngine({ database, config, log, shippedDirectory: join(productDirectory, 'agents'), environment }));
   await registerShipped(engine.services, productDirectory);
-  await bootstrapKey(engine.services.keys, join(dataDirectory, 'admin.key'));
+  // Named by the place they lie at: control planes that share a database must not take each other's keys away.
+  const place = `${hostname()}:${dataDirectory}`;
+  await keptKey(engine.services.keys, { file: join(dataDirectory, 'admin.key'), name: `admin@${place}`, role: 'admin' });
+  const token = await keptKey(engine.services.keys, { file: join(dataDirectory, 'local-workers.key'), name: `local-workers@${place}`, role: 'worker' });
 
   let isDraining = false;
   const server = await createServer({ ...engine.services, version, isDraining: () => isDraining, authentication: config.isOpen ? 'none' : 'api-key' });
   stack.defer(() => server.close());
   const address = await listen(server, config);
-  const token = await engine.services.keys.issue({ tenantId: defaultTenantId, name: 'local-workers', role: 'worker' });
   stack.use(
     new LocalWorkers({
       count: config.workerCount,
@@ -50,6 +53,7 @@ export async function startControlPlane(config: ControlConfig, log: Log, environ
       token,
       roots: [...(config.roots === undefined ? [process.cwd()] : config.roots.split(':')), dataDirectory].join(':'),
       logLevel: config.logLevel,
+      drainMs: config.drainMs,
       clock: systemClock,
       log,
       // Agents see only what they declare, but what they declare must be there to be given.
@@ -58,6 +62,7 @@ export async function startControlPlane(config: ControlConfig, log: Log, environ
   );
   stack.defer(() => {
     isDraining = true;
+    engine.services.desk.stopHandingOut();
   });
   const started = stack.move();
   return { url: address, dataDirectory, [Symbol.asyncDispose]: () => started.disposeAsync() };
@@ -77,11 +82,23 @@ async function listen(server: Awaited<ReturnType<typeof createServer>>, { host, 
   }
 }
 
-/** The first key, readable by its owner only; the same file keeps the same key over restarts. */
-async function bootstrapKey(keys: KeyRing, file: string): Promise<void> {
-  const kept = (await readFile(file, 'utf8').catch(() => '')).trim();
-  if (kept !== '') return keys.adopt({ tenantId: defaultTenantId, name: 'bootstrap', role: 'admin', text: kept });
-  const text = await keys.issue({ tenantId: defaultTenantId, name: 'bootstrap', role: 'admin' });
-  await writeFile(file, `${text}\n`, { mode: 0o600 });
-  await chmod(file, 0o600);
+/** A key that a file keeps over restarts, readable by its owner only. */
+async function keptKey(keys: KeyRing, { file, ...key }: { readonly file: string; readonly name: string; readonly role: Role }): Promise<string> {
+  const kept = await readFile(file, 'utf8').catch(ifAbsent(''));
+  if (kept.trim() !== '') {
+    await keys.adopt({ ...key, tenantId: defaultTenantId, text: kept.trim() });
+    return kept.trim();
+  }
+  const text = await keys.issue({ ...key, tenantId: defaultTenantId });
+  // Put in place whole: a file cut off by a crash would be taken for the key.
+  await writeFile(`${file}.new`, `${text}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  return text;
 }
+
+const ifAbsent =
+  <T>(instead: T) =>
+  (error: unknown): T => {
+    if ((error as { readonly code?: string }).code === 'ENOENT') return instead;
+    throw error;
+  };

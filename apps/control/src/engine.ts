@@ -13,6 +13,7 @@ import { AgentRegistry, WorkflowRegistry } from './records/registry/index.ts';
 
 const sweepIntervalMs = 1_000;
 const silentAfterMs = 5_000;
+const keysIntervalMs = 3_600_000;
 
 /** What moves work forward, without a door: for the control plane, and for measuring it without HTTP. */
 export interface Engine extends AsyncDisposable {
@@ -29,16 +30,18 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Agents below it are trusted. */
   readonly shippedDirectory: string;
+  /** What npm may see of the environment when it installs an agent's dependencies. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Agents known without being registered: `builtin` ones of tests and benchmarks. */
   readonly builtinAgents?: readonly AgentSpec[];
 }
 
 /** Wires records and flow over a database, and starts the timers that recover what was interrupted. */
-export async function startEngine({ database, config, log, shippedDirectory, clock = systemClock, builtinAgents = [] }: EngineOptions): Promise<Engine> {
+export async function startEngine({ database, config, log, shippedDirectory, environment = {}, clock = systemClock, builtinAgents = [] }: EngineOptions): Promise<Engine> {
   const newId = idMaker(clock, systemRandom);
   const { runStore, ticketStore, registryStore, keyStore } = database;
   const expressions = createExpressions();
-  const agents = new AgentRegistry({ store: registryStore, files: diskAgentFiles({ shippedDirectory, log }), newId: () => newId('agt') as AgentId });
+  const agents = new AgentRegistry({ store: registryStore, files: diskAgentFiles({ shippedDirectory, environment, log }), newId: () => newId('agt') as AgentId });
   const workflows = new WorkflowRegistry({
     store: registryStore,
     check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
@@ -54,8 +57,50 @@ export async function startEngine({ database, config, log, shippedDirectory, clo
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
   const runs = new Runs({ store: runStore, tickets: ticketStore, desk, runs: live, lane, board, clock, newRunId: () => newId('run') as RunId, findAgent });
   const driver: Driver = postgresDriver({ store: runStore, clock, log, wake: (runId) => runs.wake(runId) });
-  const quietly = (what: string, work: Promise<unknown>) => void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => lane.idle());
+  stack.use(driver);
+  stack.defer(() => desk.stopHandingOut());
+  await recover({ stack, database, desk, lane, runs, agents, workflows, clock, log });
+  const started = stack.move();
 
+  return {
+    services: {
+      runs, runStore, desk, agents, workflows, clock, log,
+      triggers: new Triggers({ runs, store: runStore, workflows }),
+      tickets: ticketStore,
+      keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
+      probeDatabase: () => database.probe(),
+      epoch: database.epoch,
+      startedAtMs: clock.nowMs(),
+    },
+    idle: () => lane.idle(),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+interface Recovery {
+  /** What was started, to be stopped in the reverse order. */
+  readonly stack: AsyncDisposableStack;
+  readonly database: PostgresDatabase;
+  readonly desk: TicketDesk;
+  readonly lane: RunLane;
+  readonly runs: Runs;
+  readonly agents: AgentRegistry;
+  readonly workflows: WorkflowRegistry;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Starts what finds interrupted work and what other control planes did: timers, and the database's notifications. */
+async function recover({ stack, database, desk, lane, runs, agents, workflows, clock, log }: Recovery): Promise<void> {
+  const quietly = (what: string, work: Promise<unknown>) => void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
+  let areAgentsStale = false;
+  const readAgents = async () => {
+    areAgentsStale = true;
+    await agents.refresh();
+    areAgentsStale = false;
+  };
   desk.listen({
     ticketLost: (lease) => {
       log.warn({ ticketId: lease.ticketId, workerId: lease.workerId }, 'a lease ran out');
@@ -66,31 +111,15 @@ export async function startEngine({ database, config, log, shippedDirectory, clo
       quietly('reading ready tickets', desk.refill());
     },
   });
-  const timers = [
-    clock.every(sweepIntervalMs, () => quietly('the sweep', Promise.all([desk.sweep(), desk.refill()]))),
-    clock.every(3_600_000, () => quietly('forgetting old idempotency keys', database.forgetOldKeys())),
-  ];
-  const stopListening = await database.listen({ registryChanged: () => {
-      workflows.refresh();
-      quietly('reading agents', agents.refresh());
-    }, ticketsReady: () => desk.noticeMore() });
-
-  return {
-    services: {
-      runs, runStore, desk, agents, workflows, clock, log,
-      triggers: new Triggers({ runs, store: runStore, workflows }),
-      tickets: ticketStore,
-      keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.nowMs() }),
-      probeDatabase: () => database.probe(),
-      epoch: database.epoch,
-      startedAtMs: clock.nowMs(),
-    },
-    idle: () => lane.idle(),
-    [Symbol.asyncDispose]: async () => {
-      for (const timer of timers) timer.cancel();
-      await driver[Symbol.asyncDispose]();
-      await lane.idle();
-      await stopListening();
-    },
+  const sweep = () => {
+    quietly('the sweep', desk.sweep());
+    if (areAgentsStale) quietly('reading agents', readAgents());
   };
+  stack.use(clock.every(sweepIntervalMs, sweep));
+  stack.use(clock.every(keysIntervalMs, () => quietly('forgetting old idempotency keys', database.forgetOldKeys())));
+  const registryChanged = () => {
+    workflows.refresh();
+    quietly('reading agents', readAgents());
+  };
+  stack.defer(await database.listen({ registryChanged, ticketsReady: () => desk.noticeMore() }));
 }

@@ -40,33 +40,37 @@ function readyLine(plane: ControlPlane, isJson: boolean): string {
   return `Hivekeeper ready at ${plane.url} (data ${plane.dataDirectory}, admin key in ${plane.dataDirectory}/admin.key)`;
 }
 
-/** Ends the process for good when stopping takes longer than the drain allows. */
-const patienceMs = 30_000;
+/** On top of the drain: after that the process ends for good, whatever still hangs. */
+const patienceMs = 5_000;
 
 async function main(): Promise<void> {
   const { options, isJson } = readArguments();
   const config = readConfig(options, process.env);
   const log = newLog({ level: config.logLevel, component: 'control' });
-  const plane = await startControlPlane(config, log, process.env);
+  const starting = startControlPlane(config, log, process.env);
   let isStopping = false;
   const stop = (reason: string) => {
     if (isStopping) return;
     isStopping = true;
     log.info({ reason }, 'stopping');
-    setTimeout(() => process.exit(1), patienceMs).unref();
-    plane[Symbol.asyncDispose]().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, 'stopping failed');
-        process.exit(1);
-      },
-    );
+    setTimeout(() => process.exit(1), config.drainMs + patienceMs).unref();
+    // What is still starting is stopped once it has: half a start has no order of stopping.
+    starting
+      .then((plane) => plane[Symbol.asyncDispose]())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error }, 'stopping failed');
+          process.exit(1);
+        },
+      );
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   // Started by another program of ours: its end is ours.
   process.on('disconnect', () => stop('parent gone'));
-  process.stdout.write(`${readyLine(plane, isJson)}\n`);
+  const plane = await starting;
+  if (!isStopping) process.stdout.write(`${readyLine(plane, isJson)}\n`);
 }
 
 main().catch((error: unknown) => {

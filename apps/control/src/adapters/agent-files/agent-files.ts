@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, join, relative, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { type AgentSpec, agentManifestSchema, HiveError, type Trust } from '@hivekeeper/contract';
@@ -12,8 +12,17 @@ const runtimeByExtension: Readonly<Record<string, AgentSpec['runtime']>> = { '.t
 const installTimeoutMs = 300_000;
 const stampName = '.hivekeeper-installed';
 
+/** What reading agents needs. */
+export interface AgentFilesOptions {
+  readonly shippedDirectory: string;
+  /** The process's own; npm gets only what it needs of it. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+}
+
 /** Reads agents from this machine's disk. Those below `shippedDirectory` are trusted: they came with the product. */
-export function diskAgentFiles({ shippedDirectory, log }: { readonly shippedDirectory: string; readonly log: Log }): AgentFiles {
+export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFilesOptions): AgentFiles {
+  const install = oncePerDirectory(installer(npmEnvironment(environment), log));
   return {
     async read(entryPath, given) {
       const path = await realDirectoryOrFile(entryPath);
@@ -26,7 +35,7 @@ export function diskAgentFiles({ shippedDirectory, log }: { readonly shippedDire
       }
       await mustBeInside(directory, parsed.data.entry);
       const trust: Trust = isBelow(await realpath(shippedDirectory).catch(() => shippedDirectory), directory) ? 'trusted' : 'untrusted';
-      if (trust === 'untrusted') await install(directory, log);
+      if (trust === 'untrusted') await install(directory);
       return { ...parsed.data, directory, trust };
     },
   };
@@ -63,26 +72,57 @@ async function firstThatExists(directory: string, names: readonly string[]): Pro
 
 async function mustBeInside(directory: string, entry: string): Promise<void> {
   const path = await realpath(join(directory, entry)).catch(() => undefined);
-  if (path === undefined || !isBelow(directory, path)) throw new HiveError('AGENT_INVALID', `the entry ${entry} is not a file below ${directory}`, { issues: [{ path: '/entry', message: 'there is no such file below the agent’s directory' }] });
+  if (path === undefined || !isBelow(directory, path) || !(await stat(path)).isFile()) throw new HiveError('AGENT_INVALID', `the entry ${entry} is not a file below ${directory}`, { issues: [{ path: '/entry', message: 'there is no such file below the agent’s directory' }] });
 }
 
+type Install = (directory: string) => Promise<void>;
+
 /** Installs an agent's dependencies once per state of its lockfile (or package.json), without running their scripts. */
-async function install(directory: string, log: Log): Promise<void> {
+const installer = (env: NodeJS.ProcessEnv, log: Log): Install => async (directory) => {
   const manifest = await readFile(join(directory, 'package.json'), 'utf8').catch(() => undefined);
   if (manifest === undefined) return;
   const lockfile = await readFile(join(directory, 'package-lock.json'), 'utf8').catch(() => undefined);
+  if (lockfile === undefined && !hasDependencies(directory, manifest)) return;
   const wanted = hash('sha256', lockfile ?? manifest);
   const stamp = join(directory, 'node_modules', stampName);
   if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return;
-  if (lockfile === undefined && Object.keys((JSON.parse(manifest) as { dependencies?: object }).dependencies ?? {}).length === 0) return;
   log.info({ directory }, 'installing an agent’s dependencies');
+  // Without a lockfile none is made: the directory is its author's, and a new one would count as a change.
+  const how = lockfile === undefined ? ['install', '--no-package-lock'] : ['ci'];
   try {
-    await run('npm', [lockfile === undefined ? 'install' : 'ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory, timeout: installTimeoutMs });
+    await run('npm', [...how, '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory, env, timeout: installTimeoutMs });
+    await mkdir(dirname(stamp), { recursive: true });
     await writeFile(stamp, wanted);
   } catch (cause) {
     throw new HiveError('AGENT_INVALID', `npm could not install the dependencies of ${directory}`, { cause });
   }
+};
+
+function hasDependencies(directory: string, manifest: string): boolean {
+  try {
+    return Object.keys((JSON.parse(manifest) as { dependencies?: object } | null)?.dependencies ?? {}).length > 0;
+  } catch (cause) {
+    throw new HiveError('AGENT_INVALID', `${join(directory, 'package.json')} is not JSON`, { cause });
+  }
 }
+
+/** Two installations in one directory would destroy each other's work. */
+function oncePerDirectory(install: Install): Install {
+  const underWay = new Map<string, Promise<void>>();
+  return (directory) => {
+    const same = underWay.get(directory);
+    if (same !== undefined) return same;
+    const mine = install(directory).finally(() => underWay.delete(directory));
+    underWay.set(directory, mine);
+    return mine;
+  };
+}
+
+// An agent's own .npmrc can send any variable npm sees to a registry of its choice: it sees none of our secrets.
+const npmSees = /^(PATH|HOME|NODE_EXTRA_CA_CERTS|(https?|no)_proxy|npm_config_.*)$/i;
+
+const npmEnvironment = (environment: Readonly<Record<string, string | undefined>>): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => npmSees.test(name)));
 
 function isBelow(directory: string, path: string): boolean {
   const way = relative(directory, path);

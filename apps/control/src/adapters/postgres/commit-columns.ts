@@ -49,7 +49,7 @@ const columns: readonly Column[] = [
     actor: ['text', (run) => run.actor],
     action: ['text', (run) => run.action],
   }),
-  ...group('s', perRun((run) => run.settled), { id: ['text', ({ part }) => part.ticketId], token: ['bigint', ({ part }) => part.counter] }),
+  ...group('s', perRun((run) => run.settled), { id: ['text', ({ part }) => part.ticketId], worker: ['text', ({ part }) => part.workerId], token: ['bigint', ({ part }) => part.counter] }),
   ...group('v', perRun((run) => run.revoked), { id: ['text', ({ part }) => part] }),
   ...group('t', perRun((run) => run.issued), {
     id: ['text', ({ part }) => part.ticketId],

@@ -19,27 +19,40 @@ export function postgresDriver({ store, clock, log, wake }: DriverOptions): Driv
   let timer: Timer | undefined;
   let dueAtMs = Number.POSITIVE_INFINITY;
   let isClosed = false;
+  const looking = new Set<Promise<void>>();
 
   const set = (atMs: number) => {
     if (isClosed || atMs >= dueAtMs) return;
     dueAtMs = atMs;
     timer?.cancel();
-    timer = clock.after(Math.max(0, Math.min(atMs - clock.nowMs(), longestSleepMs)), () => void look());
+    timer = clock.after(Math.max(0, Math.min(atMs - clock.nowMs(), longestSleepMs)), () => {
+      dueAtMs = Number.POSITIVE_INFINITY;
+      const look = lookAndSet().finally(() => looking.delete(look));
+      looking.add(look);
+    });
   };
 
-  const look = async () => {
-    dueAtMs = Number.POSITIVE_INFINITY;
+  const lookAndSet = async () => {
+    const soonestMs = clock.nowMs() + longestSleepMs;
     try {
-      const { runIds, nextAtMs } = await store.due(clock.nowMs(), batch);
-      await Promise.all(runIds.map(tryWake));
-      set(runIds.length === batch ? clock.nowMs() : (nextAtMs ?? clock.nowMs() + longestSleepMs));
+      const { runIds, nextAtMs = soonestMs } = await store.due(clock.nowMs(), batch);
+      const woken = await Promise.all(runIds.map(tryWake));
+      // What cannot be woken stays due: asking for it again at once would never end.
+      set(woken.includes(false) && nextAtMs <= clock.nowMs() ? soonestMs : nextAtMs);
     } catch (error) {
       log.warn({ err: error }, 'due runs could not be read; trying again');
-      set(clock.nowMs() + longestSleepMs);
+      set(soonestMs);
     }
   };
 
-  const tryWake = (runId: RunId) => wake(runId).catch((error: unknown) => log.warn({ err: error, runId }, 'a run could not be woken; trying again'));
+  const tryWake = (runId: RunId): Promise<boolean> =>
+    wake(runId).then(
+      () => true,
+      (error: unknown) => {
+        log.warn({ err: error, runId }, 'a run could not be woken; trying again');
+        return false;
+      },
+    );
 
   set(clock.nowMs());
   return {
@@ -48,6 +61,7 @@ export function postgresDriver({ store, clock, log, wake }: DriverOptions): Driv
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
       timer?.cancel();
+      await Promise.all(looking);
     },
   };
 }

@@ -78,8 +78,8 @@ const engineCalls = (engine: Pool): EngineCalls => ({
   async due(nowMs, most) {
     const rows = await engine<{ id: RunId; is_due: boolean; wake_at: Date }[]>`
       SELECT id, wake_at <= ${new Date(nowMs)} AS is_due, wake_at FROM runs WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ${most + 1}`;
-    const next = rows.find((row) => !row.is_due);
-    return { runIds: rows.filter((row) => row.is_due).map((row) => row.id), nextAtMs: next?.wake_at.getTime() };
+    const runIds = rows.filter((row) => row.is_due).map((row) => row.id);
+    return { runIds: runIds.slice(0, most), nextAtMs: rows[Math.min(runIds.length, most)]?.wake_at.getTime() };
   },
 });
 

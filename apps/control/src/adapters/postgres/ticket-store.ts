@@ -28,22 +28,25 @@ export const ticketsChannel = 'hive_tickets';
 /** Live tickets in PostgreSQL. Times are the database's own. */
 export function postgresTicketStore(sql: Sql): TicketStore {
   return {
-    async renew(tickets, leaseMs) {
+    async renew(workerId, tickets, leaseMs) {
       const rows = await sql<{ id: TicketId }[]>`
         UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
         FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
           ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
-        WHERE tickets.id = h.id AND tickets.token = h.token
+        WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id = ${workerId}
         RETURNING tickets.id`;
       return new Set(rows.map((row) => row.id));
     },
 
-    async release(tickets) {
+    async release(workerId, tickets) {
       const rows = await sql<TicketRow[]>`
-        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
-        FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
-        WHERE tickets.id = h.id AND tickets.token = h.token
-        RETURNING tickets.*`;
+        WITH free AS (
+          UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
+          FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
+          WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id = ${workerId}
+          RETURNING tickets.*
+        ), told AS (SELECT pg_notify(${ticketsChannel}, '') WHERE EXISTS (SELECT FROM free))
+        SELECT free.* FROM free CROSS JOIN told`;
       return rows.map(ticketOf);
     },
 
@@ -53,8 +56,9 @@ export function postgresTicketStore(sql: Sql): TicketStore {
       return rows.flatMap(({ id, run_id, worker_id, token }) => (worker_id === null ? [] : [{ ticketId: id, runId: run_id, workerId: worker_id, token: String(token) }]));
     },
 
-    async ready(most) {
-      const rows = await sql<TicketRow[]>`SELECT * FROM tickets WHERE worker_id IS NULL ORDER BY rank_ms LIMIT ${most}`;
+    async ready(most, capabilities) {
+      const rows = await sql<TicketRow[]>`
+        SELECT * FROM tickets WHERE worker_id IS NULL AND string_to_array(requirement, ' ') <@ ${capabilities}::text[] ORDER BY rank_ms LIMIT ${most}`;
       return rows.map(ticketOf);
     },
 

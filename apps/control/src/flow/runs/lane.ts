@@ -5,7 +5,7 @@ import { runStatusOf, wakeAtOf, type RunState } from './core/index.ts';
 import type { Driver } from './driver.ts';
 import type { LiveRun, LiveRuns } from './live-runs.ts';
 import type { NoticeBoard } from './notices.ts';
-import type { CommitResult, LeaseClaim, RunOrigin, RunStore, StoredRun } from './run-store.ts';
+import type { CommitResult, Ending, LeaseClaim, RunOrigin, RunStore, StoredRun } from './run-store.ts';
 import { advance, commitOf, newWork, type RunWork } from './run-work.ts';
 
 /** What a caller wants of a run. */
@@ -17,8 +17,8 @@ export interface Intent {
   readonly actor: string;
   /** Turns the wish into an event, against the state at its turn. `undefined`: it is so already. Throws HiveError to refuse. */
   judge(state: RunState, atMs: number): RunEvent | undefined;
-  /** The ticket this ends, and the counter of the token its holder showed. */
-  readonly settles?: { readonly ticketId: TicketId; readonly counter: string } | undefined;
+  /** The ticket this ends, and who holds it. */
+  readonly settles?: Ending | undefined;
   /** Whether the journal shows it done: asked when a repeated call finds its ticket gone. */
   isRecorded?(run: StoredRun): boolean;
 }
@@ -40,6 +40,8 @@ interface Waiting {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
   tries: number;
+  /** It was in a batch that failed for no known reason: it goes alone, so that it harms nobody. */
+  isSuspect: boolean;
 }
 
 interface Batch {
@@ -48,12 +50,13 @@ interface Batch {
   /** Refusals are told once the batch is stored: they may rest on what it stores. */
   readonly refused: { readonly waiting: Waiting; readonly error: unknown }[];
   readonly leases: readonly Assignment<IssuedTicket>[];
-  readonly fresh: ReadonlySet<TicketId>;
+  readonly issued: readonly IssuedTicket[];
 }
 
 // Measured with `npm run bench`: two batches under way overlap one's fsync with the other's folding; a third gains nothing.
 const mostUnderWay = 2;
 const mostIntents = 256;
+const worthHalving = 8;
 const mostLeases = 1_000;
 const mostTries = 4;
 const pauseAfterFaultMs = 200;
@@ -69,6 +72,7 @@ export class RunLane {
   #queue: Waiting[] = [];
   #underWay = 0;
   #isPumpSet = false;
+  #isResting = false;
   #idle: (() => void)[] = [];
 
   constructor(options: LaneOptions) {
@@ -78,7 +82,7 @@ export class RunLane {
   /** Resolves when the intent is stored, or found to be so already. @throws HiveError as `judge` does, or DATABASE_UNAVAILABLE. */
   submit(intent: Intent): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ intent, resolve, reject, tries: 0 });
+      this.#queue.push({ intent, resolve, reject, tries: 0, isSuspect: false });
       this.pump();
     });
   }
@@ -89,7 +93,7 @@ export class RunLane {
     this.#isPumpSet = true;
     setImmediate(() => {
       this.#isPumpSet = false;
-      while (this.#underWay < mostUnderWay && this.#start());
+      while (!this.#isResting && this.#underWay < mostUnderWay && this.#start());
       if (this.#underWay === 0 && this.#queue.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });
   }
@@ -116,17 +120,23 @@ export class RunLane {
   }
 
   #take(): Waiting[] {
+    // The first of two batches leaves half to the second, so that one is folded while the other is stored.
+    const most = this.#underWay === 0 && this.#queue.length >= worthHalving ? Math.ceil(this.#queue.length / 2) : mostIntents;
     const taken: Waiting[] = [];
     const left: Waiting[] = [];
     const mine = new Set<RunId>();
+    const ending = new Set<TicketId>();
+    const isFree = ({ intent: { runId, settles } }: Waiting) =>
+      // A ticket ends once: a second intent to end it waits for what the first comes to.
+      (mine.has(runId) || !this.#busy.has(runId)) && (settles === undefined || !ending.has(settles.ticketId));
+    const isFull = () => taken.length >= Math.min(most, mostIntents) || taken[0]?.isSuspect === true;
     for (const waiting of this.#queue) {
-      const { runId } = waiting.intent;
-      const isFree = mine.has(runId) || !this.#busy.has(runId);
-      if (taken.length >= mostIntents || !isFree) left.push(waiting);
+      if (isFull() || !isFree(waiting) || (waiting.isSuspect && taken.length > 0)) left.push(waiting);
       else {
         taken.push(waiting);
-        mine.add(runId);
-        this.#busy.add(runId);
+        mine.add(waiting.intent.runId);
+        this.#busy.add(waiting.intent.runId);
+        if (waiting.intent.settles !== undefined) ending.add(waiting.intent.settles.ticketId);
       }
     }
     this.#queue = left;
@@ -136,18 +146,19 @@ export class RunLane {
   async #run(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Promise<void> {
     const absent = new Set(taken.filter((waiting) => this.#needsReading(waiting)).map(({ intent }) => intent.runId));
     let batch: Batch | undefined;
+    let result: CommitResult;
     try {
       if (absent.size > 0) await Promise.all([...absent].map((runId) => this.#options.runs.load(runId)));
       batch = this.#fold(taken, leases);
-      const result = await this.#store(batch);
-      if (result.stored) this.#announce(batch, result.counters);
-      else await this.#recover(batch, result);
+      result = await this.#store(batch);
     } catch (error) {
       if (batch === undefined) this.#options.desk.unassign(leases, new Set());
       else this.#undo(batch);
-      if (HiveError.is(error) && error.code === 'DATABASE_UNAVAILABLE') this.#again(taken, error);
-      else for (const { reject } of taken) reject(error);
+      this.#failed(taken, error);
+      return;
     }
+    if (result.stored) this.#announce(batch, result.counters);
+    else await this.#recover(batch, result);
   }
 
   /** A trigger that is tried again may have been stored by its first try. */
@@ -171,7 +182,7 @@ export class RunLane {
     for (const [runId, work] of works) if (work.events.length === 0) works.delete(runId);
     const issued = [...works.values()].flatMap((work) => [...work.issued.values()]);
     const assigned = [...leases, ...this.#options.desk.assign(issued, mostLeases)];
-    return { works, accepted, refused, leases: assigned, fresh: new Set(issued.map((ticket) => ticket.ticketId)) };
+    return { works, accepted, refused, leases: assigned, issued };
   }
 
   #admit(intent: Intent, works: Map<RunId, RunWork>, atMs: number): void {
@@ -193,27 +204,39 @@ export class RunLane {
   #store(batch: Batch): Promise<CommitResult> | CommitResult {
     const holders = new Map<TicketId, WorkerId>(batch.leases.map(({ ticket, workerId }) => [ticket.ticketId, workerId]));
     // In the order of their ids, so that two control planes lock the same rows in the same order.
-    const leases: LeaseClaim[] = batch.leases.filter(({ ticket }) => !batch.fresh.has(ticket.ticketId)).map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId })).sort(byId((lease) => lease.ticketId));
+    const fresh = idsOf(batch.issued);
+    const leases: LeaseClaim[] = batch.leases.filter(({ ticket }) => !fresh.has(ticket.ticketId)).map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId })).sort(byId((lease) => lease.ticketId));
     const runs = [...batch.works.values()].map((work) => commitOf(work, holders)).sort(byId((run) => run.runId));
     if (runs.length === 0 && leases.length === 0) return { stored: true, counters: new Map() };
     return this.#options.store.commit({ runs, leases, leaseMs: this.#options.desk.leaseMs });
   }
 
+  /** From here on it is stored, whatever a listener throws. */
   #announce(batch: Batch, counters: ReadonlyMap<TicketId, string>): void {
-    const { runs, desk, board, driver } = this.#options;
-    for (const { before, after, notices, settled, revoked } of batch.works.values()) {
-      const live = { ...after, version: before.version + 1 };
-      if (isTerminal(runStatusOf(live.state))) runs.forget(live.runId);
-      else runs.keep(live);
-      const wakeAtMs = wakeAtOf(live.state);
-      if (wakeAtMs !== undefined && wakeAtMs !== wakeAtOf(before.state)) driver().wakeAt(live.runId, wakeAtMs);
-      desk.close(settled.map(({ ticketId }) => ticketId), false);
-      desk.close(revoked, true);
-      board.post(live.runId, live.version, notices);
-    }
-    desk.deliver(batch.leases, counters);
+    for (const work of batch.works.values()) this.#safely(() => this.#tell(work));
+    this.#safely(() => this.#options.desk.deliver(batch.leases, counters, batch.issued));
     for (const { resolve } of batch.accepted) resolve();
     for (const { waiting, error } of batch.refused) waiting.reject(error);
+  }
+
+  #tell({ before, after, notices, settled, revoked }: RunWork): void {
+    const { runs, desk, board, driver } = this.#options;
+    const live = { ...after, version: before.version + 1 };
+    if (isTerminal(runStatusOf(live.state))) runs.forget(live.runId);
+    else runs.keep(live);
+    const wakeAtMs = wakeAtOf(live.state);
+    if (wakeAtMs !== undefined && wakeAtMs !== wakeAtOf(before.state)) driver().wakeAt(live.runId, wakeAtMs);
+    desk.close(settled.map(({ ticketId }) => ticketId), false);
+    desk.close(revoked, true);
+    board.post(live.runId, live.version, notices);
+  }
+
+  #safely(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'what is stored could not be told');
+    }
   }
 
   /** Nothing was stored: sort out who caused it, and let everybody else try again at once. */
@@ -240,25 +263,45 @@ export class RunLane {
   }
 
   #undo(batch: Batch): void {
-    this.#options.desk.unassign(batch.leases, batch.fresh);
+    this.#options.desk.unassign(batch.leases, idsOf(batch.issued));
     for (const runId of batch.works.keys()) this.#options.runs.forget(runId);
   }
 
+  #failed(taken: readonly Waiting[], error: unknown): void {
+    if (HiveError.is(error) && error.code === 'DATABASE_UNAVAILABLE') this.#again(taken, error);
+    else if (taken.length === 1) for (const { reject } of taken) reject(error);
+    else this.#suspect(taken, error);
+  }
+
   /** It is not known whether the batch was stored: its runs are read again, and what is not there is done again. */
-  #again(waitings: readonly Waiting[], error: unknown): void {
-    this.#options.log.warn({ err: error, intentCount: waitings.length }, 'a batch may not be stored; trying again');
-    const left = waitings.filter((waiting) => {
-      waiting.tries += 1;
-      if (waiting.tries >= mostTries) waiting.reject(error);
-      return waiting.tries < mostTries;
-    });
-    if (left.length === 0) return;
+  #again(taken: readonly Waiting[], error: unknown): void {
+    this.#options.log.warn({ err: error, intentCount: taken.length }, 'a batch may not be stored; trying again');
+    for (const waiting of taken) waiting.tries += 1;
+    for (const { reject } of taken.filter(({ tries }) => tries >= mostTries)) reject(error);
+    this.#queue.unshift(...taken.filter(({ tries }) => tries < mostTries));
+    this.#rest();
+  }
+
+  /** Nothing was stored, and one of them is the cause. */
+  #suspect(taken: readonly Waiting[], error: unknown): void {
+    this.#options.log.error({ err: error, intentCount: taken.length }, 'a batch failed; its intents are tried one by one');
+    for (const waiting of taken) waiting.isSuspect = true;
+    this.#queue.unshift(...taken);
+    if (taken.length === 0) this.#rest();
+  }
+
+  /** Starts nothing for a while, so that a fault that lasts is not asked for without end. */
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
     this.#options.clock.after(pauseAfterFaultMs, () => {
-      this.#queue.unshift(...left);
+      this.#isResting = false;
       this.pump();
     });
   }
 }
+
+const idsOf = (tickets: readonly IssuedTicket[]): ReadonlySet<TicketId> => new Set(tickets.map(({ ticketId }) => ticketId));
 
 const byId =
   <Row>(idOf: (row: Row) => string) =>

@@ -13,6 +13,14 @@ export interface RunOrigin {
   readonly idempotency?: { readonly route: string; readonly key: string; readonly bodySha256: string } | undefined;
 }
 
+/** A ticket that ends, and by whom: refused where that worker does not hold it by that token. */
+export interface Ending {
+  readonly ticketId: TicketId;
+  readonly workerId: WorkerId;
+  /** Second half of the token. */
+  readonly counter: string;
+}
+
 /** An approval that is asked for. */
 export interface AskedApproval {
   readonly id: ApprovalId;
@@ -49,8 +57,8 @@ export interface RunCommit {
   /** For the audit: who, and what kind of thing happened. */
   readonly actor: string;
   readonly action: string;
-  /** Tickets that end here, each with the counter of the token its holder showed. */
-  readonly settled: readonly { readonly ticketId: TicketId; readonly counter: string }[];
+  /** Tickets that end here, each with its holder and the counter of the token it showed. */
+  readonly settled: readonly Ending[];
   readonly revoked: readonly TicketId[];
   readonly issued: readonly (IssuedTicket & { readonly workerId?: WorkerId | undefined })[];
   readonly asked: readonly AskedApproval[];

@@ -2,7 +2,7 @@ import type { ApprovalId, Failure, RunEvent, RunNotice, TicketId, WorkerId } fro
 import { type FindAgent, type IssuedTicket, rankMsOf } from '../tickets/index.ts';
 import { blockerOf, type Command, decide, errorOf, runStatusOf, wakeAtOf } from './core/index.ts';
 import { type LiveRun, requirementOf } from './live-runs.ts';
-import type { AskedApproval, ClosedApproval, RunCommit, RunOrigin } from './run-store.ts';
+import type { AskedApproval, ClosedApproval, Ending, RunCommit, RunOrigin } from './run-store.ts';
 
 /** What one batch does to one run, gathered until it is committed. */
 export interface RunWork {
@@ -13,7 +13,7 @@ export interface RunWork {
   readonly events: RunEvent[];
   readonly notices: RunNotice[];
   readonly issued: Map<TicketId, IssuedTicket>;
-  readonly settled: { readonly ticketId: TicketId; readonly counter: string }[];
+  readonly settled: Ending[];
   readonly revoked: TicketId[];
   readonly asked: AskedApproval[];
   readonly closed: Map<ApprovalId, ClosedApproval>;

@@ -69,9 +69,9 @@ export class Runs {
     await lane.submit({
       runId: runIdOfTicket(ticketId),
       actor: `worker:${workerId}`,
-      settles: { ticketId, counter },
+      settles: { ticketId, workerId, counter },
       judge: (_state, atMs) => ({ type: 'ticket.settled', atMs, ticketId, outcome, token, workerId, ...(lease?.token === token && { leasedAtMs: lease.leasedAtMs }) }),
-      isRecorded: (run) => run.commits.some((events) => events.some((event) => event.type === 'ticket.settled' && event.ticketId === ticketId && event.token === token)),
+      isRecorded: (run) => run.commits.some((events) => events.some((event) => event.type === 'ticket.settled' && event.ticketId === ticketId && event.token === token && event.workerId === workerId)),
     });
   }
 
@@ -82,7 +82,7 @@ export class Runs {
     await this.#options.lane.submit({
       runId,
       actor: 'platform',
-      settles: { ticketId, counter },
+      settles: { ticketId, workerId, counter },
       judge: (_state, atMs) => ({ type: 'ticket.lost', atMs, ticketId, workerId }),
       isRecorded: () => true,
     });
@@ -157,13 +157,20 @@ export class Runs {
       early.push(...notices);
     };
     const stop = this.#options.board.watch(watch.runId, (notices) => tell(notices));
-    const stored = await this.#options.store.load(watch.runId);
-    const all = stored === undefined ? [] : this.#replay(stored);
+    const all = await this.#recorded(watch.runId).catch((error: unknown) => {
+      stop();
+      throw error;
+    });
     const past = all.filter(({ id }) => watch.lastId === undefined || isAfter(id, watch.lastId));
     const last = past.at(-1)?.id ?? watch.lastId ?? '0.0';
     past.push(...early.filter(({ id }) => isAfter(id, last)));
     tell = watch.onMore;
     return { past, stop };
+  }
+
+  async #recorded(runId: RunId): Promise<NumberedNotice[]> {
+    const stored = await this.#options.store.load(runId);
+    return stored === undefined ? [] : this.#replay(stored);
   }
 
   #replay(stored: StoredRun): NumberedNotice[] {

@@ -49,6 +49,7 @@ export class TicketDesk {
   readonly #holders = new Map<TicketId, WorkerId>();
   #listener: DeskListener | undefined;
   #mayHaveMore = true;
+  #isClosing = false;
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -63,10 +64,12 @@ export class TicketDesk {
     this.#listener = listener;
   }
 
-  /** Seats a worker. Idempotent per worker id: the newest link gets what comes. */
+  /** Seats a worker. Idempotent per worker id: the newest link gets what comes, once the worker has named its credits on it. */
   attach(link: WorkerLink): void {
     const before = this.#seats.get(link.workerId);
-    this.#seats.set(link.workerId, { link, held: before?.held ?? new Map(), assignedCount: 0, lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
+    const { held = new Map(), assignedCount = 0 } = before ?? {};
+    this.#seats.set(link.workerId, { link, held, assignedCount, lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
+    this.#scheduler.removeWorker(link.workerId);
     this.#scheduler.addWorker(link.workerId, link.capabilities);
   }
 
@@ -100,46 +103,54 @@ export class TicketDesk {
       capabilities: [...link.capabilities],
       maxParallel: link.maxParallel,
       heldCount: held.size,
-      state: isDraining ? 'draining' : nowMs - lastSeenAtMs > this.#options.silentAfterMs ? 'silent' : 'connected',
+      state: isDraining ? 'draining' : !link.isListening && nowMs - lastSeenAtMs > this.#options.silentAfterMs ? 'silent' : 'connected',
       lastSeenAtMs,
     }));
   }
 
-  /** Queues tickets that nobody holds and hands out what can be handed out: `fresh` ones are not in the database yet. */
+  /**
+   * Hands out what can be handed out; `fresh` tickets are not in the database yet. Those of them that nobody gets wait
+   * until {@link deliver}: another batch could not lease what is not stored.
+   */
   assign(fresh: readonly IssuedTicket[], most: number): readonly Assignment<IssuedTicket>[] {
+    if (this.#isClosing) return [];
     for (const ticket of fresh) this.#scheduler.offer(ticket);
     const assignments = this.#scheduler.assign(most);
+    for (const { ticketId } of fresh) this.#scheduler.withdraw(ticketId);
     for (const { workerId } of assignments) this.#countAssigned(workerId, 1);
     return assignments;
   }
 
+  /** Hands out nothing from now on: what becomes ready is for other control planes. */
+  stopHandingOut(): void {
+    this.#isClosing = true;
+  }
+
   /** Undoes an {@link assign} whose commit failed. */
   unassign(assignments: readonly Assignment<IssuedTicket>[], fresh: ReadonlySet<TicketId>): void {
-    for (const ticketId of fresh) this.#scheduler.withdraw(ticketId);
     for (const { ticket, workerId } of assignments) {
       this.#countAssigned(workerId, -1);
-      this.#scheduler.returnCredit(workerId);
+      this.#returnCredit(workerId);
       if (!fresh.has(ticket.ticketId)) this.#scheduler.offer(ticket);
     }
   }
 
-  /** Delivers leases that are committed: each with the counter of its token. One without was taken by another control plane. */
-  deliver(assignments: readonly Assignment<IssuedTicket>[], counters: ReadonlyMap<TicketId, string>): void {
+  /**
+   * Delivers leases that are committed, each with the counter of its token (one without was taken by another control
+   * plane), and lets the other `fresh` tickets of that commit wait for a worker.
+   */
+  deliver(assignments: readonly Assignment<IssuedTicket>[], counters: ReadonlyMap<TicketId, string>, fresh: readonly IssuedTicket[] = []): void {
     const parcels = new Map<Seat, LeasedTicket[]>();
     for (const { ticket, workerId } of assignments) {
       const counter = counters.get(ticket.ticketId);
+      const leased = counter === undefined ? undefined : this.#hold(workerId, ticket, counter);
       const seat = this.#seats.get(workerId);
       this.#countAssigned(workerId, -1);
-      if (counter === undefined) this.#scheduler.returnCredit(workerId);
-      if (counter === undefined || seat === undefined) continue;
-      const held = { ...ticket, token: `${this.#options.epoch}.${counter}`, leasedAtMs: this.#options.clock.nowMs() };
-      seat.held.set(ticket.ticketId, held);
-      this.#holders.set(ticket.ticketId, workerId);
-      const leased = this.#leasedTicket(held);
-      const parcel = parcels.get(seat);
-      if (parcel === undefined) parcels.set(seat, [leased]);
-      else parcel.push(leased);
+      if (leased === undefined || seat === undefined) this.#returnCredit(workerId);
+      else parcels.set(seat, parcels.get(seat) ?? []).get(seat)?.push(leased);
     }
+    const taken = new Set(assignments.map(({ ticket }) => ticket.ticketId));
+    for (const ticket of fresh) if (!taken.has(ticket.ticketId)) this.#scheduler.offer(ticket);
     for (const [seat, parcel] of parcels) seat.link.deliver(parcel);
   }
 
@@ -168,45 +179,42 @@ export class TicketDesk {
    * @throws HiveError NOT_FOUND when the worker has to register first.
    */
   async heartbeat(workerId: WorkerId, tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[]): Promise<TicketId[]> {
-    const seat = this.#seat(workerId);
-    seat.lastSeenAtMs = this.#options.clock.nowMs();
+    this.#seat(workerId).lastSeenAtMs = this.#options.clock.nowMs();
     const current = tickets.filter((ticket) => this.#isThisEpoch(ticket.token));
-    const renewed = current.length === 0 ? new Set<TicketId>() : await this.#options.store.renew(current.map(counterOnly), this.#options.leaseMs);
-    const dropped = tickets.filter((ticket) => !renewed.has(ticket.ticketId)).map((ticket) => ticket.ticketId);
-    this.close(dropped, false);
-    return dropped;
+    const renewed = current.length === 0 ? new Set<TicketId>() : await this.#options.store.renew(workerId, current.map(counterOnly), this.#options.leaseMs);
+    const dropped = tickets.filter((ticket) => !renewed.has(ticket.ticketId));
+    for (const ticket of dropped) this.#letGo(workerId, ticket);
+    return dropped.map(({ ticketId }) => ticketId);
   }
 
   /** Takes unstarted tickets back from a worker that drains. Idempotent. */
   async release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<void> {
-    const seat = this.#seat(workerId);
-    seat.isDraining = true;
+    this.#seat(workerId).isDraining = true;
     this.#scheduler.setCredits(workerId, 0);
-    const released = await this.#options.store.release(tickets.filter((ticket) => this.#isThisEpoch(ticket.token)).map(counterOnly));
-    this.close(tickets.map((ticket) => ticket.ticketId), false);
+    const released = await this.#options.store.release(workerId, tickets.filter((ticket) => this.#isThisEpoch(ticket.token)).map(counterOnly));
+    for (const ticket of tickets) this.#letGo(workerId, ticket);
     for (const ticket of released) this.#scheduler.offer(ticket);
     this.#listener?.capacityChanged();
   }
 
   /** What the database says a worker holds and the worker does not: lost between lease and delivery, to be sent again. */
   async missing(workerId: WorkerId, held: ReadonlySet<TicketId>): Promise<LeasedTicket[]> {
-    const seat = this.#seat(workerId);
+    this.#seat(workerId);
     const leases = await this.#options.store.heldBy(workerId);
-    return leases
-      .filter((lease) => !held.has(lease.ticketId))
-      .map((lease) => {
-        const ticket = { ...lease, token: `${this.#options.epoch}.${lease.token}`, leasedAtMs: this.#options.clock.nowMs() };
-        seat.held.set(lease.ticketId, ticket);
-        this.#holders.set(lease.ticketId, workerId);
-        return this.#leasedTicket(ticket);
-      });
+    return leases.filter((lease) => !held.has(lease.ticketId)).flatMap(({ token, ...ticket }) => this.#hold(workerId, ticket, token) ?? []);
   }
 
-  /** Reports every lease past its time, and forgets workers that are gone for good. Called on a timer. */
+  /** Reports every lease past its time, forgets workers that are gone for good, and looks for ready tickets nobody told of. Called on a timer. */
   async sweep(): Promise<void> {
-    for (const lease of await this.#options.store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
-    const nowMs = this.#options.clock.nowMs();
-    for (const [workerId, seat] of this.#seats) if (nowMs - seat.lastSeenAtMs > 10 * this.#options.silentAfterMs && seat.held.size === 0) this.detach(workerId);
+    const { store, clock, silentAfterMs, leaseMs } = this.#options;
+    for (const [workerId, { link, lastSeenAtMs }] of this.#seats) {
+      // Whatever it held has run out long ago, here or with another control plane.
+      if (!link.isListening && clock.nowMs() - lastSeenAtMs > Math.max(10 * silentAfterMs, 2 * leaseMs)) this.detach(workerId);
+    }
+    for (const lease of await store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
+    // A notification may be lost, and so may the control plane that read a ticket: no ready ticket waits longer than a sweep for being seen.
+    this.#mayHaveMore = true;
+    await this.refill();
   }
 
   /** Says that the database may hold ready tickets this control plane has not seen. */
@@ -215,14 +223,21 @@ export class TicketDesk {
     this.#listener?.capacityChanged();
   }
 
-  /** Fills the window of ready tickets from the database when it has run dry and somebody could take them. */
+  /** Reads ready tickets from the database where a worker has found nothing here that it could take. */
   async refill(): Promise<void> {
-    if (!this.#mayHaveMore || this.#scheduler.readyCount > 0 || !this.#scheduler.hasCredits) return;
+    if (!this.#mayHaveMore || this.#isClosing) return;
+    const capabilities = this.#scheduler.idleCapabilities();
+    if (capabilities.length === 0) return;
     this.#mayHaveMore = false;
-    const tickets = await this.#options.store.ready(readyWindow);
-    if (tickets.length === readyWindow) this.#mayHaveMore = true;
-    for (const ticket of tickets) this.#scheduler.offer(ticket);
-    if (tickets.length > 0) this.#listener?.capacityChanged();
+    try {
+      const tickets = await this.#options.store.ready(readyWindow, capabilities);
+      if (tickets.length === readyWindow) this.#mayHaveMore = true;
+      for (const ticket of tickets) this.#scheduler.offer(ticket);
+      if (tickets.length > 0) this.#listener?.capacityChanged();
+    } catch (error) {
+      this.#mayHaveMore = true;
+      throw error;
+    }
   }
 
   /** Second half of a token, where the first is this installation's. */
@@ -235,6 +250,30 @@ export class TicketDesk {
     if (seat !== undefined) seat.assignedCount = Math.max(0, seat.assignedCount + change);
   }
 
+  #returnCredit(workerId: WorkerId): void {
+    if (this.#seats.get(workerId)?.isDraining === false) this.#scheduler.returnCredit(workerId);
+  }
+
+  /** Notes who holds a ticket; undefined where the worker is gone, or the agent: then the lease runs out by itself. */
+  #hold(workerId: WorkerId, ticket: IssuedTicket, counter: string): LeasedTicket | undefined {
+    const seat = this.#seats.get(workerId);
+    const agent = this.#options.findAgent(ticket.tenantId, ticket.agent);
+    if (agent === undefined) this.#options.log.error({ ticketId: ticket.ticketId, agent: ticket.agent }, 'a ticket was leased whose agent is gone');
+    if (seat === undefined || agent === undefined) return undefined;
+    const held = { ...ticket, token: `${this.#options.epoch}.${counter}`, leasedAtMs: this.#options.clock.nowMs() };
+    seat.held.set(ticket.ticketId, held);
+    this.#holders.set(ticket.ticketId, workerId);
+    return leasedTicket(held, agent, this.#options.leaseMs);
+  }
+
+  /** Forgets that the worker holds a ticket, by that very token: it may have been leased again since. */
+  #letGo(workerId: WorkerId, { ticketId, token }: HeldTicket): void {
+    const seat = this.#seats.get(workerId);
+    if (seat?.held.get(ticketId)?.token !== token) return;
+    seat.held.delete(ticketId);
+    if (this.#holders.get(ticketId) === workerId) this.#holders.delete(ticketId);
+  }
+
   #isThisEpoch(token: string): boolean {
     return token.startsWith(`${this.#options.epoch}.`);
   }
@@ -244,18 +283,11 @@ export class TicketDesk {
     if (seat === undefined) throw new HiveError('NOT_FOUND', `worker ${workerId} is not registered here`);
     return seat;
   }
+}
 
-  #leasedTicket(ticket: IssuedTicket & HeldTicket): LeasedTicket {
-    const agent = this.#options.findAgent(ticket.tenantId, ticket.agent);
-    if (agent === undefined) throw new HiveError('INTERNAL', `ticket ${ticket.ticketId} was leased without its agent ${ticket.agent}`);
-    const { ticketId, token, runId, nodeId, slot, attempt, action, timeoutMs } = ticket;
-    return {
-      ticketId, token, runId, nodeId, slot, attempt, agent, timeoutMs,
-      input: ticket.input as JsonObject,
-      leaseMs: this.#options.leaseMs,
-      ...(action !== undefined && { action }),
-    };
-  }
+function leasedTicket(held: IssuedTicket & HeldTicket, agent: AgentSpec, leaseMs: number): LeasedTicket {
+  const { ticketId, token, runId, nodeId, slot, attempt, action, timeoutMs, input } = held;
+  return { ticketId, token, runId, nodeId, slot, attempt, agent, timeoutMs, leaseMs, input: input as JsonObject, ...(action !== undefined && { action }) };
 }
 
 const counterOnly = <Ticket extends HeldTicket>(ticket: Ticket): Ticket => ({ ...ticket, token: ticket.token.slice(ticket.token.indexOf('.') + 1) });

@@ -24,6 +24,10 @@ export class Mailbox implements WorkerLink {
     this.#clock = clock;
   }
 
+  get isListening(): boolean {
+    return this.#wake !== undefined;
+  }
+
   deliver(tickets: readonly LeasedTicket[]): void {
     this.#tickets.push(...tickets);
     this.#wake?.();
@@ -43,7 +47,7 @@ export class Mailbox implements WorkerLink {
   /** Empties the box, waiting up to `waitMs` for something to be in it, or until the caller hangs up. */
   async collect(waitMs: number, hangUp: AbortSignal): Promise<PollResponse> {
     this.#wake?.();
-    if (this.#tickets.length === 0 && this.#revoked.length === 0 && waitMs > 0) await this.#something(waitMs, hangUp);
+    if (this.#tickets.length === 0 && this.#revoked.length === 0 && waitMs > 0 && !hangUp.aborted) await this.#something(waitMs, hangUp);
     if (hangUp.aborted) return { tickets: [], revoked: [] };
     const response = { tickets: this.#tickets, revoked: this.#revoked };
     this.#tickets = [];

@@ -6,7 +6,8 @@ import TinyQueue from 'tinyqueue';
  *
  * Ready tickets wait in one heap per requirement, ordered by {@link rankMsOf}: a number that never changes while the
  * ticket waits, because every ticket ages at the same rate. Workers with credits stand in one ring per requirement, so
- * work spreads evenly. A decision costs O(log tickets). Nothing here is durable: a lease holds only once it is committed.
+ * work spreads evenly. A decision takes the most urgent ticket that somebody can serve, and costs O(requirements + log
+ * tickets). Nothing here is durable: a lease holds only once it is committed.
  */
 
 /** What decides a ticket's place in the queue. */
@@ -72,10 +73,14 @@ export class Scheduler<Ticket extends ReadyTicket> {
     return this.#ready.size;
   }
 
-  /** True where some worker could take another ticket of any kind. */
-  get hasCredits(): boolean {
-    for (const worker of this.#workers.values()) if (worker.credits > 0) return true;
-    return false;
+  /** What workers with credits can run that find nothing here they could take. */
+  idleCapabilities(): string[] {
+    const idle = new Set<string>();
+    const waiting = [...this.#rings.values()].filter((ring) => this.#head(ring) !== undefined);
+    for (const worker of this.#workers.values()) {
+      if (worker.credits > 0 && !waiting.some(({ requirement }) => serves(worker, requirement))) for (const capability of worker.capabilities) idle.add(capability);
+    }
+    return [...idle];
   }
 
   /** Whether any connected worker could ever take a ticket with this requirement. */
@@ -92,8 +97,8 @@ export class Scheduler<Ticket extends ReadyTicket> {
   removeWorker(workerId: WorkerId): void {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
-    worker.credits = 0;
     this.#workers.delete(workerId);
+    for (const { candidates } of worker.rings) candidates.splice(candidates.indexOf(worker), 1);
   }
 
   /** Says how many more tickets the worker can take; replaces what was said before. */
@@ -117,33 +122,50 @@ export class Scheduler<Ticket extends ReadyTicket> {
     this.#ringOf(ticket.requirement).waiting.push(ticket);
   }
 
-  /** Takes a ticket out; its place in the heap is skipped when it surfaces. */
+  /** Takes a ticket out; its place in the heap is skipped when it surfaces. Does nothing where it does not wait. */
   withdraw(ticketId: TicketId): void {
     this.#ready.delete(ticketId);
   }
 
-  /** Matches waiting tickets with credits until one of them runs out, or `most` decisions are made. */
+  /** Matches waiting tickets with credits, the most urgent first, until one of them runs out, or `most` decisions are made. */
   assign(most: number): Assignment<Ticket>[] {
     const assignments: Assignment<Ticket>[] = [];
-    for (const ring of this.#rings.values()) {
-      while (assignments.length < most) {
-        const assignment = this.#next(ring);
-        if (assignment === undefined) break;
-        assignments.push(assignment);
-      }
+    const open = new Set(this.#rings.values());
+    while (assignments.length < most) {
+      const ring = this.#mostUrgent(open);
+      if (ring === undefined) break;
+      const assignment = this.#next(ring);
+      if (assignment === undefined) open.delete(ring);
+      else assignments.push(assignment);
     }
     return assignments;
   }
 
-  #next(ring: Ring<Ticket>): Assignment<Ticket> | undefined {
+  #mostUrgent(open: Set<Ring<Ticket>>): Ring<Ticket> | undefined {
+    let best: Ring<Ticket> | undefined;
+    let bestRankMs = Number.POSITIVE_INFINITY;
+    for (const ring of open) {
+      const head = this.#head(ring);
+      if (head === undefined) open.delete(ring);
+      else if (best === undefined || head.rankMs < bestRankMs) [best, bestRankMs] = [ring, head.rankMs];
+    }
+    return best;
+  }
+
+  /** The most urgent ticket that still waits in the ring. */
+  #head(ring: Ring<Ticket>): Ticket | undefined {
     let ticket = ring.waiting.peek();
     while (ticket !== undefined && this.#ready.get(ticket.ticketId) !== ticket) {
       ring.waiting.pop();
       ticket = ring.waiting.peek();
     }
-    if (ticket === undefined) return undefined;
-    const worker = nextWithCredit(ring);
-    if (worker === undefined) return undefined;
+    return ticket;
+  }
+
+  #next(ring: Ring<Ticket>): Assignment<Ticket> | undefined {
+    const ticket = this.#head(ring);
+    const worker = ticket === undefined ? undefined : nextWithCredit(ring);
+    if (ticket === undefined || worker === undefined) return undefined;
     ring.waiting.pop();
     this.#ready.delete(ticket.ticketId);
     worker.credits -= 1;

@@ -32,14 +32,14 @@ export interface LiveTicket {
 
 /** What the desk needs of the database, besides the commits that issue and lease tickets. */
 export interface TicketStore {
-  /** Renews leases by the database's clock; returns the ids whose token is still the current one. */
-  renew(tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[], leaseMs: number): Promise<ReadonlySet<TicketId>>;
-  /** Makes leased tickets ready again; ones not held by that token are left alone. Returns those given back. */
-  release(tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
+  /** Renews leases by the database's clock; returns the ids which that worker still holds by that token. */
+  renew(workerId: WorkerId, tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[], leaseMs: number): Promise<ReadonlySet<TicketId>>;
+  /** Makes leased tickets ready again, and tells every control plane; ones that worker does not hold by that token are left alone. Returns those given back. */
+  release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
   /** Leases past their time by the database's clock. */
   expired(): Promise<readonly Lease[]>;
-  /** The most urgent ready tickets. */
-  ready(most: number): Promise<readonly IssuedTicket[]>;
+  /** The most urgent ready tickets that need no more than these capabilities. */
+  ready(most: number, capabilities: readonly string[]): Promise<readonly IssuedTicket[]>;
   /** What a worker holds by the database: for sending again what was lost on the way. */
   heldBy(workerId: WorkerId): Promise<readonly (IssuedTicket & HeldTicket)[]>;
   /** The live tickets of a run. */
@@ -54,6 +54,8 @@ export interface WorkerLink {
   readonly name: string;
   readonly capabilities: readonly string[];
   readonly maxParallel: number;
+  /** True while the worker is known to wait at the other end. */
+  readonly isListening?: boolean;
   deliver(tickets: readonly LeasedTicket[]): void;
   revoke(ticketIds: readonly TicketId[]): void;
 }

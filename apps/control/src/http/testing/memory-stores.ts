@@ -92,7 +92,7 @@ function withoutTenant({ tenantId: _, ...approval }: ApprovalView & { tenantId: 
 function refusalOf(tables: MemoryTables, runs: readonly RunCommit[]): CommitResult | undefined {
   const moved = runs.filter((run) => (tables.runs.get(run.runId)?.version ?? 0) !== run.version - 1);
   if (moved.length > 0) return { stored: false, reason: 'moved-on', runIds: new Set(moved.map(({ runId }) => runId)) };
-  const strange = runs.flatMap(({ settled }) => settled).filter(({ ticketId, counter }) => tables.tickets.get(ticketId)?.token !== counter);
+  const strange = runs.flatMap(({ settled }) => settled).filter(({ ticketId, counter, workerId }) => tables.tickets.get(ticketId)?.token !== counter || tables.tickets.get(ticketId)?.workerId !== workerId);
   if (strange.length > 0) return { stored: false, reason: 'not-held', ticketIds: new Set(strange.map(({ ticketId }) => ticketId)) };
   const keys = runs.map(keyOf);
   const taken = runs.filter((_, index) => keys[index] !== undefined && (tables.idempotency.has(keys[index]) || keys.indexOf(keys[index]) < index));
@@ -148,11 +148,11 @@ function storedRunOf(tables: MemoryTables, runId: RunId): StoredRun | undefined 
 export function memoryTicketStore(tables: MemoryTables): TicketStore {
   const all = () => [...tables.tickets.values()];
   return {
-    renew: async (tickets) => new Set(tickets.filter(({ ticketId, token }) => tables.tickets.get(ticketId)?.token === token).map(({ ticketId }) => ticketId)),
-    release: async (tickets) =>
+    renew: async (worker, tickets) => new Set(tickets.filter(({ ticketId, token }) => tables.tickets.get(ticketId)?.token === token && tables.tickets.get(ticketId)?.workerId === worker).map(({ ticketId }) => ticketId)),
+    release: async (worker, tickets) =>
       tickets.flatMap(({ ticketId, token }) => {
         const ticket = tables.tickets.get(ticketId);
-        if (ticket === undefined || ticket.token !== token) return [];
+        if (ticket === undefined || ticket.token !== token || ticket.workerId !== worker) return [];
         const free = { ...ticket, workerId: undefined, token: '' };
         tables.tickets.set(ticketId, free);
         return [free];

@@ -34,9 +34,10 @@ export class WorkerLines {
   async poll({ workerId, credits, held, waitMs }: PollRequest, hangUp: AbortSignal): Promise<PollResponse> {
     const line = this.#lines.get(workerId);
     if (line === undefined) throw new HiveError('NOT_FOUND', `worker ${workerId} is not registered here`);
-    this.#desk.setCredits(workerId, credits);
     const heldIds = new Set(held.map(({ ticketId }) => ticketId));
     const again = this.#mayMiss(line, heldIds) ? await this.#desk.missing(workerId, new Set([...heldIds, ...line.mailbox.waitingIds])) : [];
+    // What is on its way to the worker it could not count when it named its credits.
+    this.#desk.setCredits(workerId, credits - again.length - line.mailbox.waitingIds.length);
     const { tickets, revoked } = await line.mailbox.collect(again.length > 0 ? 0 : waitMs, hangUp);
     if (hangUp.aborted) return { tickets: [], revoked: [] };
     const response = { tickets: withoutTwins([...again, ...tickets]), revoked };

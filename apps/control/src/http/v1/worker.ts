@@ -23,7 +23,8 @@ export function addWorkerCalls(app: App, services: Services, openEnds: OpenEnds)
     '/v1/worker/poll',
     { config: { access }, schema: { summary: 'Wait for tickets; 404 says that the worker has to register again', tags, querystring: noQuery, body: pollRequestSchema, response: answers({ 200: pollResponseSchema }) } },
     async (request, reply) => {
-      mustTakeWork(services);
+      // Without credits it asks for nothing new: a draining worker may still fetch, and give back, what it was leased.
+      if (request.body.credits > 0) mustTakeWork(services);
       return lines.poll(request.body, openEnds.wait(reply.raw));
     },
   );

@@ -28,6 +28,7 @@ const rememberedForMs = 3_000;
 export class KeyRing {
   readonly #store: KeyStore;
   readonly #random: Random;
+  /** Never jumps back, or a revoked key would work for longer. */
   readonly #nowMs: () => number;
   readonly #known = new Map<string, { readonly principal: Principal | undefined; readonly untilMs: number }>();
 
@@ -44,9 +45,11 @@ export class KeyRing {
     return text;
   }
 
-  /** Stores the hash of a key that exists already. Idempotent. */
+  /** Stores the hash of a key that exists already; one that is stored and good keeps the name it has. Idempotent. */
   async adopt({ text, ...key }: { readonly tenantId: TenantId; readonly name: string; readonly role: Role; readonly text: string }): Promise<void> {
-    await this.#store.put({ ...key, keySha256: digest(text) });
+    const keySha256 = digest(text);
+    const known = await this.#store.find(keySha256);
+    if (known?.tenantId !== key.tenantId || known.role !== key.role) await this.#store.put({ ...key, keySha256 });
   }
 
   /** Who the key belongs to; looked up by its hash, so the comparison leaks nothing about the key. */

@@ -27,6 +27,8 @@ export class AgentRegistry {
   readonly #files: AgentFiles;
   readonly #newId: () => AgentId;
   #specs = new Map<string, AgentSpec>();
+  /** Counts the changes: what was read before one must not replace it. */
+  #generation = 0;
 
   constructor(options: { readonly store: RegistryStore; readonly files: AgentFiles; readonly newId: () => AgentId }) {
     this.#store = options.store;
@@ -36,7 +38,11 @@ export class AgentRegistry {
 
   /** Reads every agent anew. */
   async refresh(): Promise<void> {
+    this.#generation += 1;
+    const generation = this.#generation;
     const agents = await this.#store.allAgents();
+    // Overtaken: whoever did it has told every control plane, this one too, so the agents are read once more.
+    if (generation !== this.#generation) return;
     this.#specs = new Map(agents.map((agent) => [`${agent.tenantId} ${agent.name}`, agent.spec]));
   }
 
@@ -97,10 +103,12 @@ export class AgentRegistry {
     const users = await this.#store.workflowsUsing(tenantId, agent.name);
     if (users.length > 0) throw new HiveError('STILL_IN_USE', `agent ${agent.name} is used by ${users.slice(0, 5).join(', ')}`);
     await this.#store.removeAgent(tenantId, agent.id, by);
+    this.#generation += 1;
     this.#specs.delete(`${tenantId} ${agent.name}`);
   }
 
   #remember(agent: StoredAgent): void {
+    this.#generation += 1;
     this.#specs.set(`${agent.tenantId} ${agent.name}`, agent.spec);
   }
 }

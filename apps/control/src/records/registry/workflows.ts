@@ -14,6 +14,8 @@ export class WorkflowRegistry {
   readonly #newId: () => WorkflowId;
   /** Latest versions by tenant and reference: every trigger needs one. Cleared by every change, here or elsewhere. */
   readonly #latest = new Map<string, StoredWorkflow>();
+  /** Counts the changes: what was read before one is not kept after it. */
+  #generation = 0;
 
   constructor(options: { readonly store: RegistryStore; readonly check: CheckWorkflow; readonly newId: () => WorkflowId }) {
     this.#store = options.store;
@@ -37,7 +39,9 @@ export class WorkflowRegistry {
     const key = JSON.stringify([tenantId, reference]);
     const kept = this.#latest.get(key);
     if (kept !== undefined) return kept;
+    const generation = this.#generation;
     const workflow = await this.get(tenantId, reference);
+    if (generation !== this.#generation) return workflow;
     if (this.#latest.size >= latestKept) this.#latest.clear();
     this.#latest.set(key, workflow);
     return workflow;
@@ -45,6 +49,7 @@ export class WorkflowRegistry {
 
   /** Forgets what is in memory: a workflow changed. */
   refresh(): void {
+    this.#generation += 1;
     this.#latest.clear();
   }
 
@@ -71,7 +76,9 @@ export class WorkflowRegistry {
   /** Stores a workflow that must not exist yet. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, ALREADY_EXISTS */
   async create(creation: { readonly tenantId: TenantId; readonly projectId: ProjectId; readonly definition: WorkflowDefinition; readonly facade?: JsonValue | undefined; readonly by: string }): Promise<StoredWorkflow> {
     await this.#mustBeValid(creation.tenantId, creation.definition);
-    return this.#store.addWorkflow({ ...creation, id: this.#newId(), sha256: digestOf(creation.definition) });
+    const workflow = await this.#store.addWorkflow({ ...creation, id: this.#newId(), sha256: digestOf(creation.definition) });
+    this.refresh();
+    return workflow;
   }
 
   async update(change: { readonly tenantId: TenantId; readonly id: WorkflowId; readonly status?: WorkflowView['status'] | undefined; readonly description?: string | undefined; readonly by: string }): Promise<StoredWorkflow> {

@@ -1,6 +1,6 @@
 -- One call commits what a batch of runs did: state, journal (which is the outbox), tickets, approvals and audit entries
 -- stand or fall together, at the price of one round trip and one fsync. Parameters are columns: element i of each array of a group belongs
--- to row i. Raises HV001 (a run moved on: reload), HV002 (a ticket is not held by that token), HV003 (an idempotency key
+-- to row i. Raises HV001 (a run moved on: reload), HV002 (a ticket is not held by that worker and token), HV003 (an idempotency key
 -- exists); DETAIL lists the ids. The first letter names the group: n new runs, r runs, s settled, v revoked, t issued tickets,
 -- l leases of ready tickets, a approvals asked, c approvals closed.
 CREATE FUNCTION commit_runs(
@@ -8,7 +8,7 @@ CREATE FUNCTION commit_runs(
   n_route text[], n_key text[], n_body_sha256 text[],
   r_id text[], r_tenant text[], r_version integer[], r_status text[], r_at_ms double precision[], r_events text[], r_wake_at_ms double precision[],
   r_blocker text[], r_error text[], r_actor text[], r_action text[],
-  s_id text[], s_token bigint[], v_id text[],
+  s_id text[], s_worker text[], s_token bigint[], v_id text[],
   t_id text[], t_tenant text[], t_run text[], t_node text[], t_slot integer[], t_attempt integer[], t_agent text[], t_action text[],
   t_input text[], t_timeout_ms bigint[], t_requirement text[], t_rank_ms double precision[], t_worker text[],
   l_id text[], l_worker text[], lease_ms integer,
@@ -45,7 +45,8 @@ BEGIN
 
   IF cardinality(s_id) > 0 THEN
     WITH gone AS (
-      DELETE FROM tickets t USING unnest(s_id, s_token) AS s (id, token) WHERE t.id = s.id AND t.token = s.token RETURNING t.id
+      DELETE FROM tickets t USING unnest(s_id, s_worker, s_token) AS s (id, worker, token)
+      WHERE t.id = s.id AND t.worker_id = s.worker AND t.token = s.token RETURNING t.id
     )
     SELECT coalesce(array_agg(id), '{}') INTO touched_ids FROM gone;
     IF cardinality(touched_ids) <> cardinality(s_id) THEN
@@ -71,7 +72,6 @@ BEGIN
     END IF;
     INSERT INTO run_journal (run_id, version, tenant_id, events)
       SELECT r.id, r.version, r.tenant, r.events::json FROM unnest(r_id, r_version, r_tenant, r_events) AS r (id, version, tenant, events);
-    PERFORM append_audit(r_tenant, r_at_ms, r_actor, r_action, r_id, r_events);
   END IF;
 
   IF cardinality(v_id) > 0 THEN
@@ -113,6 +113,11 @@ BEGIN
         lease_until = now() + lease_ms * interval '1 millisecond', progress = NULL
       FROM unnest(l_id, l_worker) AS l (id, worker) WHERE tickets.id = l.id AND tickets.worker_id IS NULL
       RETURNING tickets.id, tickets.token;
+  END IF;
+
+  -- Last, because its lock makes commits wait for each other until the fsync is done.
+  IF cardinality(r_id) > 0 THEN
+    PERFORM append_audit(r_tenant, r_at_ms, r_actor, r_action, r_id, r_events);
   END IF;
 END $$;
 
