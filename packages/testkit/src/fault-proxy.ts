@@ -36,9 +36,9 @@ export interface FaultProxy extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** A piece of a stream, or its end. */
+/** A piece of a stream; its end; or that the socket is gone, with or without an error. */
 interface Piece {
-  readonly bytes: Buffer | 'end';
+  readonly what: Buffer | 'end' | 'closed' | 'broken';
   readonly arrivedAtMs: number;
 }
 
@@ -124,13 +124,10 @@ class Proxy implements FaultProxy {
     if (this.#mode.kind === 'reset') return this.cut(link);
     pump(this, link, [client, server]);
     pump(this, link, [server, client]);
-    // One side gone without a farewell: the other learns it the same way.
-    const forget = () => {
-      this.#links.delete(link);
-      client.destroy();
-      server.destroy();
-    };
-    for (const socket of [client, server]) socket.on('error', () => {}).once('close', forget);
+    for (const socket of [client, server]) {
+      socket.on('error', () => {}); // `close` follows and tells
+      socket.once('close', () => client.destroyed && server.destroyed && this.#links.delete(link));
+    }
   }
 }
 
@@ -156,12 +153,12 @@ function pump(proxy: Proxy, link: Link, [from, to]: readonly [Socket, Socket]): 
     }
     isBusy = false;
   };
-  const push = (bytes: Piece['bytes']) => {
-    queue.push({ bytes, arrivedAtMs: performance.now() });
+  const push = (what: Piece['what']) => {
+    queue.push({ what, arrivedAtMs: performance.now() });
     if (queue.length >= maxQueuedPieces) from.pause();
     void work();
   };
-  from.on('data', (bytes: Buffer) => push(bytes)).on('end', () => push('end'));
+  from.on('data', (bytes: Buffer) => push(bytes)).on('end', () => push('end')).on('close', (hadError) => push(hadError ? 'broken' : 'closed'));
 }
 
 /** Resolves when the mode of the moment lets the piece go. */
@@ -170,10 +167,10 @@ async function permission(proxy: Proxy, piece: Piece): Promise<void> {
   for (;;) {
     const { mode, modeEnded, counters } = proxy;
     if (mode.kind !== 'latency' && mode.kind !== 'blackHole') return;
-    const leftMs = mode.kind === 'latency' ? piece.arrivedAtMs + mode.delayMs - performance.now() : Number.POSITIVE_INFINITY;
-    if (leftMs <= 0) return;
     if (!isCounted) counters[mode.kind === 'latency' ? 'delayedPieces' : 'heldPieces'] += 1;
     isCounted = true;
+    const leftMs = mode.kind === 'latency' ? piece.arrivedAtMs + mode.delayMs - performance.now() : Number.POSITIVE_INFINITY;
+    if (leftMs <= 0) return;
     await untilEnd(modeEnded, leftMs);
   }
 }
@@ -186,10 +183,13 @@ async function untilEnd(signal: AbortSignal, mostMs: number): Promise<void> {
 }
 
 async function forward(proxy: Proxy, link: Link, { to, piece }: { to: Socket; piece: Piece }): Promise<void> {
-  if (piece.bytes === 'end') return void to.end();
+  const { what } = piece;
+  if (what === 'end') return void to.end();
+  if (what === 'closed') return void to.destroySoon();
+  if (what === 'broken') return void to.resetAndDestroy();
   const { mode } = proxy;
-  const allowed = mode.kind === 'resetAfterBytes' ? Math.max(0, mode.bytes - link.forwardedBytes) : piece.bytes.length;
-  const part = piece.bytes.subarray(0, allowed);
+  const allowed = mode.kind === 'resetAfterBytes' ? Math.max(0, mode.bytes - link.forwardedBytes) : what.length;
+  const part = what.subarray(0, allowed);
   link.forwardedBytes += part.length;
   proxy.counters.forwardedBytes += part.length;
   // The reset waits until the system has the bytes before it; it may still overtake them on the way, as resets do.
