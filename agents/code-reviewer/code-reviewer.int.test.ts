@@ -15,7 +15,8 @@ const target = fileURLToPath(new URL('../../tests/e2e/fixtures/planted', import.
 const { defects, cleanFiles } = JSON.parse(readFileSync(`${target}/planted.json`, 'utf8')) as Planted;
 const planted = defects.filter(({ agent }) => agent === 'code-reviewer');
 
-const run = (input: object): ReviewOutput => JSON.parse(execFileSync(process.execPath, [entry, JSON.stringify(input)], { encoding: 'utf8', env: { ...process.env, AGENT_INPUT: '' } }));
+const run = (input: object): ReviewOutput =>
+  JSON.parse(execFileSync(process.execPath, [entry, JSON.stringify(input)], { encoding: 'utf8', env: { ...process.env, AGENT_INPUT: '' } }));
 const placesOf = (issues: readonly { rule: string; file: string; line: number }[]) => issues.map(({ rule, file, line }) => `${rule} ${file}:${line}`).sort();
 
 describe('the code reviewer as a process', () => {

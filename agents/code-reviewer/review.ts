@@ -39,7 +39,10 @@ export async function review(input: ReviewInput): Promise<ReviewOutput> {
     ...reviewed.flatMap((file) => reviewFile(file, measures.get(file.path) ?? [])),
     ...[...findDuplication(files), ...findDeadExports(graph, files), ...findMissingTests(graph, files)].filter(({ file }) => matches(file, input.filePattern)),
   ];
-  const issues = remarks.map(issueOf).filter(({ type }) => input.type === 'all' || input.type === type).sort(byWeight);
+  const issues = remarks
+    .map(issueOf)
+    .filter(({ type }) => input.type === 'all' || input.type === type)
+    .sort(byWeight);
   return {
     issues: issues.slice(0, maxIssues),
     summary: summaryOf(issues, reviewed.length),
@@ -60,7 +63,8 @@ const reviewFile = (file: CodeFile, measures: readonly FunctionMeasure[]): Remar
   ...(file.isTest ? [] : isScriptFile(file) ? [...findSmells(file), ...findBlockingCalls(file)] : findForgottenErrors(file)),
 ];
 
-const byWeight = (a: Issue, b: Issue): number => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.file.localeCompare(b.file) || a.line - b.line;
+const byWeight = (a: Issue, b: Issue): number =>
+  severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.file.localeCompare(b.file) || a.line - b.line;
 
 function summaryOf(issues: readonly Issue[], filesReviewed: number): ReviewOutput['summary'] {
   const [errors = 0, warnings = 0, info = 0] = severities.map((severity) => issues.filter((issue) => issue.severity === severity).length);

@@ -5,36 +5,45 @@ import { type Advisory, checkLockfile, isLockfile, readAdvisories } from './advi
 
 const bundled = readAdvisories(fileURLToPath(new URL('advisories', import.meta.url)));
 const lockfile = (packages: Record<string, object>) => JSON.stringify({ lockfileVersion: 3, packages }, null, 2);
-const found = (packages: Record<string, object>, advisories: readonly Advisory[] = bundled) => checkLockfile(lockfile(packages), advisories).map(({ description }) => description);
+const found = (packages: Record<string, object>, advisories: readonly Advisory[] = bundled) =>
+  checkLockfile(lockfile(packages), advisories).map(({ description }) => description);
 
 const twoLines: Advisory = {
   id: 'TEST-1',
   summary: 'breaks',
-  affected: [{
-    package: { ecosystem: 'npm', name: 'parcel' },
-    ranges: [{ type: 'SEMVER', events: [{ introduced: '1.0.0' }, { fixed: '1.2.0' }, { introduced: '2.0.0' }, { last_affected: '2.3.0' }] }],
-    versions: ['0.0.9'],
-  }],
+  affected: [
+    {
+      package: { ecosystem: 'npm', name: 'parcel' },
+      ranges: [{ type: 'SEMVER', events: [{ introduced: '1.0.0' }, { fixed: '1.2.0' }, { introduced: '2.0.0' }, { last_affected: '2.3.0' }] }],
+      versions: ['0.0.9'],
+    },
+  ],
 };
 
 describe('checkLockfile', () => {
   it('names a vulnerable package, its advisory and the version that mends it, at its line', () => {
     const text = lockfile({ '': { name: 'app' }, 'node_modules/ws': { version: '7.5.9' } });
-    expect(checkLockfile(text, bundled)).toEqual([{
-      type: 'dependencies', severity: 'high', offset: text.indexOf('"node_modules/ws"'),
-      description: 'ws 7.5.9: a request with more headers than allowed ends the server (CVE-2024-37890); fixed in 7.5.10',
-    }]);
+    expect(checkLockfile(text, bundled)).toEqual([
+      {
+        type: 'dependencies',
+        severity: 'high',
+        offset: text.indexOf('"node_modules/ws"'),
+        description: 'ws 7.5.9: a request with more headers than allowed ends the server (CVE-2024-37890); fixed in 7.5.10',
+      },
+    ]);
   });
 
   it('leaves mended, unknown, linked and own packages alone', () => {
-    expect(found({
-      '': { name: 'lodash', version: '4.0.0' },
-      'node_modules/lodash': { version: '4.17.21' },
-      'node_modules/ws': { version: '8.18.0' },
-      'node_modules/other': { version: '0.0.1' },
-      'node_modules/minimist': { version: '0.0.1', link: true },
-      'packages/minimist': { version: '0.0.1' },
-    })).toEqual([]);
+    expect(
+      found({
+        '': { name: 'lodash', version: '4.0.0' },
+        'node_modules/lodash': { version: '4.17.21' },
+        'node_modules/ws': { version: '8.18.0' },
+        'node_modules/other': { version: '0.0.1' },
+        'node_modules/minimist': { version: '0.0.1', link: true },
+        'packages/minimist': { version: '0.0.1' },
+      }),
+    ).toEqual([]);
   });
 
   it('reads nested, scoped and renamed packages', () => {
@@ -47,8 +56,16 @@ describe('checkLockfile', () => {
   });
 
   it.each([
-    ['0.0.9', true], ['0.9.0', false], ['1.0.0', true], ['1.1.9', true], ['1.2.0', false], ['1.9.0', false],
-    ['2.0.0-rc.1', false], ['2.3.0', true], ['2.3.1', false], ['not-a-version', false],
+    ['0.0.9', true],
+    ['0.9.0', false],
+    ['1.0.0', true],
+    ['1.1.9', true],
+    ['1.2.0', false],
+    ['1.9.0', false],
+    ['2.0.0-rc.1', false],
+    ['2.3.0', true],
+    ['2.3.1', false],
+    ['not-a-version', false],
   ])('walks the events of a range: %s is affected: %s', (version, isAffected) => {
     expect(found({ 'node_modules/parcel': { version } }, [twoLines])).toHaveLength(isAffected ? 1 : 0);
   });
@@ -71,6 +88,10 @@ describe('the bundled advisories', () => {
   it('are each listed once', () => expect(new Set(bundled.map(({ id }) => id)).size).toBe(bundled.length));
 });
 
-it.each([['package-lock.json', true], ['a/npm-shrinkwrap.json', true], ['package.json', false]])('tells lock files apart: %s', (path, expected) => {
+it.each([
+  ['package-lock.json', true],
+  ['a/npm-shrinkwrap.json', true],
+  ['package.json', false],
+])('tells lock files apart: %s', (path, expected) => {
   expect(isLockfile(path)).toBe(expected);
 });

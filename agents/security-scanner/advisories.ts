@@ -10,11 +10,13 @@ const eventSchema = z.union([z.object({ introduced: z.string() }), z.object({ fi
 const advisorySchema = z.object({
   id: z.string(),
   summary: z.string().default(''),
-  affected: z.array(z.object({
-    package: z.object({ ecosystem: z.string(), name: z.string() }),
-    ranges: z.array(z.object({ type: z.string(), events: z.array(eventSchema) })).default([]),
-    versions: z.array(z.string()).default([]),
-  })),
+  affected: z.array(
+    z.object({
+      package: z.object({ ecosystem: z.string(), name: z.string() }),
+      ranges: z.array(z.object({ type: z.string(), events: z.array(eventSchema) })).default([]),
+      versions: z.array(z.string()).default([]),
+    }),
+  ),
   database_specific: z.object({ severity: z.string().optional() }).optional(),
 });
 export type Advisory = z.infer<typeof advisorySchema>;
@@ -40,10 +42,14 @@ export function checkLockfile(text: string, advisories: readonly Advisory[]): re
       if (affected === undefined) return [];
       const fixed = fixFor(version, affected);
       const remedy = fixed === undefined ? 'no fixed version; replace it' : `fixed in ${fixed}`;
-      return [{
-        type: 'dependencies', severity: severityOf(advisory), offset: Math.max(0, text.indexOf(`${JSON.stringify(place)}:`)),
-        description: `${name} ${version}: ${advisory.summary} (${advisory.id}); ${remedy}`,
-      } satisfies Hit];
+      return [
+        {
+          type: 'dependencies',
+          severity: severityOf(advisory),
+          offset: Math.max(0, text.indexOf(`${JSON.stringify(place)}:`)),
+          description: `${name} ${version}: ${advisory.summary} (${advisory.id}); ${remedy}`,
+        } satisfies Hit,
+      ];
     }),
   );
 }
@@ -52,7 +58,9 @@ function installedIn(text: string): { place: string; name: string; version: stri
   const lockfile = lockfileSchema.safeParse(parseJson(text));
   if (!lockfile.success) return [];
   return Object.entries(lockfile.data.packages).flatMap(([place, { version, name, link }]) =>
-    place.includes('node_modules/') && link !== true && version !== undefined ? [{ place, version, name: name ?? place.slice(place.lastIndexOf('node_modules/') + 13) }] : [],
+    place.includes('node_modules/') && link !== true && version !== undefined
+      ? [{ place, version, name: name ?? place.slice(place.lastIndexOf('node_modules/') + 13) }]
+      : [],
   );
 }
 
@@ -70,10 +78,14 @@ type Affected = Advisory['affected'][number];
 function isAffected(version: string, { ranges, versions }: Affected): boolean {
   if (versions.includes(version)) return true;
   if (semver.valid(version) === null) return false;
-  return ranges.filter(({ type }) => type === 'SEMVER').some(({ events }) => events.reduce((inside, event) => {
-    if ('introduced' in event) return inside || event.introduced === '0' || semver.gte(version, event.introduced);
-    return inside && ('fixed' in event ? semver.lt(version, event.fixed) : semver.lte(version, event.last_affected));
-  }, false));
+  return ranges
+    .filter(({ type }) => type === 'SEMVER')
+    .some(({ events }) =>
+      events.reduce((inside, event) => {
+        if ('introduced' in event) return inside || event.introduced === '0' || semver.gte(version, event.introduced);
+        return inside && ('fixed' in event ? semver.lt(version, event.fixed) : semver.lte(version, event.last_affected));
+      }, false),
+    );
 }
 
 /** The nearest later version that is fixed. */

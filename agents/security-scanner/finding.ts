@@ -2,11 +2,18 @@
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof severities)[number];
 
-const findingTypes = [
-  'secrets', 'sql-injection', 'xss', 'code-injection', 'command-injection', 'path-traversal',
-  'unsafe-deserialization', 'weak-crypto', 'insecure-random', 'tls-verification', 'dependencies',
-] as const;
-export type FindingType = (typeof findingTypes)[number];
+export type FindingType =
+  | 'secrets'
+  | 'sql-injection'
+  | 'xss'
+  | 'code-injection'
+  | 'command-injection'
+  | 'path-traversal'
+  | 'unsafe-deserialization'
+  | 'weak-crypto'
+  | 'insecure-random'
+  | 'tls-verification'
+  | 'dependencies';
 
 /** What a rule says about a place in a text. */
 export interface Hit {

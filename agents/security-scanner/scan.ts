@@ -7,7 +7,7 @@ import type { ScanInput } from './input.ts';
 import { checkScript } from './script/check-script.ts';
 import { scriptExtensions } from './script/script.ts';
 import { type SecretHit, findSecrets, redact } from './secrets/secrets.ts';
-import { lineAt, lineNumbers, sourceOf } from './source.ts';
+import { lineAt, lineNumbers, maxLineLength, sourceOf } from './source.ts';
 import { checkText } from './text-rules.ts';
 
 export interface ScanOutput {
@@ -35,7 +35,7 @@ export async function scan(input: ScanInput): Promise<ScanOutput> {
   for (const path of tree.paths) {
     const found = scanFile(tree, path, advisories);
     if (found === undefined) continue;
-    findings.push(...found.filter((finding) => isWanted(finding, input)));
+    for (const finding of found) if (isWanted(finding, input)) findings.push(finding);
     scannedFiles += 1;
     if (scannedFiles % 500 === 0) reportProgress({ scannedFiles, findings: findings.length });
   }
@@ -75,11 +75,15 @@ function toFindings({ path, text, hits, secrets }: { path: string; text: string;
   const findings = new Map<string, Finding>();
   for (const { type, severity, offset, description } of hits) {
     const line = lineOf(offset);
-    const code = redact(lineAt(text, offset), secrets).trim().slice(0, maxCodeLength);
+    const code = excerptOf(lineAt(text, offset), secrets);
     findings.set(`${line} ${description}`, { type, severity, file: path, line, description, ...(code !== '' && { code }) });
   }
   return [...findings.values()];
 }
+
+/** Nothing of a long line: no reader would find the place, and cutting it could leave a piece of a secret. */
+const excerptOf = (line: string, secrets: readonly SecretHit[]): string =>
+  line.length > maxLineLength ? '' : redact(line, secrets).trim().slice(0, maxCodeLength);
 
 const summaryOf = (findings: readonly Finding[]): ScanOutput['summary'] => {
   const [low = 0, medium = 0, high = 0, critical = 0] = severities.map((severity) => findings.filter((finding) => finding.severity === severity).length);

@@ -17,7 +17,8 @@ const planted = defects.filter(({ agent }) => agent === 'security-scanner');
 
 const run = (input: object, environment: NodeJS.ProcessEnv = {}): ScanOutput =>
   JSON.parse(execFileSync(process.execPath, [entry, JSON.stringify(input)], { encoding: 'utf8', env: { ...process.env, AGENT_INPUT: '', ...environment } }));
-const placesOf = (findings: readonly { type: string; file: string; line: number }[]) => findings.map(({ type, file, line }) => `${type} ${file}:${line}`).sort();
+const placesOf = (findings: readonly { type: string; file: string; line: number }[]) =>
+  findings.map(({ type, file, line }) => `${type} ${file}:${line}`).sort();
 
 describe('the security scanner as a process', () => {
   it('finds every planted defect, and nothing in the clean files', () => {

@@ -30,6 +30,15 @@ export function lineNumbers(text: string): (offset: number) => number {
   };
 }
 
+/**
+ * The text with its long lines blanked out, places kept. Nobody writes such lines, and some expressions take
+ * quadratic time on them.
+ */
+export const withoutLongLines = (text: string): string => text.replaceAll(longLine, (line) => '\u0000'.repeat(line.length));
+
+export const maxLineLength = 500;
+const longLine = new RegExp(`[^\\n]{${maxLineLength + 1},}`, 'g');
+
 /** The whole line an offset lies on. */
 export function lineAt(text: string, offset: number): string {
   const end = text.indexOf('\n', offset);

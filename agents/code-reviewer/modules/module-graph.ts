@@ -14,16 +14,17 @@ export interface ModuleGraph {
 }
 
 const extensions = ['.ts', '.tsx', '.js', '.jsx', '.mts', '.mjs', '.cts', '.cjs'];
-const entryName = /(^|\/)((index|main|cli|app|server|worker)\.[^/]+|[^/]*\.(config|setup|stories|d)\.[mc]?[jt]sx?|\.[^/]+)$|(^|\/)(bin|scripts?|tools?|pages|routes|migrations|seeds|examples?|benchmarks?)\//;
+const entryFile = /(^|\/)((index|main|cli|app|server|worker)\.[^/]+|[^/]*\.(config|setup|stories|d)\.[mc]?[jt]sx?|\.[^/]+)$/;
+const entryFolder = /(^|\/)(bin|scripts?|tools?|pages|routes|migrations|seeds|examples?|benchmarks?)\//;
 const namesScripts = /(^|\/)(package\.json|[^/]*\.(html|ya?ml|sh|toml|vue|svelte|astro|mdx)|Dockerfile|Makefile|agent\.json|tsconfig[^/]*\.json)$/;
-const scriptToken = /[\w@.~/-]+\.[mc]?[jt]sx?\b/g;
+const scriptToken = /(?<![\w@.~/-])[\w@.~/-]{1,200}\.[mc]?[jt]sx?\b/g;
 const fromClause = /\bfrom\s+['"]([^'"]+)['"]/g;
 
 export function buildModuleGraph(tree: SourceTree, files: readonly CodeFile[]): ModuleGraph {
   const modules = new Map(files.filter(isScriptFile).map((file) => [file.path, readModule(file)]));
   const packages = readPackages(tree);
   const resolve = resolverOf(new Set(modules.keys()), packages);
-  const entries = new Set(files.filter(({ path, text }) => entryName.test(path) || text.startsWith('#!')).map(({ path }) => path));
+  const entries = new Set(files.filter(({ path, text }) => entryFile.test(path) || entryFolder.test(path) || text.startsWith('#!')).map(({ path }) => path));
   for (const path of tree.paths.filter((each) => namesScripts.test(each))) {
     const text = readSource(tree, path) ?? '';
     const named = [...text.matchAll(scriptToken)].map(([token]) => token);
@@ -53,7 +54,9 @@ function resolverOf(paths: ReadonlySet<string>, packages: ReadonlyMap<string, st
     const key = specifier.startsWith('.') ? normalize(join(dirname(from), specifier)) : specifier;
     const cached = known.get(`${dirname(from)} ${key}`);
     if (cached !== undefined) return cached;
-    const found = specifier.startsWith('.') ? fileAt(key, paths) : [...fileAt(join(dirname(from), key), paths), ...fileAt(key, paths), ...inPackage(key, packages, paths), ...byAlias(key, paths)];
+    const found = specifier.startsWith('.')
+      ? fileAt(key, paths)
+      : [...fileAt(join(dirname(from), key), paths), ...fileAt(key, paths), ...inPackage(key, packages, paths), ...byAlias(key, paths)];
     known.set(`${dirname(from)} ${key}`, found);
     return found;
   };
@@ -79,7 +82,14 @@ function inPackage(specifier: string, packages: ReadonlyMap<string, string>, pat
 /** `@/orders/total` and `~/orders/total`, whatever folder the alias stands for. */
 function byAlias(specifier: string, paths: ReadonlySet<string>): string[] {
   const rest = /^[@~#]\/(.+)$/.exec(specifier)?.[1];
-  return rest === undefined ? [] : [...paths].filter((path) => path.replace(/\.[^.]+$/, '').replace(/\/index$/, '').endsWith(`/${rest.replace(/\.[^./]+$/, '')}`));
+  return rest === undefined
+    ? []
+    : [...paths].filter((path) =>
+        path
+          .replace(/\.[^.]+$/, '')
+          .replace(/\/index$/, '')
+          .endsWith(`/${rest.replace(/\.[^./]+$/, '')}`),
+      );
 }
 
 /** The modules that a module names, in whatever way. */
@@ -103,7 +113,9 @@ export function takenExports(graph: ModuleGraph): ReadonlySet<string> {
     if (taken.has(`${path} ${name}`)) return;
     taken.add(`${path} ${name}`);
     for (const { specifier, names, offeredAs } of graph.modules.get(path)?.references ?? []) {
-      const passed = (offeredAs ?? []).flatMap((offered, index) => (offered === everything ? [name] : name === offered || name === everything ? [names[index] ?? ''] : []));
+      const passed = (offeredAs ?? []).flatMap((offered, index) =>
+        offered === everything ? [name] : name === offered || name === everything ? [names[index] ?? ''] : [],
+      );
       for (const target of graph.resolve(path, specifier)) for (const each of passed) take(target, each);
     }
   };

@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import { type ScriptFile, visit } from '../code-file.ts';
+import { type ScriptFile, dottedName, visit } from '../code-file.ts';
 
 /** Every name of a module. */
 export const everything = '*';
@@ -44,7 +44,9 @@ export function readModule({ path, script }: ScriptFile): Module {
     if (ts.isIdentifier(node)) uses.set(node.text, (uses.get(node.text) ?? 0) + 1);
     if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) hasFunctions = true;
   });
-  const exports = script.statements.flatMap(exportedBy).map(({ name, node, ownName }) => ({ name, node, isUsedInside: (uses.get(ownName) ?? 0) > timesNamed(node) }));
+  const exports = script.statements
+    .flatMap(exportedBy)
+    .map(({ name, node, ownName }) => ({ name, node, isUsedInside: (uses.get(ownName) ?? 0) > timesNamed(node) }));
   return { path, references, exports, mentions, hasFunctions };
 }
 
@@ -58,7 +60,7 @@ function referenceOf(node: ts.Node): Reference | undefined {
   if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) return reexportOf(node, textOf(node.moduleSpecifier));
   if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) return { specifier: textOf(node.argument.literal), names: [everything] };
   if (!ts.isCallExpression(node)) return undefined;
-  const isLoad = node.expression.kind === ts.SyntaxKind.ImportKeyword || /^require(\.resolve)?$/.test(node.expression.getText());
+  const isLoad = node.expression.kind === ts.SyntaxKind.ImportKeyword || /^require(\.resolve)?$/.test(dottedName(node.expression));
   const [specifier] = node.arguments;
   return isLoad && specifier !== undefined ? { specifier: textOf(specifier), names: [everything] } : undefined;
 }
@@ -68,14 +70,23 @@ const textOf = (node: ts.Node): string => (ts.isStringLiteralLike(node) ? node.t
 function importedNames(clause: ts.ImportClause | undefined): string[] {
   if (clause === undefined) return [];
   const { namedBindings } = clause;
-  const named = namedBindings === undefined ? [] : ts.isNamespaceImport(namedBindings) ? [everything] : namedBindings.elements.map(({ name, propertyName }) => (propertyName ?? name).text);
+  const named =
+    namedBindings === undefined
+      ? []
+      : ts.isNamespaceImport(namedBindings)
+        ? [everything]
+        : namedBindings.elements.map(({ name, propertyName }) => (propertyName ?? name).text);
   return clause.name === undefined ? named : ['default', ...named];
 }
 
 function reexportOf({ exportClause }: ts.ExportDeclaration, specifier: string): Reference {
   if (exportClause === undefined) return { specifier, names: [everything], offeredAs: [everything] };
   if (ts.isNamespaceExport(exportClause)) return { specifier, names: [everything] };
-  return { specifier, names: exportClause.elements.map(({ name, propertyName }) => (propertyName ?? name).text), offeredAs: exportClause.elements.map(({ name }) => name.text) };
+  return {
+    specifier,
+    names: exportClause.elements.map(({ name, propertyName }) => (propertyName ?? name).text),
+    offeredAs: exportClause.elements.map(({ name }) => name.text),
+  };
 }
 
 interface Named {
@@ -95,7 +106,8 @@ function exportedBy(statement: ts.Statement): Named[] {
 const isValue = (node: ts.Statement): node is ts.FunctionDeclaration | ts.ClassDeclaration | ts.EnumDeclaration =>
   ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node) || ts.isEnumDeclaration(node);
 
-const hasModifier = (node: ts.Statement, kind: ts.SyntaxKind): boolean => ts.canHaveModifiers(node) && (ts.getModifiers(node) ?? []).some((modifier) => modifier.kind === kind);
+const hasModifier = (node: ts.Statement, kind: ts.SyntaxKind): boolean =>
+  ts.canHaveModifiers(node) && (ts.getModifiers(node) ?? []).some((modifier) => modifier.kind === kind);
 
 const named = (node: ts.Identifier): Named => ({ name: node.text, ownName: node.text, node });
 

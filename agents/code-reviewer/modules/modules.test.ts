@@ -31,12 +31,17 @@ describe('findDeadExports', () => {
 
   it('finds functions, classes and values that nothing takes', async () => {
     expect(await dead({ 'src/a.ts': 'export const one = 1;\n\nexport function two() {}\nexport class Three {}\nconst four = 4;\nexport { four };' })).toEqual([
-      'src/a.ts:1 warning one', 'src/a.ts:3 warning two', 'src/a.ts:4 warning Three', 'src/a.ts:6 warning four',
+      'src/a.ts:1 warning one',
+      'src/a.ts:3 warning two',
+      'src/a.ts:4 warning Three',
+      'src/a.ts:6 warning four',
     ]);
   });
 
   it('says of what only its own file uses that it need not be exported', async () => {
-    expect(await dead({ 'src/a.ts': 'export const one = 1;\nexport const two = one;', 'src/b.ts': "import { two } from './a.ts';\ntwo;" })).toEqual(['src/a.ts:1 info one']);
+    expect(await dead({ 'src/a.ts': 'export const one = 1;\nexport const two = one;', 'src/b.ts': "import { two } from './a.ts';\ntwo;" })).toEqual([
+      'src/a.ts:1 info one',
+    ]);
   });
 
   it.each([
@@ -53,7 +58,11 @@ describe('findDeadExports', () => {
   ])('lets %s count as use', async (_, user) => expect(await dead({ 'src/a.ts': 'export const one = 1;', 'src/b.ts': user })).toEqual([]));
 
   it('follows what is offered on to where it is taken', async () => {
-    const files = { 'src/a.ts': 'export const one = 1;\nexport const two = 2;', 'src/b.ts': "export { one as first, two } from './a.ts';", 'src/c.ts': "export * from './b.ts';" };
+    const files = {
+      'src/a.ts': 'export const one = 1;\nexport const two = 2;',
+      'src/b.ts': "export { one as first, two } from './a.ts';",
+      'src/c.ts': "export * from './b.ts';",
+    };
     expect(await dead({ ...files, 'src/d.ts': "import { first } from './c.ts';" })).toEqual(['src/a.ts:2 warning two']);
   });
 
@@ -112,6 +121,16 @@ describe('findMissingTests', () => {
 
   it('asks for no test of entries, declarations, tables and small modules', async () => {
     const table = `export const table = [\n${'  1,\n'.repeat(20)}];`;
-    expect(await missing({ 'a.test.ts': 'x', 'a/index.ts': body, 'a/main.ts': body, 'a/b.ts': table, 'a/c.ts': 'export const f = () => 1;', 'a/d.d.ts': body, 'a/e.config.ts': body })).toEqual([]);
+    expect(
+      await missing({
+        'a.test.ts': 'x',
+        'a/index.ts': body,
+        'a/main.ts': body,
+        'a/b.ts': table,
+        'a/c.ts': 'export const f = () => 1;',
+        'a/d.d.ts': body,
+        'a/e.config.ts': body,
+      }),
+    ).toEqual([]);
   });
 });

@@ -4,7 +4,8 @@ import { judgeFunctions, measureFunctions } from './functions.ts';
 
 const scriptOf = (text: string, path = 'src/a.ts') => codeFileOf(path, text) as ScriptFile;
 const complexityOf = (body: string) => measureFunctions(scriptOf(`function f(a, b) { ${body} }`))[0]?.complexity;
-const rulesIn = (text: string, path?: string) => judgeFunctions(scriptOf(text, path), measureFunctions(scriptOf(text, path))).map(({ rule, severity }) => `${rule} ${severity}`);
+const rulesIn = (text: string, path?: string) =>
+  judgeFunctions(scriptOf(text, path), measureFunctions(scriptOf(text, path))).map(({ rule, severity }) => `${rule} ${severity}`);
 const branches = (count: number) => Array.from({ length: count }, (_, index) => `if (a === ${index}) return ${index};`).join('\n');
 
 describe('measureFunctions', () => {
@@ -29,11 +30,20 @@ describe('measureFunctions', () => {
     ]);
   });
 
+  it('bears long chains and deep nesting', () => {
+    expect(complexityOf(`return ${'a && '.repeat(20_000)}b`)).toBe(20_001);
+    expect(codeFileOf('a.ts', 'f('.repeat(20_000))).not.toHaveProperty('script');
+  });
+
   it('leaves out what has no body', () => expect(measureFunctions(scriptOf('declare function f(): void; interface A { m(): void }'))).toEqual([]));
 });
 
 describe('judgeFunctions', () => {
-  it.each([[14, []], [15, ['complexity warning']], [25, ['complexity error']]])('judges a function with %i branches', (count, rules) => {
+  it.each([
+    [14, []],
+    [15, ['complexity warning']],
+    [25, ['complexity error']],
+  ])('judges a function with %i branches', (count, rules) => {
     expect(rulesIn(`function f(a) {\n${branches(count)}\n}`)).toEqual(rules);
   });
 

@@ -36,15 +36,25 @@ function measure(node: FunctionNode, script: ts.SourceFile): FunctionMeasure {
 }
 
 const branching: ReadonlySet<ts.SyntaxKind> = new Set([
-  ts.SyntaxKind.IfStatement, ts.SyntaxKind.ConditionalExpression, ts.SyntaxKind.CaseClause, ts.SyntaxKind.CatchClause,
-  ts.SyntaxKind.ForStatement, ts.SyntaxKind.ForInStatement, ts.SyntaxKind.ForOfStatement, ts.SyntaxKind.WhileStatement, ts.SyntaxKind.DoStatement,
+  ts.SyntaxKind.IfStatement,
+  ts.SyntaxKind.ConditionalExpression,
+  ts.SyntaxKind.CaseClause,
+  ts.SyntaxKind.CatchClause,
+  ts.SyntaxKind.ForStatement,
+  ts.SyntaxKind.ForInStatement,
+  ts.SyntaxKind.ForOfStatement,
+  ts.SyntaxKind.WhileStatement,
+  ts.SyntaxKind.DoStatement,
 ]);
 const joining: ReadonlySet<ts.SyntaxKind> = new Set([ts.SyntaxKind.AmpersandAmpersandToken, ts.SyntaxKind.BarBarToken, ts.SyntaxKind.QuestionQuestionToken]);
 
-function branchesIn(node: ts.Node): number {
-  if (isFunction(node)) return 0;
-  let branches = branching.has(node.kind) || (ts.isBinaryExpression(node) && joining.has(node.operatorToken.kind)) ? 1 : 0;
-  ts.forEachChild(node, (child) => void (branches += branchesIn(child)));
+function branchesIn(body: ts.Node): number {
+  let branches = 0;
+  visit(body, (node) => {
+    if (isFunction(node)) return false;
+    if (branching.has(node.kind) || (ts.isBinaryExpression(node) && joining.has(node.operatorToken.kind))) branches += 1;
+    return true;
+  });
   return branches;
 }
 
@@ -52,7 +62,9 @@ function nameOf(node: FunctionNode): string {
   if (ts.isConstructorDeclaration(node)) return 'constructor';
   if (node.name !== undefined) return node.name.getText();
   const { parent } = node;
-  return (ts.isVariableDeclaration(parent) || ts.isPropertyAssignment(parent) || ts.isPropertyDeclaration(parent)) ? parent.name.getText() : 'an unnamed function';
+  return ts.isVariableDeclaration(parent) || ts.isPropertyAssignment(parent) || ts.isPropertyDeclaration(parent)
+    ? parent.name.getText()
+    : 'an unnamed function';
 }
 
 interface Bound {
@@ -66,17 +78,26 @@ interface Bound {
 
 const bounds: readonly Bound[] = [
   {
-    rule: 'complexity', warning: 15, error: 25, valueOf: ({ complexity }) => complexity,
+    rule: 'complexity',
+    warning: 15,
+    error: 25,
+    valueOf: ({ complexity }) => complexity,
     describe: (name, value) => `${name} has a cyclomatic complexity of ${value}: so many paths are hard to follow and to test`,
     suggestion: 'Give each decision a function of its own, or put the cases into a table.',
   },
   {
-    rule: 'function-length', warning: 80, error: 200, valueOf: ({ lines }) => lines,
+    rule: 'function-length',
+    warning: 80,
+    error: 200,
+    valueOf: ({ lines }) => lines,
     describe: (name, value) => `${name} is ${value} lines long`,
     suggestion: 'Take out the steps that have a name of their own.',
   },
   {
-    rule: 'too-many-parameters', warning: 6, error: 12, valueOf: ({ parameters }) => parameters,
+    rule: 'too-many-parameters',
+    warning: 6,
+    error: 12,
+    valueOf: ({ parameters }) => parameters,
     describe: (name, value) => `${name} takes ${value} parameters, which callers will mix up`,
     suggestion: 'Pass one object with named fields.',
   },
@@ -84,11 +105,15 @@ const bounds: readonly Bound[] = [
 
 /** The functions that are larger than a reader can hold. A test's length says little, so it counts for nothing. */
 export function judgeFunctions({ path, isTest }: ScriptFile, measures: readonly FunctionMeasure[]): Remark[] {
-  return bounds.filter(({ rule }) => !isTest || rule !== 'function-length').flatMap((bound) =>
-    measures.filter((each) => bound.valueOf(each) > bound.warning).map((each) => {
-      const value = bound.valueOf(each);
-      const severity: Severity = value > bound.error ? 'error' : 'warning';
-      return { rule: bound.rule, severity, file: path, line: each.line, description: bound.describe(each.name, value), suggestion: bound.suggestion };
-    }),
-  );
+  return bounds
+    .filter(({ rule }) => !isTest || rule !== 'function-length')
+    .flatMap((bound) =>
+      measures
+        .filter((each) => bound.valueOf(each) > bound.warning)
+        .map((each) => {
+          const value = bound.valueOf(each);
+          const severity: Severity = value > bound.error ? 'error' : 'warning';
+          return { rule: bound.rule, severity, file: path, line: each.line, description: bound.describe(each.name, value), suggestion: bound.suggestion };
+        }),
+    );
 }

@@ -2,7 +2,11 @@ import ts from 'typescript';
 import { type ScriptFile, lineOf, visit } from '../code-file.ts';
 import type { Remark } from '../issue.ts';
 
-const blocking = /^(readFile|writeFile|appendFile|readdir|stat|lstat|exists|access|mkdir|rm|rmdir|unlink|rename|copyFile|exec|execFile|spawn|pbkdf2|scrypt|gzip|gunzip|deflate|inflate|brotliCompress|brotliDecompress)Sync$/;
+/** What there is an asynchronous form of, without its ending `Sync`. */
+const blocking = new Set([
+  ...['readFile', 'writeFile', 'appendFile', 'copyFile', 'readdir', 'stat', 'lstat', 'exists', 'access', 'mkdir', 'rm', 'rmdir', 'unlink', 'rename'],
+  ...['exec', 'execFile', 'spawn', 'pbkdf2', 'scrypt', 'gzip', 'gunzip', 'deflate', 'inflate', 'brotliCompress', 'brotliDecompress'],
+]);
 const requestName = /^(_?req|_?request|ctx|context)$/;
 const answerName = /^(_?res|_?response|_?reply)$/;
 const routeMethod = /^(get|post|put|patch|delete|head|options|all|use|route|createServer|addHook)$/;
@@ -13,9 +17,12 @@ export function findBlockingCalls({ path, script }: ScriptFile): Remark[] {
   visit(script, (handler) => {
     if (!isHandler(handler)) return;
     visit(handler, (node) => {
-      if (!ts.isCallExpression(node) || !blocking.test(nameOf(node))) return;
+      if (!ts.isCallExpression(node) || !isBlocking(nameOf(node))) return;
       remarks.set(node.pos, {
-        rule: 'sync-io', severity: 'warning', file: path, line: lineOf(script, node),
+        rule: 'sync-io',
+        severity: 'warning',
+        file: path,
+        line: lineOf(script, node),
         description: `${nameOf(node)} answers a request: no other request is served until it returns`,
         suggestion: `Use the asynchronous ${nameOf(node).replace(/Sync$/, '')}, or do it once at the start.`,
       });
@@ -23,6 +30,8 @@ export function findBlockingCalls({ path, script }: ScriptFile): Remark[] {
   });
   return [...remarks.values()];
 }
+
+const isBlocking = (name: string): boolean => name.endsWith('Sync') && blocking.has(name.slice(0, -'Sync'.length));
 
 function nameOf({ expression }: ts.CallExpression): string {
   if (ts.isIdentifier(expression)) return expression.text;

@@ -7,7 +7,11 @@ const scriptOf = (text: string) => codeFileOf('src/a.ts', text) as ScriptFile;
 
 /** [rule, what it finds, what it leaves alone] */
 const families: [string, string[], string[]][] = [
-  ['empty-catch', ['try { a() } catch {}', 'try { a() } catch (error) {\n}'], ['try { a() } catch { b() }', 'try { a() } catch { /* may be gone already */ }', 'try { a() } catch (e) {\n  // as good as done\n}']],
+  [
+    'empty-catch',
+    ['try { a() } catch {}', 'try { a() } catch (error) {\n}'],
+    ['try { a() } catch { b() }', 'try { a() } catch { /* may be gone already */ }', 'try { a() } catch (e) {\n  // as good as done\n}'],
+  ],
   [
     'quadratic-copy',
     ['list.reduce((all, x) => ({ ...all, [x.id]: x }), {})', 'list.reduce((all, x) => [...all, x], [])'],
@@ -19,7 +23,11 @@ const families: [string, string[], string[]][] = [
     ['response.cookie("session", id)', 'res.cookie("session", id, { secure: true })', 'reply.setCookie("a", b, { httpOnly: false })'],
     ['res.cookie("session", id, { httpOnly: true })', 'res.cookie("session", id, { ...safe })', 'res.cookie("session", id, options)', 'jar.setCookie(a, b)'],
   ],
-  ['open-cors', ['cors({ origin: "*", credentials: true })', 'cors({ origin: true, credentials: true })'], ['cors({ origin: "*" })', 'cors({ origin: [site], credentials: true })']],
+  [
+    'open-cors',
+    ['cors({ origin: "*", credentials: true })', 'cors({ origin: true, credentials: true })'],
+    ['cors({ origin: "*" })', 'cors({ origin: [site], credentials: true })'],
+  ],
   ['open-message', ['parent.postMessage(data, "*")'], ['parent.postMessage(data, origin)', 'worker.postMessage(data)']],
 ];
 

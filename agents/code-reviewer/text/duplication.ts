@@ -91,7 +91,10 @@ function remarkOn(repeats: readonly Repeat[]): Remark {
   const { again, first } = repeats.reduce((long, each) => (each.again.lines.length > long.again.lines.length ? each : long));
   const more = repeats.length === 1 ? '' : `, and ${repeats.length - 1} more such blocks`;
   return {
-    rule: 'duplication', severity: 'warning', file: again.path, line: again.lines[0]?.number ?? 1,
+    rule: 'duplication',
+    severity: 'warning',
+    file: again.path,
+    line: again.lines[0]?.number ?? 1,
     description: `${again.lines.length} lines repeat ${first.path}:${first.lines[0]?.number ?? 1}${more}`,
     suggestion: 'Let one piece of code serve both places.',
   };

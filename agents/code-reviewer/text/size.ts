@@ -14,10 +14,16 @@ export function judgeSize(file: CodeFile): Remark[] {
 function judgeLength({ path, lines }: CodeFile): Remark[] {
   const filled = lines.filter((line) => line.trim() !== '').length;
   if (filled <= longFile.warning) return [];
-  return [{
-    rule: 'file-length', severity: filled > longFile.error ? 'error' : 'warning', file: path, line: 1,
-    description: `${filled} lines that are not blank: more than one subject, most likely`, suggestion: 'Split it by subject.',
-  }];
+  return [
+    {
+      rule: 'file-length',
+      severity: filled > longFile.error ? 'error' : 'warning',
+      file: path,
+      line: 1,
+      description: `${filled} lines that are not blank: more than one subject, most likely`,
+      suggestion: 'Split it by subject.',
+    },
+  ];
 }
 
 /** A table row or an address may be long; a habit of it may not. */
@@ -25,10 +31,16 @@ function judgeLongLines({ path, lines }: CodeFile): Remark[] {
   const first = lines.findIndex(isLong);
   const count = lines.filter(isLong).length;
   if (count <= fewLongLines) return [];
-  return [{
-    rule: 'long-lines', severity: 'info', file: path, line: first + 1,
-    description: `${count} lines are longer than ${longLine} characters; this is the first`, suggestion: 'Break them where the eye can rest.',
-  }];
+  return [
+    {
+      rule: 'long-lines',
+      severity: 'info',
+      file: path,
+      line: first + 1,
+      description: `${count} lines are longer than ${longLine} characters; this is the first`,
+      suggestion: 'Break them where the eye can rest.',
+    },
+  ];
 }
 
 const isLong = (line: string): boolean => line.length > longLine;
@@ -39,10 +51,16 @@ function judgeNesting({ path, lines }: CodeFile): Remark[] {
   const depths = lines.map((line) => (/[{:]\s*$/.test(line) && line.trim() !== '' ? Math.floor(widthOf(line) / unit) : 0));
   const deepest = depths.reduce((deep, depth) => Math.max(deep, depth), 0);
   if (deepest < deepNesting) return [];
-  return [{
-    rule: 'deep-nesting', severity: 'warning', file: path, line: depths.indexOf(deepest) + 1,
-    description: `a block ${deepest + 1} levels deep`, suggestion: 'Return early, or give the inner block a name of its own.',
-  }];
+  return [
+    {
+      rule: 'deep-nesting',
+      severity: 'warning',
+      file: path,
+      line: depths.indexOf(deepest) + 1,
+      description: `a block ${deepest + 1} levels deep`,
+      suggestion: 'Return early, or give the inner block a name of its own.',
+    },
+  ];
 }
 
 const widthOf = (line: string): number => (/^[ \t]*/.exec(line)?.[0] ?? '').replaceAll('\t', '    ').length;

@@ -11,7 +11,15 @@ const families: [string, string[], string[]][] = [
   [
     'code-injection',
     ['eval(input)', 'window.eval("f" + name)', 'new Function("a", body)', 'setTimeout("run(" + id + ")", 5)'],
-    ['eval("1 + 1")', 'const source = "return 1"; new Function(source)', 'setTimeout(() => run(id), 5)', 'setTimeout(run, 5)', 'class Function {} new Function(a, b)', '// eval(input)', 'math.eval(input)'],
+    [
+      'eval("1 + 1")',
+      'const source = "return 1"; new Function(source)',
+      'setTimeout(() => run(id), 5)',
+      'setTimeout(run, 5)',
+      'class Function {} new Function(a, b)',
+      '// eval(input)',
+      'math.eval(input)',
+    ],
   ],
   [
     'command-injection',
@@ -80,7 +88,15 @@ const families: [string, string[], string[]][] = [
   ],
   [
     'weak-crypto',
-    ['createHash("md5")', 'crypto.createHash("SHA1")', 'const kind = "md5"; createHash(kind)', 'subtle.digest("SHA-1", data)', 'createCipheriv("aes-128-ecb", k, null)', 'createCipheriv("des-ede3", k, v)', 'createCipher("aes192", k)'],
+    [
+      'createHash("md5")',
+      'crypto.createHash("SHA1")',
+      'const kind = "md5"; createHash(kind)',
+      'subtle.digest("SHA-1", data)',
+      'createCipheriv("aes-128-ecb", k, null)',
+      'createCipheriv("des-ede3", k, v)',
+      'createCipher("aes192", k)',
+    ],
     ['createHash("sha256")', 'createHash(kind)', 'createHmac("sha1", k)', 'createCipheriv("aes-256-gcm", k, v)', 'digest("hex")'],
   ],
   [
@@ -100,6 +116,7 @@ const families: [string, string[], string[]][] = [
       `${files}fs.createReadStream(path.join(root, req.query.file))`,
       `${files}const { name } = req.params; readFile(\`\${root}/\${name}\`)`,
       'res.sendFile(root + req.params.name)',
+      `${files}readFile(root + req.query?.name)`,
     ],
     [
       `${files}readFile(path.join(root, path.basename(req.params.name)))`,
@@ -122,6 +139,18 @@ describe('checkScript', () => {
   });
 
   it('reads as far as it can where the syntax is broken', () => expect(typesIn('const = ; }} eval(input)')).toEqual(['code-injection']));
+
+  it('bears long chains and deep nesting', () => {
+    const chain = Array.from({ length: 20_000 }, () => '"x"').join(' + ');
+    expect(typesIn(`eval(${chain} + input)`)).toEqual(['code-injection']);
+    expect(typesIn(`eval(${chain})`)).toEqual([]);
+    expect(typesIn(`a${'.b()'.repeat(20_000)}; eval(input)`)).toEqual(['code-injection']);
+    expect(typesIn(`${'f('.repeat(20_000)}eval(input)`)).toEqual([]);
+  });
+
+  it('does not take one hole after another for a placeholder', () => {
+    expect(typesIn('db.query(`SELECT * FROM users WHERE ${request.query.column}${request.query.value}`)')).toEqual(['sql-injection']);
+  });
 
   it('does not trust a name that is declared twice', () => {
     expect(typesIn('const code = "1"; function run(code) { eval(code); }')).toEqual(['code-injection']);

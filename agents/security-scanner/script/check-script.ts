@@ -10,9 +10,10 @@ import { checkSql } from './sql.ts';
 
 const checks: readonly Check[] = [checkCodeInjection, checkCommandInjection, checkSql, checkMarkup, checkCipher, checkRandom, checkTls, checkPath];
 
-/** Every check on every node of a JavaScript or TypeScript file; broken syntax is read as far as it goes. */
+/** Every check on every node of a JavaScript or TypeScript file; broken syntax is read as far as it goes, code nested too deeply not at all. */
 export function checkScript({ path, text }: Source): readonly Hit[] {
   const script = parseScript(path, text);
+  if (script === undefined) return [];
   const hits: Hit[] = [];
   visit(script.file, (node) => {
     for (const check of checks) {

@@ -1,10 +1,12 @@
 import ts from 'typescript';
 import type { Check, Verdict } from './check.ts';
 import { assemblyOf, isFixed, isFromRequest, isTamed, resolved } from './origin.ts';
-import { type Script, calledName, propertyOf } from './script.ts';
+import { type Script, calledName, dottedName, propertyOf } from './script.ts';
 
 const told = (sink: string): Verdict => ({
-  type: 'xss', severity: 'high', description: `${sink} shows text as markup that is not fixed in the source; use textContent, or sanitise it`,
+  type: 'xss',
+  severity: 'high',
+  description: `${sink} shows text as markup that is not fixed in the source; use textContent, or sanitise it`,
 });
 
 /** Text that becomes markup in a page. */
@@ -22,7 +24,7 @@ function judgeAssignment({ left, operatorToken, right }: ts.BinaryExpression, sc
 
 function judgeCall(call: ts.CallExpression, script: Script): Verdict | undefined {
   const name = calledName(call);
-  const owner = ts.isPropertyAccessExpression(call.expression) ? call.expression.expression.getText() : '';
+  const owner = ts.isPropertyAccessExpression(call.expression) ? dottedName(call.expression.expression) : '';
   if (name === 'insertAdjacentHTML') return judgeText(name, call.arguments[1], script);
   if (/^write(ln)?$/.test(name) && /(^|\.)document$/.test(owner)) return judgeText(`document.${name}`, call.arguments[0], script);
   const isAnswer = /^(send|end|write)$/.test(name) && /^(res|response|reply)\b/.test(owner);

@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import { type Script, bare, calledName, find, propertyOf } from './script.ts';
+import { type Script, bare, calledName, dottedName, propertyOf } from './script.ts';
 
 /*
  * Where the value of an expression comes from, as far as one file tells. `isFixed` is what every injection rule asks: a text
@@ -15,7 +15,7 @@ const ownPlaces = /^(__dirname|__filename|process\.(execPath|pid|platform|arch|v
 export function isFixed(expression: ts.Expression, script: Script, steps = 0): boolean {
   if (steps > maxSteps) return false;
   const inner = bare(expression);
-  if (ts.isLiteralExpression(inner) || isKeyword(inner) || ownPlaces.test(inner.getText())) return true;
+  if (ts.isLiteralExpression(inner) || isKeyword(inner) || ownPlaces.test(dottedName(inner))) return true;
   const parts = partsOf(inner);
   if (parts !== undefined) return parts.every((part) => part !== undefined && isFixed(part, script, steps + 1));
   if (ts.isIdentifier(inner)) return isFixedName(inner, script, steps);
@@ -27,6 +27,7 @@ export function isFixed(expression: ts.Expression, script: Script, steps = 0): b
 function partsOf(inner: ts.Expression): readonly (ts.Expression | undefined)[] | undefined {
   if (ts.isTemplateExpression(inner)) return inner.templateSpans.map((span) => span.expression);
   if (ts.isConditionalExpression(inner)) return [inner.whenTrue, inner.whenFalse];
+  if (isSum(inner)) return operandsOf(inner);
   if (ts.isBinaryExpression(inner)) return isArithmetic(inner) ? [] : [inner.left, inner.right];
   if (ts.isArrayLiteralExpression(inner)) return inner.elements.map((each) => (ts.isSpreadElement(each) ? each.expression : each));
   if (ts.isObjectLiteralExpression(inner)) return inner.properties.map((each) => (ts.isPropertyAssignment(each) ? each.initializer : undefined));
@@ -34,7 +35,8 @@ function partsOf(inner: ts.Expression): readonly (ts.Expression | undefined)[] |
 }
 
 const isKeyword = (node: ts.Node): boolean =>
-  [ts.SyntaxKind.TrueKeyword, ts.SyntaxKind.FalseKeyword, ts.SyntaxKind.NullKeyword].includes(node.kind) || (ts.isIdentifier(node) && node.text === 'undefined');
+  [ts.SyntaxKind.TrueKeyword, ts.SyntaxKind.FalseKeyword, ts.SyntaxKind.NullKeyword].includes(node.kind) ||
+  (ts.isIdentifier(node) && node.text === 'undefined');
 
 const isArithmetic = ({ operatorToken }: ts.BinaryExpression): boolean =>
   [ts.SyntaxKind.MinusToken, ts.SyntaxKind.AsteriskToken, ts.SyntaxKind.SlashToken, ts.SyntaxKind.PercentToken].includes(operatorToken.kind);
@@ -58,18 +60,19 @@ function isFixedCall(call: ts.CallExpression, script: Script, steps: number): bo
   const callee = call.expression;
   if (ts.isIdentifier(callee)) return givesNumber.has(callee.text);
   if (!ts.isPropertyAccessExpression(callee)) return false;
-  if (callee.expression.getText() === 'Object') return call.arguments.every((each) => isFixed(each, script, steps + 1));
+  if (dottedName(callee.expression) === 'Object') return call.arguments.every((each) => isFixed(each, script, steps + 1));
   return shapesText.has(callee.name.text) && isFixed(callee.expression, script, steps + 1);
 }
 
-const requestPart = /^(req|request|ctx|context|event|c\.req)(\.request)?\.(params|query|body|headers|cookies|url|originalUrl|rawBody|queryStringParameters|pathParameters)\b/;
+const requestPart =
+  /^(req|request|ctx|context|event|c\.req)(\.request)?\.(params|query|body|headers|cookies|url|originalUrl|rawBody|queryStringParameters|pathParameters)\b/;
 const tamingCall = /^(Number|parseInt|parseFloat|basename|encodeURIComponent)$|escape|sanitiz|purify|quote|literal|ident/i;
 
 /** True where a caller of the server chose the value or a part of it. */
 export function isFromRequest(node: ts.Node, script: Script, steps = 0): boolean {
   if (steps > maxSteps || ts.isFunctionLike(node)) return false;
   if (ts.isExpression(node) && isTamed(node)) return false;
-  if (ts.isPropertyAccessExpression(node) && requestPart.test(node.getText())) return true;
+  if (ts.isPropertyAccessExpression(node) && requestPart.test(dottedName(node))) return true;
   if (ts.isIdentifier(node)) return isNameFromRequest(node, script, steps);
   return ts.forEachChild(node, (child) => isFromRequest(child, script, steps + 1) || undefined) ?? false;
 }
@@ -83,7 +86,7 @@ function isNameFromRequest(name: ts.Identifier, script: Script, steps: number): 
 /** True for the result of a function that, by its name, makes a value harmless. */
 export function isTamed(expression: ts.Expression): boolean {
   const inner = bare(expression);
-  return ts.isCallExpression(inner) && (tamingCall.test(calledName(inner)) || /purify|sanitiz/i.test(inner.expression.getText()));
+  return ts.isCallExpression(inner) && (tamingCall.test(calledName(inner)) || /purify|sanitiz/i.test(dottedName(inner.expression)));
 }
 
 /** What a name stands for, where the file tells; else the expression itself. */
@@ -100,25 +103,39 @@ export interface Assembly {
 
 /** Reads a template or a chain of `+` with at least one text in it as one text with holes. */
 export function assemblyOf(expression: ts.Expression): Assembly | undefined {
-  const inner = bare(expression);
-  if (ts.isStringLiteralLike(inner)) return { parts: [inner.text], holes: [] };
-  if (ts.isTemplateExpression(inner)) {
-    return { parts: [inner.head.text, ...inner.templateSpans.map(({ literal }) => literal.text)], holes: inner.templateSpans.map((span) => span.expression) };
+  const pieces = operandsOf(expression).map((operand) => ({ operand, text: textOf(operand) }));
+  if (pieces.every(({ text }) => text === undefined)) return undefined;
+  const parts = [''];
+  const holes: ts.Expression[] = [];
+  for (const { operand, text = { parts: ['', ''], holes: [operand] } } of pieces) {
+    const [start = '', ...others] = text.parts;
+    parts.push((parts.pop() ?? '') + start, ...others);
+    holes.push(...text.holes);
   }
-  if (!ts.isBinaryExpression(inner) || inner.operatorToken.kind !== ts.SyntaxKind.PlusToken) return undefined;
-  if (find(inner, (node) => ts.isStringLiteralLike(node) || ts.isTemplateExpression(node)) === undefined) return undefined;
-  return joined(pieceOf(inner.left), pieceOf(inner.right));
+  return { parts, holes };
 }
 
-const pieceOf = (expression: ts.Expression): Assembly => assemblyOf(expression) ?? { parts: ['', ''], holes: [expression] };
+function textOf(operand: ts.Expression): Assembly | undefined {
+  if (ts.isStringLiteralLike(operand)) return { parts: [operand.text], holes: [] };
+  if (!ts.isTemplateExpression(operand)) return undefined;
+  const { head, templateSpans } = operand;
+  return { parts: [head.text, ...templateSpans.map(({ literal }) => literal.text)], holes: templateSpans.map((span) => span.expression) };
+}
 
-const joined = (left: Assembly, right: Assembly): Assembly => ({
-  parts: [...left.parts.slice(0, -1), (left.parts.at(-1) ?? '') + (right.parts[0] ?? ''), ...right.parts.slice(1)],
-  holes: [...left.holes, ...right.holes],
-});
+/** What a chain of `+` adds up, from the left; anything else is a chain of one. */
+function operandsOf(expression: ts.Expression): ts.Expression[] {
+  const operands: ts.Expression[] = [];
+  const pending = [expression];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const inner = bare(next);
+    if (isSum(inner)) pending.push(inner.right, inner.left);
+    else operands.push(inner);
+  }
+  return operands;
+}
+
+const isSum = (node: ts.Node): node is ts.BinaryExpression => ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken;
 
 /** True for the whole of a text being put together, not a piece of a larger one. */
 export const isWholeAssembly = (node: ts.Node): node is ts.Expression =>
-  (ts.isTemplateExpression(node) || (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken)) &&
-  !ts.isTaggedTemplateExpression(node.parent) &&
-  !(ts.isBinaryExpression(node.parent) && node.parent.operatorToken.kind === ts.SyntaxKind.PlusToken);
+  (ts.isTemplateExpression(node) || isSum(node)) && !ts.isTaggedTemplateExpression(node.parent) && !isSum(node.parent);

@@ -23,9 +23,10 @@ export const scriptExtensions = new Set(['.ts', '.tsx', '.mts', '.cts', '.js', '
 // Reading the tags in doc comments would take a third more time, and no check asks for them.
 const parsing: ts.CreateSourceFileOptions = { languageVersion: ts.ScriptTarget.Latest, jsDocParsingMode: ts.JSDocParsingMode.ParseNone };
 
-export function parseScript(path: string, text: string): Script {
-  const kind = /\.[mc]?ts$/i.test(path) ? ts.ScriptKind.TS : ts.ScriptKind.TSX;
-  const file = ts.createSourceFile(path, text, parsing, true, kind);
+/** Nothing where the code is nested too deeply for the parser. */
+export function parseScript(path: string, text: string): Script | undefined {
+  const file = parse(path, text);
+  if (file === undefined) return undefined;
   const declared = new Set<string>();
   const script = { file, declared, imports: new Map<string, Imported>(), values: new Map<string, ts.Expression>(), origins: new Map<string, ts.Expression>() };
   visit(file, (node) => {
@@ -35,6 +36,15 @@ export function parseScript(path: string, text: string): Script {
     if ((ts.isClassDeclaration(node) || ts.isFunctionDeclaration(node)) && node.name !== undefined) declared.add(node.name.text);
   });
   return script;
+}
+
+function parse(path: string, text: string): ts.SourceFile | undefined {
+  try {
+    return ts.createSourceFile(path, text, parsing, true, /\.[mc]?ts$/i.test(path) ? ts.ScriptKind.TS : ts.ScriptKind.TSX);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // the parser calls itself for each level
+    throw error;
+  }
 }
 
 type Declaration = ts.VariableDeclaration | ts.ParameterDeclaration | ts.BindingElement;
@@ -55,15 +65,25 @@ function readDeclaration(node: Declaration, { name, declared, values, origins }:
   declared.add(name);
 }
 
-/** Calls `see` on a node and on everything below it. */
-export function visit(node: ts.Node, see: (node: ts.Node) => void): void {
-  see(node);
-  ts.forEachChild(node, (child) => visit(child, see));
+/** Calls `see` on a node and on what lies below it, unless `see` answers false. Keeps its own stack: code may be nested deeper than calls. */
+export function visit(node: ts.Node, see: (node: ts.Node) => boolean | void): void {
+  const pending = [node];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (see(next) === false) continue;
+    const children: ts.Node[] = [];
+    ts.forEachChild(next, (child) => void children.push(child));
+    for (const child of children.reverse()) pending.push(child);
+  }
 }
 
-/** The first node, from `node` down, for which `test` holds. */
-export function find(node: ts.Node, test: (node: ts.Node) => boolean): ts.Node | undefined {
-  return test(node) ? node : ts.forEachChild(node, (child) => find(child, test));
+/** True where `test` holds for a node or for one below it. */
+export function contains(node: ts.Node, test: (node: ts.Node) => boolean): boolean {
+  let isFound = false;
+  visit(node, (each) => {
+    isFound ||= test(each);
+    return !isFound;
+  });
+  return isFound;
 }
 
 /** The name a call calls: `exec` for `exec()`, `cp.exec()` and `this.cp.exec()`. */
@@ -98,10 +118,28 @@ function importedAs(name: ts.Identifier, script: Script): Imported | undefined {
 export function bare(expression: ts.Expression): ts.Expression {
   let inner = expression;
   while (
-    ts.isParenthesizedExpression(inner) || ts.isAsExpression(inner) || ts.isSatisfiesExpression(inner) ||
-    ts.isNonNullExpression(inner) || ts.isAwaitExpression(inner)
-  ) inner = inner.expression;
+    ts.isParenthesizedExpression(inner) ||
+    ts.isAsExpression(inner) ||
+    ts.isSatisfiesExpression(inner) ||
+    ts.isNonNullExpression(inner) ||
+    ts.isAwaitExpression(inner)
+  )
+    inner = inner.expression;
   return inner;
+}
+
+const maxNames = 6;
+
+/** `a.b.c` for a short chain of names, however it is broken into lines; empty for any other expression. */
+export function dottedName(expression: ts.Expression): string {
+  const names: string[] = [];
+  let inner = bare(expression);
+  while (ts.isPropertyAccessExpression(inner) && names.length < maxNames) {
+    names.unshift(inner.name.text);
+    inner = bare(inner.expression);
+  }
+  if (ts.isIdentifier(inner)) return [inner.text, ...names].join('.');
+  return ts.isMetaProperty(inner) ? ['import.meta', ...names].join('.') : '';
 }
 
 /** The value a property has in an object literal. */

@@ -18,7 +18,8 @@ function changesOfKind(value: string): number {
   return kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length / value.length;
 }
 
-const standIn = /example|sample|dummy|placeholder|change[-_ ]?me|your[-_]|redacted|todo|<[^>]*>|\$\{|\$\(|\{\{|%\(|process\.env|environ|x{4}|\*{3}|\.{3}|abcdef|123456|0{6}/i;
+const standIn =
+  /example|sample|dummy|placeholder|change[-_ ]?me|your[-_]|redacted|todo|<[^>]*>|\$\{|\$\(|\{\{|%\(|process\.env|environ|x{4}|\*{3}|\.{3}|abcdef|123456|0{6}/i;
 const standInWord = /fake|mock|(^|[^a-z])(test|dev|demo|local|none|null|undefined|true|false)([^a-z]|$)/i;
 
 /** True for what documentation and templates put where a secret goes. */

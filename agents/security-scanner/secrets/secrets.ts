@@ -1,5 +1,5 @@
 import type { Hit, Severity } from '../finding.ts';
-import type { Source } from '../source.ts';
+import { type Source, withoutLongLines } from '../source.ts';
 import { entropyOf, isName, isPlaceholder, isPlaceholderPassword, looksRandom } from './randomness.ts';
 import { type TokenForm, tokenForms } from './token-forms.ts';
 
@@ -11,7 +11,8 @@ export interface SecretHit extends Hit {
 const prose = new Set(['.md', '.mdx', '.txt', '.rst', '.adoc', '.html', '.csv']);
 const settings = new Set(['.env', '.ini', '.cfg', '.conf', '.properties', '.yml', '.yaml', '.toml']);
 
-const secretName = String.raw`[\w.-]{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key|secret[_-]?key|auth[_-]?key|token|credentials?)`;
+const secretWords = [...['passw(?:or)?d', 'passphrase', 'pwd', 'secret', 'token', 'credentials?'], '(?:api|access|private|secret|auth)[_-]?key'];
+const secretName = String.raw`[\w.-]{0,40}(?:${secretWords.join('|')})`;
 const quotedAssignment = new RegExp(`(${secretName})['"]?\\]?\\s*(?::|=>|:?=)\\s*(['"\`])([^'"\`\\s]{8,200})\\2`, 'gi');
 const bareAssignment = new RegExp(`^[ \\t]*(?:export[ \\t]+)?(${secretName})[ \\t]*[:=][ \\t]*()([^\\s'"#\`]{8,200})[ \\t]*$`, 'gim');
 const quotedNoise = /(['"`])([A-Za-z0-9+/_=-]{32,200})\1(?!\s*:)/g;
@@ -23,8 +24,15 @@ const publicNoise = /sha-?\d{1,3}|integrity|base64|data:|hash|digest|checksum|fi
  * prose, where they illustrate, nor in tests, where they are invented.
  */
 export function findSecrets(source: Source): readonly SecretHit[] {
-  if (source.isTest || prose.has(source.extension)) return withoutOverlap(findTokens(source.text, tokenForms.filter((each) => !each.isOftenInvented)));
-  return withoutOverlap([...findTokens(source.text, tokenForms), ...findAssignments(source), ...findNoise(source.text)]);
+  if (source.isTest || prose.has(source.extension))
+    return withoutOverlap(
+      findTokens(
+        source.text,
+        tokenForms.filter((each) => !each.isOftenInvented),
+      ),
+    );
+  const text = withoutLongLines(source.text);
+  return withoutOverlap([...findTokens(source.text, tokenForms), ...findAssignments({ ...source, text }), ...findNoise(text)]);
 }
 
 function findTokens(text: string, forms: readonly TokenForm[]): SecretHit[] {
@@ -42,7 +50,9 @@ function findAssignments({ text, extension }: Source): SecretHit[] {
     const [whole, name = '', , value = ''] = match;
     if (!isLikelyPassword(value)) return [];
     const found = { secret: value, offset: match.index + whole.lastIndexOf(value) };
-    return [secretHit(found, { severity: 'high', description: `a secret written into the source as "${name}"; read it from the environment or a secret store` })];
+    return [
+      secretHit(found, { severity: 'high', description: `a secret written into the source as "${name}"; read it from the environment or a secret store` }),
+    ];
   });
 }
 
@@ -56,16 +66,29 @@ function findNoise(text: string): SecretHit[] {
     const before = text.slice(Math.max(0, match.index - 40), match.index);
     if (!looksRandom(value) || isPlaceholder(value) || publicNoise.test(before)) return [];
     const found = { secret: value, offset: match.index + 1 };
-    return [secretHit(found, { severity: 'medium', description: `a random-looking string of ${value.length} characters; if it is a key, read it from the environment` })];
+    return [
+      secretHit(found, {
+        severity: 'medium',
+        description: `a random-looking string of ${value.length} characters; if it is a key, read it from the environment`,
+      }),
+    ];
   });
 }
 
-const secretHit = (found: { secret: string; offset: number }, told: { severity: Severity; description: string }): SecretHit => ({ type: 'secrets', ...found, ...told });
+const secretHit = (found: { secret: string; offset: number }, told: { severity: Severity; description: string }): SecretHit => ({
+  type: 'secrets',
+  ...found,
+  ...told,
+});
+
+/** A file with more is a list of secrets, and known as one by then. */
+const maxHits = 1_000;
 
 /** Keeps the first, most specific of the hits that cover the same characters. */
 function withoutOverlap(hits: readonly SecretHit[]): readonly SecretHit[] {
   const kept: SecretHit[] = [];
   for (const hit of hits) {
+    if (kept.length === maxHits) break;
     const overlaps = kept.some((other) => hit.offset < other.offset + other.secret.length && other.offset < hit.offset + hit.secret.length);
     if (!overlaps) kept.push(hit);
   }
@@ -74,7 +97,10 @@ function withoutOverlap(hits: readonly SecretHit[]): readonly SecretHit[] {
 
 /** A line without the secrets of its file. A secret that runs over lines is taken out piece by piece. */
 export function redact(line: string, hits: readonly SecretHit[]): string {
-  const pieces = hits.flatMap(({ secret }) => secret.split('\n')).map((piece) => piece.trim()).filter((piece) => piece.length >= 3 && !isKeyHeader(piece));
+  const pieces = hits
+    .flatMap(({ secret }) => secret.split('\n'))
+    .map((piece) => piece.trim())
+    .filter((piece) => piece.length >= 3 && !isKeyHeader(piece));
   return pieces.reduce((text, piece) => text.replaceAll(piece, '[redacted]'), line);
 }
 

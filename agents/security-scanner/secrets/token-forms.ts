@@ -13,6 +13,11 @@ const pemEdge = (edge: string): string => `-----${edge} (?:[A-Z]+ )?PRIVATE KEY(
 // The bare header is what parsers look for; only a header with a body is a key.
 const pemKey = new RegExp(`${pemEdge('BEGIN')}(?:\\s|\\\\[nr]|["'+,]|[A-Za-z-]+: [^\\n]*\\n)*[A-Za-z0-9+/=]{20,}(?:[^-]{0,10000}${pemEdge('END')})?`, 'g');
 
+const scheme = String.raw`(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|nats|https?)`;
+const harmlessHost = String.raw`localhost|127\.|\[::1\]|(?:[\w-]+\.)*example\b|host\b`;
+const piece = String.raw`[^\s:/@'"${'`'}<>]`;
+const connectionPassword = new RegExp(String.raw`\b${scheme}:\/\/${piece}+:(${piece}{3,})@(?!${harmlessHost})[\w.-]+`, 'g');
+
 export const tokenForms: readonly TokenForm[] = [
   { name: 'a private key', severity: 'critical', form: pemKey },
   { name: 'an AWS access key id', severity: 'critical', form: /\b(?:AKIA|ASIA)[A-Z2-7]{16}\b/g },
@@ -32,6 +37,6 @@ export const tokenForms: readonly TokenForm[] = [
     name: 'a password in a connection address',
     severity: 'high',
     isOftenInvented: true,
-    form: /\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|nats|https?):\/\/[^\s:/@'"`<>]+:([^\s:/@'"`<>]{3,})@(?!localhost|127\.|\[::1\]|(?:[\w-]+\.)*example\b|host\b)[\w.-]+/g,
+    form: connectionPassword,
   },
 ];

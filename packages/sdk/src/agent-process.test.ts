@@ -41,7 +41,9 @@ describe('runAgent', () => {
   });
 
   it('answers a handler that throws with its message', async () => {
-    const seen = await run({ stdin: '{"target":"a"}' }, () => { throw new TypeError('no such path'); });
+    const seen = await run({ stdin: '{"target":"a"}' }, () => {
+      throw new TypeError('no such path');
+    });
     expect(seen).toEqual({ stdout: '', stderr: '{"error":"no such path"}\n', status: 1 });
   });
 

@@ -20,9 +20,21 @@ export const maxSourceBytes = 1_000_000;
 
 // Below the target only: a fixture may itself be the target.
 const skippedFolders = [
-  'node_modules', 'bower_components', 'vendor', 'third_party', 'dist', 'coverage',
-  '.git', '.hg', '.svn', '.venv', 'venv', '__pycache__',
-  'fixtures', '__fixtures__', 'testdata',
+  'node_modules',
+  'bower_components',
+  'vendor',
+  'third_party',
+  'dist',
+  'coverage',
+  '.git',
+  '.hg',
+  '.svn',
+  '.venv',
+  'venv',
+  '__pycache__',
+  'fixtures',
+  '__fixtures__',
+  'testdata',
 ];
 
 /**
@@ -57,7 +69,8 @@ export function readSource(tree: SourceTree, path: SourcePath, maxBytes: number 
   return content === undefined || content.subarray(0, 8_000).includes(0) ? undefined : content.toString('utf8');
 }
 
-const generatedName = /(^|\/)(package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lock|[^/]*\.lock|go\.sum)$|[.-]min\.(js|mjs|cjs|css)$|\.(map|snap|svg)$/i;
+const generatedName =
+  /(^|\/)(package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lock|[^/]*\.lock|go\.sum)$|[.-]min\.(js|mjs|cjs|css)$|\.(map|snap|svg)$/i;
 
 /** True for lock files, minified scripts and the like: text that nobody wrote or reads. */
 export const isGenerated = (path: SourcePath): boolean => generatedName.test(path);
