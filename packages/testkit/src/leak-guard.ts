@@ -54,7 +54,7 @@ function watchTimers(): { pending(): readonly NodeJS.Timeout[]; restore(): void 
     clearInterval: forget,
   };
   // What `util.promisify(setTimeout)` looks for.
-  Object.defineProperty(replacements.setTimeout, promisify.custom, { value: originals.setTimeout[promisify.custom] });
+  Object.defineProperty(replacements.setTimeout, promisify.custom, { value: wait });
   Object.assign(globalThis, replacements);
   return { pending: () => [...timers].filter((timer) => timer.hasRef()), restore: () => void Object.assign(globalThis, originals) };
 }
