@@ -1,0 +1,193 @@
+import type { TicketId, WorkerId } from '@hivekeeper/contract';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type ReadyTicket, rankMsOf, Scheduler } from './scheduler.ts';
+
+const minuteMs = 60_000;
+const urgency = { readyAtMs: 1_000_000, priority: 0, timeoutMs: minuteMs };
+
+describe('the rank of a ticket', () => {
+  it('goes by the time it became ready', () => {
+    expect(rankMsOf(urgency)).toBeLessThan(rankMsOf({ ...urgency, readyAtMs: urgency.readyAtMs + 1 }));
+  });
+
+  it('lets a minute of waiting make up for one level of priority', () => {
+    const later = { ...urgency, priority: 1, readyAtMs: urgency.readyAtMs + minuteMs };
+    expect(rankMsOf(later)).toBe(rankMsOf(urgency));
+    expect(rankMsOf({ ...later, readyAtMs: later.readyAtMs + 1 })).toBeGreaterThan(rankMsOf(urgency));
+  });
+
+  it.each([
+    { what: 'no deadline', deadlineInMs: undefined, soonerByMs: 0 },
+    { what: 'a deadline far away', deadlineInMs: 60 * minuteMs, soonerByMs: 0 },
+    { what: 'four minutes to spare', deadlineInMs: 5 * minuteMs, soonerByMs: 6 * minuteMs },
+    { what: 'nothing to spare', deadlineInMs: minuteMs, soonerByMs: 10 * minuteMs },
+    { what: 'a deadline already missed', deadlineInMs: -60 * minuteMs, soonerByMs: 10 * minuteMs },
+  ])('with $what counts as ready $soonerByMs ms sooner', ({ deadlineInMs, soonerByMs }) => {
+    const deadlineAtMs = deadlineInMs === undefined ? undefined : urgency.readyAtMs + deadlineInMs;
+    expect(rankMsOf(urgency) - rankMsOf({ ...urgency, deadlineAtMs })).toBe(soonerByMs);
+  });
+});
+
+const worker = (number: number): WorkerId => `wrk_${number}` as WorkerId;
+const ticket = (number: number, requirement = 'node', rankMs = number): ReadyTicket => ({ ticketId: `tkt_${number}` as TicketId, requirement, rankMs });
+
+function schedulerOf(workers: Readonly<Record<number, { readonly can: readonly string[]; readonly credits: number }>>): Scheduler<ReadyTicket> {
+  const scheduler = new Scheduler<ReadyTicket>();
+  for (const [number, { can, credits }] of Object.entries(workers)) {
+    scheduler.addWorker(worker(Number(number)), can);
+    scheduler.setCredits(worker(Number(number)), credits);
+  }
+  return scheduler;
+}
+
+const assigned = (scheduler: Scheduler<ReadyTicket>, most = 100) => scheduler.assign(most).map(({ ticket: { ticketId }, workerId }) => `${ticketId.slice(4)}>${workerId.slice(4)}`);
+
+describe('the scheduler', () => {
+  it('gives the most urgent ticket first, in whatever order they came', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 2 } });
+    for (const number of [3, 1, 2]) scheduler.offer(ticket(number));
+    expect(assigned(scheduler)).toEqual(['1>1', '2>1']);
+    expect(scheduler.readyCount).toBe(1);
+  });
+
+  it('spreads tickets evenly over workers with credits', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 9 }, 2: { can: ['node'], credits: 9 }, 3: { can: ['node'], credits: 9 } });
+    for (let number = 1; number <= 6; number += 1) scheduler.offer(ticket(number));
+    expect(assigned(scheduler)).toEqual(['1>1', '2>2', '3>3', '4>1', '5>2', '6>3']);
+  });
+
+  it('gives a ticket only to a worker that has all it requires', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 5 }, 2: { can: ['node', 'gpu'], credits: 1 } });
+    scheduler.offer(ticket(1, 'gpu node'));
+    scheduler.offer(ticket(2, 'python'));
+    expect(assigned(scheduler)).toEqual(['1>2']);
+    expect(scheduler.canServe('gpu node')).toBe(true);
+    expect(scheduler.canServe('python')).toBe(false);
+    expect(scheduler.canServe('')).toBe(true);
+  });
+
+  it('does not let an endless supply of one kind starve a more urgent ticket of another', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node', 'python'], credits: 1 } });
+    for (let number = 10; number < 20; number += 1) scheduler.offer(ticket(number));
+    scheduler.offer(ticket(1, 'python'));
+    expect(assigned(scheduler)).toEqual(['1>1']);
+  });
+
+  it('never gives a ticket that was withdrawn, also when it comes back at another rank', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 5 } });
+    scheduler.offer(ticket(1));
+    scheduler.offer(ticket(2));
+    scheduler.withdraw(ticket(1).ticketId);
+    scheduler.offer(ticket(1, 'node', 9));
+    expect(assigned(scheduler)).toEqual(['2>1', '1>1']);
+  });
+
+  it('takes a ticket that is offered twice once', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 5 } });
+    scheduler.offer(ticket(1));
+    scheduler.offer(ticket(1));
+    expect(assigned(scheduler)).toEqual(['1>1']);
+  });
+
+  it('gives a worker a ticket for a credit that came back, and none once it is gone', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1 } });
+    for (const number of [1, 2, 3]) scheduler.offer(ticket(number));
+    expect(assigned(scheduler)).toEqual(['1>1']);
+    scheduler.returnCredit(worker(1));
+    expect(assigned(scheduler)).toEqual(['2>1']);
+    scheduler.returnCredit(worker(1));
+    scheduler.removeWorker(worker(1));
+    scheduler.returnCredit(worker(1));
+    expect(assigned(scheduler)).toEqual([]);
+  });
+
+  it('names the capabilities of workers with credits for whom nothing waits', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1 }, 2: { can: ['python', 'gpu'], credits: 1 }, 3: { can: ['exec'], credits: 0 } });
+    scheduler.offer(ticket(1, 'node'));
+    scheduler.offer(ticket(2, 'gpu'));
+    expect(scheduler.idleCapabilities()).toEqual([]);
+    scheduler.withdraw(ticket(2).ticketId);
+    expect(scheduler.idleCapabilities()).toEqual(['python', 'gpu']);
+  });
+});
+
+/** The same promises without heaps and rings: what waits, and how many credits each worker has. */
+interface Model {
+  readonly waiting: Map<TicketId, ReadyTicket>;
+  readonly credits: Map<WorkerId, number>;
+  readonly given: Set<TicketId>;
+}
+interface Real {
+  readonly scheduler: Scheduler<ReadyTicket>;
+}
+const capabilitiesOf = (workerId: WorkerId): readonly string[] => (['node', 'python', 'node python'][Number(workerId.slice(4)) % 3] ?? '').split(' ');
+const canTake = (workerId: WorkerId, { requirement }: ReadyTicket): boolean => requirement === '' || requirement.split(' ').every((capability) => capabilitiesOf(workerId).includes(capability));
+
+type Step = fc.Command<Model, Real>;
+const step = (text: string, run: (model: Model, real: Real) => void): Step => ({ check: () => true, run, toString: () => text });
+
+function assign(model: Model, { scheduler }: Real, most: number): void {
+  for (const { ticket: given, workerId } of scheduler.assign(most)) {
+    expect(model.waiting.has(given.ticketId) && !model.given.has(given.ticketId), 'a ticket that waits, and never twice').toBe(true);
+    expect(canTake(workerId, given)).toBe(true);
+    const credits = model.credits.get(workerId) ?? 0;
+    expect(credits, 'never beyond the credits').toBeGreaterThan(0);
+    const urgent = [...model.waiting.values()].filter((other) => other.requirement === given.requirement && other.rankMs < given.rankMs);
+    expect(urgent, 'the most urgent of its requirement').toEqual([]);
+    model.credits.set(workerId, credits - 1);
+    model.waiting.delete(given.ticketId);
+    model.given.add(given.ticketId);
+  }
+  if (most < 100) return;
+  const left = [...model.waiting.values()].filter((other) => [...model.credits].some(([workerId, credits]) => credits > 0 && canTake(workerId, other)));
+  expect(left, 'nobody who could work is left without work').toEqual([]);
+}
+
+const anyWorker = fc.nat(5).map(worker);
+const steps = [
+  fc.tuple(fc.nat(40), fc.constantFrom('', 'node', 'python', 'node python'), fc.nat(9)).map(([number, requirement, rankMs]) =>
+    step(`offer ${number} ${requirement} ${rankMs}`, (model, { scheduler }) => {
+      const offered = ticket(number, requirement, rankMs);
+      if (model.given.has(offered.ticketId)) return;
+      scheduler.offer(offered);
+      if (!model.waiting.has(offered.ticketId)) model.waiting.set(offered.ticketId, offered);
+    }),
+  ),
+  fc.nat(40).map((number) =>
+    step(`withdraw ${number}`, (model, { scheduler }) => {
+      scheduler.withdraw(ticket(number).ticketId);
+      model.waiting.delete(ticket(number).ticketId);
+    }),
+  ),
+  fc.tuple(anyWorker, fc.nat(4)).map(([workerId, credits]) =>
+    step(`credits ${workerId} ${credits}`, (model, { scheduler }) => {
+      scheduler.addWorker(workerId, capabilitiesOf(workerId));
+      scheduler.setCredits(workerId, credits);
+      model.credits.set(workerId, credits);
+    }),
+  ),
+  anyWorker.map((workerId) =>
+    step(`return ${workerId}`, (model, { scheduler }) => {
+      scheduler.returnCredit(workerId);
+      const credits = model.credits.get(workerId);
+      if (credits !== undefined) model.credits.set(workerId, credits + 1);
+    }),
+  ),
+  anyWorker.map((workerId) =>
+    step(`remove ${workerId}`, (model, { scheduler }) => {
+      scheduler.removeWorker(workerId);
+      model.credits.delete(workerId);
+    }),
+  ),
+  fc.constantFrom(1, 3, 100).map((most) => step(`assign ${most}`, (model, real) => assign(model, real, most))),
+];
+
+it('gives each ticket once, within the credits, the most urgent first, whatever happens in between', () => {
+  fc.assert(
+    fc.property(fc.commands(steps, { maxCommands: 60 }), (commands) => {
+      fc.modelRun(() => ({ model: { waiting: new Map(), credits: new Map(), given: new Set<TicketId>() }, real: { scheduler: new Scheduler<ReadyTicket>() } }), commands);
+    }),
+    { numRuns: 300 },
+  );
+});
