@@ -64,6 +64,7 @@ describe('readSource', () => {
     const tree = await listSourceTree(join(root, 'inside'));
     expect(tree.paths.filter((path) => path.includes('secret'))).toEqual([]);
     expect(tree.paths.filter((path) => readSource(tree, path) !== undefined)).toEqual(['a.txt']);
+    expect(readSource(tree, 'file.txt')).toBeUndefined();
   });
 });
 
