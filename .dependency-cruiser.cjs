@@ -5,7 +5,7 @@ module.exports = {
   forbidden: [
     forbid('no-circles', 'A circle means two ideas are one idea.', {}, { circular: true }),
     forbid('apps-are-leaves', 'Nobody imports an app.', { path: '^(packages|apps/([^/]+))/' }, { path: '^apps/', pathNot: '^apps/$2/' }),
-    forbid('contract-is-only-words', 'Types and schemas; the one library allowed is zod.', { path: '^packages/contract/' }, { pathNot: ['^packages/contract/', 'node_modules/zod/'] }),
+    forbid('contract-is-only-words', 'Types and schemas; the one library allowed is zod.', { path: '^packages/contract/', pathNot: '\\.test\\.ts$' }, { pathNot: ['^packages/contract/', 'node_modules/zod/'] }),
     forbid('kernel-knows-no-domain', 'Tools without subject matter.', { path: '^packages/kernel/' }, { path: '^(packages/(?!kernel/)|apps/)' }),
     forbid('bus-carries-words', 'bus -> contract, kernel.', { path: '^packages/bus/' }, { path: '^(packages/(?!bus/|contract/|kernel/)|apps/)' }),
     forbid('client-runs-in-a-browser', 'client -> contract, and no node built-ins.', { path: '^packages/client/', pathNot: '\\.test\\.ts$' }, { path: '^(packages/(?!client/|contract/)|apps/|node:)|^(fs|path|http|child_process)$' }),

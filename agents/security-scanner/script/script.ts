@@ -76,16 +76,6 @@ export function visit(node: ts.Node, see: (node: ts.Node) => boolean | void): vo
   }
 }
 
-/** True where `test` holds for a node or for one below it. */
-export function contains(node: ts.Node, test: (node: ts.Node) => boolean): boolean {
-  let isFound = false;
-  visit(node, (each) => {
-    isFound ||= test(each);
-    return !isFound;
-  });
-  return isFound;
-}
-
 /** The name a call calls: `exec` for `exec()`, `cp.exec()` and `this.cp.exec()`. */
 export function calledName(call: ts.CallExpression | ts.NewExpression): string {
   const callee = call.expression;

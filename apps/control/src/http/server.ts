@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { guard } from './access.ts';
@@ -34,8 +35,10 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   readJson(app);
   app.setErrorHandler((error, _request, reply) => answerFault(error, reply, services.log));
   const openEnds = new OpenEnds();
+  const silent = silentSockets(app.server);
   app.addHook('preClose', (done) => {
     openEnds.end();
+    for (const socket of silent) socket.destroy();
     done();
   });
   // A connection that stayed open after its last answer would hold up the closing.
@@ -79,4 +82,15 @@ function bareServer(services: Services) {
     done();
   });
   return app;
+}
+
+/** Connections that never sent a request: Node's close would wait for them until they time out. */
+function silentSockets(server: FastifyInstance['server']): ReadonlySet<Socket> {
+  const silent = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  server.on('request', ({ socket }) => void silent.delete(socket));
+  return silent;
 }

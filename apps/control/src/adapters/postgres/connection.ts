@@ -6,7 +6,7 @@ import { isConnectionBroken, isPlanStale, translated } from './connection-errors
 import { type Listening, NotificationListener } from './listener.ts';
 import { type Execute, type Sql, sqlOver } from './sql.ts';
 
-export { isConflict, isTransient, isUniqueViolation } from './connection-errors.ts';
+export { isConflict, isUniqueViolation } from './connection-errors.ts';
 export type { Sql } from './sql.ts';
 
 /** Connections of one kind. A query outside a transaction is one of its own, on any of them. */
