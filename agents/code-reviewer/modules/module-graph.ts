@@ -15,7 +15,7 @@ export interface ModuleGraph {
 
 const extensions = ['.ts', '.tsx', '.js', '.jsx', '.mts', '.mjs', '.cts', '.cjs'];
 const entryFile = /(^|\/)((index|main|cli|app|server|worker)\.[^/]+|[^/]*\.(config|setup|stories|d)\.[mc]?[jt]sx?|\.[^/]+)$/;
-const entryFolder = /(^|\/)(bin|scripts?|tools?|pages|routes|migrations|seeds|examples?|benchmarks?)\//;
+const entryFolder = /(^|\/)(bin|scripts|tools|pages|routes|migrations|seeds|examples?|benchmarks?)\//;
 const namesScripts = /(^|\/)(package\.json|[^/]*\.(html|ya?ml|sh|toml|vue|svelte|astro|mdx)|Dockerfile|Makefile|agent\.json|tsconfig[^/]*\.json)$/;
 const scriptToken = /(?<![\w@.~/-])[\w@.~/-]{1,200}\.[mc]?[jt]sx?\b/g;
 const fromClause = /\bfrom\s+['"]([^'"]+)['"]/g;
