@@ -9,7 +9,7 @@ import { installedPackage } from './binaries.ts';
 import { type Cluster, prepareCluster } from './cluster.ts';
 import { lockDirectory } from './lock.ts';
 import { clearOrphans } from './orphans.ts';
-import { type PostmasterExit, startPostmaster } from './postmaster.ts';
+import { canDieWithOwner, type PostmasterExit, startPostmaster } from './postmaster.ts';
 import { socketDirectoryIn } from './settings.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -74,6 +74,7 @@ async function startLocked(options: EmbeddedPostgresOptions, lock: Disposable): 
     onExit: options.onExit ?? (() => {}),
     onRestart: options.onRestart ?? (() => {}),
   });
+  if (!canDieWithOwner()) log.warn('setpriv is missing: when this process is killed, PostgreSQL runs on until the next start');
   log.info({ port, pid: supervisor.pid, cluster: cluster.path }, 'PostgreSQL is ready');
   const stop = async () => {
     await supervisor.stop();

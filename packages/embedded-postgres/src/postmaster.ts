@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { readFile, rename, stat } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -40,9 +40,9 @@ const maxLogBytes = 10 * 1024 * 1024;
 /**
  * Starts a postmaster and waits until it accepts connections.
  *
- * `setpriv --pdeathsig` makes the kernel send a fast shutdown when we die, even by SIGKILL; the shell in between refuses to start when we
- * died before that took hold. Where there is no setpriv (macOS), a killed parent leaves the server running until the next start
- * of PostgreSQL on the directory fails or clears it.
+ * `setpriv --pdeathsig` makes the kernel send a fast shutdown when the thread that spawned it ends, even by SIGKILL; the shell in between refuses
+ * to start when we died before that took hold. Where there is no setpriv (macOS, some minimal images), a killed owner leaves the server running until
+ * the next start on the directory: that ends it on Linux, and fails elsewhere.
  */
 export async function startPostmaster(cluster: Cluster, options: PostmasterOptions): Promise<Postmaster> {
   const { account } = cluster;
@@ -63,9 +63,12 @@ export async function startPostmaster(cluster: Cluster, options: PostmasterOptio
   return postmaster;
 }
 
+/** Whether the server ends with its owner by itself. */
+export const canDieWithOwner = (): boolean => process.platform === 'linux' && serverEnvironment.PATH.split(':').some((directory) => existsSync(join(directory, 'setpriv')));
+
 function commandOf(cluster: Cluster, listening: Listening): string[] {
   const server = [cluster.binaries.postgres, ...postmasterArguments(cluster.path, listening)];
-  if (process.platform !== 'linux') return server;
+  if (!canDieWithOwner()) return server;
   return ['setpriv', '--pdeathsig', 'INT', 'sh', '-c', 'test "$PPID" = "$0" && exec "$@"', String(process.pid), ...server];
 }
 
