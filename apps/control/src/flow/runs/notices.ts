@@ -16,7 +16,8 @@ export class NoticeBoard {
     this.#watchers.set(runId, watchers.add(callback));
     return () => {
       watchers.delete(callback);
-      if (watchers.size === 0) this.#watchers.delete(runId);
+      // Later watchers may have a set of their own by now.
+      if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId);
     };
   }
 

@@ -209,7 +209,10 @@ export class TicketDesk {
     const { store, clock, silentAfterMs, leaseMs } = this.#options;
     for (const [workerId, { link, lastSeenAtMs }] of this.#seats) {
       // Whatever it held has run out long ago, here or with another control plane.
-      if (!link.isListening && clock.nowMs() - lastSeenAtMs > Math.max(10 * silentAfterMs, 2 * leaseMs)) this.detach(workerId);
+      const silentMs = link.isListening === true ? 0 : clock.nowMs() - lastSeenAtMs;
+      if (silentMs > Math.max(10 * silentAfterMs, 2 * leaseMs)) this.detach(workerId);
+      // Gone between two polls: what it could have taken goes to others.
+      else if (silentMs > silentAfterMs) this.#scheduler.setCredits(workerId, 0);
     }
     for (const lease of await store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
     // A notification may be lost, and so may the control plane that read a ticket: no ready ticket waits longer than a sweep for being seen.
