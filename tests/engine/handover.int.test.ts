@@ -1,0 +1,106 @@
+import { defaultTenantId, HiveError, type RunEvent, type RunId } from '@hivekeeper/contract';
+import { newLog } from '@hivekeeper/kernel';
+import type { FreshDatabase } from '@hivekeeper/testkit';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
+import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+
+let database: FreshDatabase;
+let sql: postgres.Sql;
+
+beforeAll(async () => {
+  database = await migratedDatabase();
+  sql = postgres(database.superuserUrl, { max: 1 });
+});
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+const codeOf = (call: Promise<unknown>) => call.then(() => 'done', (error: unknown) => (HiveError.is(error) ? error.code : String(error)));
+const eventsOf = async (runId: RunId) => (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId} ORDER BY version`).flatMap((row) => row.events);
+
+describe('a ticket between two workers', () => {
+  test('given back to one control plane goes to a worker of another at once', async () => {
+    await using left = await engineOn(database.url);
+    await using right = await engineOn(database.url);
+    await deploy(left, chain('given-back', 1));
+    const draining = seatWorker(left, () => undefined, 1);
+    const runId = await start(left, 'given-back');
+    const { ticketId, token } = await draining.ticket(1);
+    const free = seatWorker(right, succeed);
+    await left.services.desk.release(draining.workerId, [{ ticketId, token }]);
+    expect((await free.ticket(1)).ticketId).toBe(ticketId);
+    expect(await ended(right, runId)).toBe('SUCCESS');
+  });
+
+  test('that became ready without anybody being told is found all the same', async () => {
+    await using engine = await engineOn(database.url);
+    await deploy(engine, chain('stranded', 1));
+    const holder = seatWorker(engine, () => undefined, 1);
+    await start(engine, 'stranded');
+    const { ticketId } = await holder.ticket(1);
+    const free = seatWorker(engine, succeed);
+    await sql`UPDATE tickets SET worker_id = NULL, token = NULL, lease_until = NULL WHERE id = ${ticketId}`;
+    expect((await free.ticket(1)).ticketId).toBe(ticketId);
+  });
+
+  test('is renewed, given back and settled by the one who holds it only', async () => {
+    await using engine = await engineOn(database.url);
+    await deploy(engine, chain('mine', 1));
+    const holder = seatWorker(engine, () => undefined);
+    const stranger = seatWorker(engine, () => undefined, 0);
+    await start(engine, 'mine');
+    const { ticketId, token } = await holder.ticket(1);
+    const { desk, runs } = engine.services;
+    const settle = (workerId: typeof holder.workerId) => codeOf(runs.settle({ workerId, ticketId, token, outcome: { ok: true, output: 1 } }));
+    expect(await desk.heartbeat(stranger.workerId, [{ ticketId, token }])).toEqual([ticketId]);
+    await desk.release(stranger.workerId, [{ ticketId, token }]);
+    expect(await settle(stranger.workerId)).toBe('TICKET_NOT_HELD');
+    expect(await desk.heartbeat(holder.workerId, [{ ticketId, token }])).toEqual([]);
+    expect(await settle(holder.workerId)).toBe('done');
+  });
+
+  test('that is settled twice at once, while its lease is given up, ends once', async () => {
+    await using engine = await engineOn(database.url);
+    await deploy(engine, chain('twice', 1));
+    const worker = seatWorker(engine, () => undefined);
+    const runId = await start(engine, 'twice');
+    const { ticketId, token } = await worker.ticket(1);
+    const { runs } = engine.services;
+    const settle = () => codeOf(runs.settle({ workerId: worker.workerId, ticketId, token, outcome: { ok: true, output: 1 } }));
+    const lose = codeOf(runs.lose({ ticketId, token, runId, workerId: worker.workerId }));
+    expect(await Promise.all([settle(), settle(), lose])).toContain('done');
+    const ends = (await eventsOf(runId)).filter(({ type }) => type === 'ticket.settled' || type === 'ticket.lost');
+    expect(ends).toHaveLength(1);
+  });
+});
+
+test('what PostgreSQL cannot store fails alone, and what was to be stored with it is', async () => {
+  await using engine = await engineOn(database.url);
+  await deploy(engine, { name: 'asks', nodes: [{ id: 'n', agent: 'risky' }] });
+  const runId = await start(engine, 'asks');
+  const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
+  const decide = (notes: string) => codeOf(engine.services.runs.decideApproval({ tenantId: defaultTenantId, approvalId: approval?.id as never, approved: true, by: 'test', notes }));
+  const [poisoned, ...neighbours] = await Promise.all([decide('a \0 byte'), codeOf(start(engine, 'asks')), codeOf(start(engine, 'asks'))]);
+  expect(poisoned).toContain('0x00');
+  expect(neighbours).toEqual(['done', 'done']);
+  expect(await decide('legible')).toBe('done');
+});
+
+test('more due runs than were asked for leave the next due time in the past, so that nobody pauses', async () => {
+  await using engine = await engineOn(database.url);
+  await deploy(engine, { name: 'timed', timeoutMs: 3_600_000, nodes: [{ id: 'n', agent: 'noop' }] });
+  const runIds = await Promise.all(Array.from({ length: 4 }, () => start(engine, 'timed')));
+  await using opened = await openDatabase({ url: database.url, maxConnections: 2, log: newLog({ level: 'silent', component: 'test' }) });
+  await sql`UPDATE runs SET wake_at = NULL WHERE NOT id = ANY (${runIds})`;
+  const nowMs = Date.now() + 7_200_000;
+  const due = await opened.runStore.due(nowMs, 3);
+  expect(due.runIds).toHaveLength(3);
+  expect(due.nextAtMs).toBeLessThan(nowMs);
+  expect(await opened.runStore.due(nowMs, 4)).toMatchObject({ nextAtMs: undefined });
+  const none = await opened.runStore.due(Date.now(), 3);
+  expect(none.runIds).toEqual([]);
+  expect(none.nextAtMs).toBeGreaterThan(Date.now());
+});
