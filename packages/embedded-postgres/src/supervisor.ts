@@ -16,7 +16,7 @@ export interface SupervisorOptions {
 const minBackoffMs = 50;
 const maxBackoffMs = 2_000;
 // A server that lived this long was well: when it ends, it is started again at once.
-const healthyMs = 1_000;
+const healthyMs = 250;
 
 /**
  * Keeps one postmaster running until it is stopped.
