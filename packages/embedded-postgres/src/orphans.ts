@@ -26,9 +26,11 @@ export async function clearOrphans(cluster: string, log: Log): Promise<void> {
   for (const { signal, patienceMs } of attempts) {
     const pids = await processesIn(cluster);
     if (pids.length === 0) break;
+    const hasPostmaster = pids.includes(postmasterPid);
+    // To a backend it means no more than to cancel its query.
+    if (signal === 'SIGINT' && !hasPostmaster) continue;
     log.warn({ pids, signal }, 'ending a PostgreSQL that an earlier process left behind');
-    // The postmaster ends its backends itself; without one they notice, unless they hang.
-    const targets = pids.includes(postmasterPid) && signal !== 'SIGKILL' ? [postmasterPid] : pids;
+    const targets = hasPostmaster && signal !== 'SIGKILL' ? [postmasterPid] : pids;
     for (const pid of targets) signalProcess(pid, signal);
     await emptied(cluster, patienceMs);
   }
