@@ -160,6 +160,19 @@ describe('when something is killed', () => {
     expect(await query(server.url('app'), 'SELECT number FROM kept')).toEqual([{ number: 1 }]);
   });
 
+  it('a killed server’s shared memory is removed by the next one', async () => {
+    const segment = async () => (await readFile(join(directory, 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[6]?.trim().split(/\s+/)[1] ?? '';
+    const segments = async () => (await readFile('/proc/sysvipc/shm', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/)[1]);
+    const restarted = Promise.withResolvers<void>();
+    await using server = await start({ onRestart: () => restarted.resolve() });
+    const killedSegment = await segment();
+    expect(await segments()).toContain(killedSegment);
+    process.kill(server.pid, 'SIGKILL');
+    await restarted.promise;
+    expect(await segments()).not.toContain(killedSegment);
+    expect(await segments()).toContain(await segment());
+  });
+
   it('stop in the middle of a restart leaves nothing behind', async () => {
     const ended = Promise.withResolvers<void>();
     const server = await start({ onExit: () => ended.resolve() });
@@ -167,6 +180,7 @@ describe('when something is killed', () => {
     await ended.promise;
     await server.stop();
     expect(await serverProcesses()).toEqual([]);
+    await (await start()).stop();
   });
 
   it('everything at once, nothing that was committed is lost and the next start is clean', async () => {
@@ -198,6 +212,7 @@ describe('what an earlier process left', () => {
     await writeFile(join(directory, 'cluster', 'postmaster.pid'), `${stranger.pid}\n${join(directory, 'cluster')}\n1\n5432\n\n\n0 0\nready\n`);
     await using server = await start();
     expect(await query(server.url('app'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await readFile(join(directory, 'cluster', 'postmaster.pid'), 'utf8')).toMatch(new RegExp(`^${server.pid}\n`));
     expect([stranger.exitCode, stranger.signalCode]).toEqual([null, null]);
   });
 });

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { open, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises'; // unlike the kernel's, it keeps the process alive: nothing else may at start
 import { HiveError } from '@hivekeeper/contract';
@@ -14,7 +14,7 @@ const pollMs = 5;
 
 /**
  * Ends every process that still works in the cluster – a postmaster whose owner died, or the backends of a postmaster that died – and
- * removes a pid file that nobody stands behind, so that a reused pid cannot keep the next postmaster from starting.
+ * sees to it that a pid file whose number belongs to somebody else by now does not keep the next postmaster from starting.
  *
  * Every PostgreSQL process has the cluster as its working directory, which no stranger can imitate by accident. Where there is no
  * /proc, PostgreSQL's own check of the pid file and of shared memory must do.
@@ -36,7 +36,30 @@ export async function clearOrphans(cluster: string, log: Log): Promise<void> {
   }
   const left = await processesIn(cluster);
   if (left.length > 0) throw new HiveError('DATA_DIRECTORY_IN_USE', `Processes ${left.join(', ')} still work in ${cluster} and cannot be ended.`);
-  await rm(pidFile, { force: true });
+  if (isAlive(postmasterPid)) await disown(pidFile);
+}
+
+/**
+ * Puts our own pid in the place of the stranger's: for the parent of a postmaster that is one that cannot be meant. The other lines must stay, for
+ * the next postmaster finds in them the shared memory that it has to remove.
+ */
+async function disown(pidFile: string): Promise<void> {
+  const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n').slice(1);
+  if (lines.length === 0) return;
+  // A new file, not a changed one: as root we must not write through a link that the server's user could have put there.
+  await rm(pidFile);
+  await using file = await open(pidFile, 'wx');
+  await file.chmod(0o644);
+  await file.writeFile([process.pid, ...lines].join('\n'));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 async function emptied(cluster: string, patienceMs: number): Promise<void> {
