@@ -68,6 +68,7 @@ class WarmExecutor {
       name: 'warm-executor',
       capabilities: ['builtin'],
       maxParallel: credits,
+      isListening: true,
       deliver: (tickets) => this.#work(tickets),
       revoke: (_ticketIds: readonly TicketId[]) => {},
     });

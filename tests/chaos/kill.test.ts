@@ -55,7 +55,7 @@ const finished = ({ runIds, stack }: Scene): Promise<RunView[]> =>
 /** Every run succeeded, every node has exactly one recorded result, and an agent ran again only where a lease was lost. */
 async function judge(scene: Scene): Promise<{ readonly lost: number; readonly executions: number }> {
   const runs = await finished(scene);
-  expect(runs.map((run) => run.status)).toEqual(scene.runIds.map(() => 'SUCCESS'));
+  expect(runs.flatMap((run) => (run.status === 'SUCCESS' ? [] : [{ id: run.id, status: run.status, error: run.error }]))).toEqual([]);
   expect(runs.every((run) => isTerminal(run.status))).toBe(true);
   const executions = await executionsIn(scene.records);
   const times = new Map<string, number>();
@@ -92,7 +92,7 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
   });
 
   test('of PostgreSQL: it is started again and nothing acknowledged is missing', async () => {
-    await using directory = await temporaryDirectory('kill-postgres');
+    await using directory = await temporaryDirectory('kill-database');
     const scene = await begin(directory.path);
     await using stack = scene.stack;
     for (const count of [60, 200, 350]) {

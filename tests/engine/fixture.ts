@@ -79,6 +79,7 @@ export function seatWorker({ services }: Engine, work: Work, credits = 10_000): 
     name: `test-${workerCount}`,
     capabilities: ['builtin'],
     maxParallel: credits,
+    isListening: true,
     deliver: (tickets) => {
       for (const ticket of tickets) {
         worker.tickets.push(ticket);

@@ -4,7 +4,7 @@ import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+import { builtin, chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
 
 let database: FreshDatabase;
 let sql: postgres.Sql;
@@ -75,6 +75,23 @@ describe('a ticket between two workers', () => {
     const ends = (await eventsOf(runId)).filter(({ type }) => type === 'ticket.settled' || type === 'ticket.lost');
     expect(ends).toHaveLength(1);
   });
+});
+
+test('a ticket whose agent was removed goes on when the agent is registered again', async () => {
+  await using engine = await engineOn(database.url);
+  const { agents, runStore } = engine.services;
+  const late = () => agents.ensureSpec({ tenantId: defaultTenantId, spec: builtin('late'), by: 'test' });
+  await late();
+  await deploy(engine, { name: 'orphan', nodes: [{ id: 'a', agent: 'noop' }, { id: 'b', agent: 'late', needs: ['a'] }] });
+  const worker = seatWorker(engine, (ticket) => (ticket.nodeId === 'a' ? undefined : { ok: true, output: 1 }));
+  const runId = await start(engine, 'orphan');
+  const { ticketId, token } = await worker.ticket(1);
+  await deploy(engine, chain('orphan', 1));
+  await agents.remove(defaultTenantId, { name: 'late' }, 'test');
+  await engine.services.runs.settle({ workerId: worker.workerId, ticketId, token, outcome: { ok: true, output: 1 } });
+  expect((await runStore.summary(defaultTenantId, runId))?.blocker).toMatchObject({ nodeId: 'b' });
+  await late();
+  expect(await ended(engine, runId)).toBe('SUCCESS');
 });
 
 test('what PostgreSQL cannot store fails alone, and what was to be stored with it is', async () => {

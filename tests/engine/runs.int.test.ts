@@ -129,13 +129,25 @@ describe('a ticket', () => {
     expect(Number(other.tickets[0]!.token.split('.')[1])).toBeGreaterThan(Number(first.token.split('.')[1]));
   });
 
-  test('that never reached its worker is sent again, and a heartbeat with a stale token is told to drop it', async () => {
+  test('its worker does not know of is lost at once and issued anew: it may have been begun, so it is never sent again', async () => {
+    await deploy(engine, chain('unknown', 1));
+    const worker = seatWorker(engine, (ticket) => (ticket.attempt === 1 ? undefined : { ok: true, output: 1 }));
+    const runId = await start(engine, 'unknown');
+    const first = await worker.ticket(1);
+    await engine.services.desk.reclaim(worker.workerId, (ticketId) => ticketId === first.ticketId);
+    expect(worker.tickets).toHaveLength(1);
+    await engine.services.desk.reclaim(worker.workerId, () => false);
+    expect(await ended(engine, runId)).toBe('SUCCESS');
+    expect(worker.tickets.map(({ attempt }) => attempt)).toEqual([1, 2]);
+    expect(worker.tickets[1]!.token).not.toBe(first.token);
+    expect((await journalOf(runId)).map(({ type }) => type)).toEqual(['run.created', 'ticket.lost', 'ticket.settled']);
+  });
+
+  test('is renewed by a heartbeat with its token, and one with a stale token is told to drop it', async () => {
     await deploy(engine, chain('again', 1));
     const worker = seatWorker(engine, () => undefined);
     await start(engine, 'again');
     const { ticketId, token } = await worker.ticket(1);
-    expect((await engine.services.desk.missing(worker.workerId, new Set())).map((ticket) => [ticket.ticketId, ticket.token])).toEqual([[ticketId, token]]);
-    expect(await engine.services.desk.missing(worker.workerId, new Set([ticketId]))).toEqual([]);
     expect(await engine.services.desk.heartbeat(worker.workerId, [{ ticketId, token, progress: { done: 3 } }])).toEqual([]);
     expect(await engine.services.desk.heartbeat(worker.workerId, [{ ticketId, token: `${token}1` }])).toEqual([ticketId]);
   });

@@ -30,7 +30,8 @@ export type Outcome = { readonly ok: true; readonly output: JsonValue } | { read
 
 /**
  * What happened to a run: the run's journal is the list of these, and folding it gives the run's state. Every entry
- * carries its time by the control plane's clock, kept in step with the database's, so that the fold needs no clock.
+ * carries its time by the clock of the control plane that committed it, so that the fold needs no clock; leases alone go by the
+ * database's.
  */
 export type RunEvent =
   | { readonly type: 'run.created'; readonly atMs: number; readonly context: JsonObject; readonly deadlineAtMs?: number; /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[] }

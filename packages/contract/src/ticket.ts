@@ -46,7 +46,8 @@ export type HeldTicket = z.infer<typeof heldTicketSchema>;
 
 /**
  * `POST /v1/worker/poll`: waits up to `waitMs` for work. `credits` is how many more tickets the worker can take now,
- * `held` what it already has: a leased ticket missing there was lost on the way and is sent again.
+ * `held` what it already has: a leased ticket missing there was
+ * lost on the way or dropped: its lease ends, and somebody gets a new ticket.
  */
 export const pollRequestSchema = z.strictObject({
   workerId: workerIdSchema,

@@ -56,8 +56,9 @@ it('wakes each run at its time, and not before', async () => {
 });
 
 it('finds what another control plane stored without telling, within 5 s of its time', async () => {
-  start();
+  const driver = start();
   await clock.advance(100);
+  driver.wakeAt(runOf(9), clock.nowMs() + 60_000);
   dueAtMs.set(runOf(1), clock.nowMs() + 500);
   await clock.advance(5_000);
   expect(woken).toHaveLength(1);

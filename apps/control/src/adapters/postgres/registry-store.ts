@@ -1,8 +1,10 @@
 import { type AgentId, type AgentSpec, HiveError, type JsonValue, type TenantId, type WorkflowDefinition, type WorkflowId, type WorkflowView } from '@hivekeeper/contract';
+import { requirementOf } from '../../flow/runs/index.ts';
 import type { ProjectId, Reference, RegistryStore, StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
 import { audit } from './audit.ts';
 import { isUniqueViolation } from './connection-errors.ts';
 import { type Pool, type Sql, withTenant } from './connection.ts';
+import { ticketsChannel } from './ticket-store.ts';
 
 interface AgentRow {
   readonly id: AgentId;
@@ -58,6 +60,7 @@ const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
       await refuseTwins(`an agent named ${spec.name} exists already`, () => sql`
         INSERT INTO agents (id, tenant_id, name, project_id, spec, facade) VALUES (${id}, ${tenantId}, ${spec.name}, ${projectId}, ${sql.json(spec as never)}, ${jsonOrNull(sql, facade)})`);
       await audit(sql, { tenantId, actor: by, action: 'agent.registered', object: spec.name, payload: spec });
+      await admitWaiting(sql, tenantId, spec);
       await tell(sql);
       return mustFind(await findAgent(sql, tenantId, { id }), id);
     }),
@@ -155,6 +158,14 @@ const workflowCalls = (within: Within): Omit<RegistryStore, keyof AgentCalls> =>
 });
 
 const tell = (sql: Sql) => sql`SELECT pg_notify(${registryChannel}, '')`;
+
+/** Lets tickets that waited for this agent to be registered go to workers that can run it. */
+async function admitWaiting(sql: Sql, tenantId: TenantId, spec: AgentSpec): Promise<void> {
+  const { count } = await sql`
+    UPDATE tickets SET requirement = ${requirementOf(spec, spec.name)}
+    WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND requirement = ${requirementOf(undefined, spec.name)}`;
+  if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
+}
 
 const latest = (sql: Sql) => sql`
   SELECT w.id, w.tenant_id, w.project_id, w.name, w.status, w.facade, w.created_at, w.updated_at, v.version, v.definition

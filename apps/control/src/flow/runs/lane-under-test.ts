@@ -159,7 +159,7 @@ export class LaneUnderTest {
   seat(number: number, credits: number): WorkerId {
     const workerId = `wrk_${number}` as WorkerId;
     this.desk.attach({
-      workerId, name: `w${number}`, capabilities: ['builtin'], maxParallel: 1_000,
+      workerId, name: `w${number}`, capabilities: ['builtin'], maxParallel: 1_000, isListening: true,
       deliver: (tickets) => void this.given.push(...tickets.map((ticket) => ({ ...ticket, workerId }))),
       revoke: (ticketIds) => void this.revoked.push(...ticketIds),
     });

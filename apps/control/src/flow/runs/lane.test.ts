@@ -150,6 +150,15 @@ describe('a refusal', () => {
     expect(await late).toBe('RUN_FINISHED');
   });
 
+  it('is judged anew where what it rests on was not stored', async () => {
+    const runId = await world.start(1);
+    world.database.moveOn(runId, { type: 'run.woken', atMs: clock.nowMs() });
+    let judgements = 0;
+    const refused = world.lane.submit({ runId, actor: 'test', judge: () => { judgements += 1; throw new HiveError('RUN_FINISHED'); } });
+    expect(await Promise.all([codeOf(cancel(runId)), codeOf(refused)])).toEqual(['done', 'RUN_FINISHED']);
+    expect(judgements).toBe(2);
+  });
+
   it('by a taken key harms no neighbour', async () => {
     const idempotency = { route: 'r', key: 'k', bodySha256: 'b' };
     await world.start(1, { idempotency });

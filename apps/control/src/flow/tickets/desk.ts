@@ -30,7 +30,7 @@ interface Seat {
   readonly link: WorkerLink;
   readonly held: Map<TicketId, IssuedTicket & HeldTicket & { readonly leasedAtMs: number }>;
   /** Assigned to it, but not committed or not delivered yet: it cannot have counted them when it names its credits. */
-  assignedCount: number;
+  readonly assigned: Set<TicketId>;
   lastSeenAtMs: number;
   isDraining: boolean;
 }
@@ -67,8 +67,8 @@ export class TicketDesk {
   /** Seats a worker. Idempotent per worker id: the newest link gets what comes, once the worker has named its credits on it. */
   attach(link: WorkerLink): void {
     const before = this.#seats.get(link.workerId);
-    const { held = new Map(), assignedCount = 0 } = before ?? {};
-    this.#seats.set(link.workerId, { link, held, assignedCount, lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
+    const { held = new Map(), assigned = new Set<TicketId>() } = before ?? {};
+    this.#seats.set(link.workerId, { link, held, assigned, lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
     this.#scheduler.removeWorker(link.workerId);
     this.#scheduler.addWorker(link.workerId, link.capabilities);
   }
@@ -85,7 +85,7 @@ export class TicketDesk {
   setCredits(workerId: WorkerId, credits: number): void {
     const seat = this.#seat(workerId);
     seat.lastSeenAtMs = this.#options.clock.nowMs();
-    this.#scheduler.setCredits(workerId, Math.max(0, credits - seat.assignedCount));
+    this.#scheduler.setCredits(workerId, Math.max(0, credits - seat.assigned.size));
     if (credits > 0) this.#listener?.capacityChanged();
   }
 
@@ -117,7 +117,7 @@ export class TicketDesk {
     for (const ticket of fresh) this.#scheduler.offer(ticket);
     const assignments = this.#scheduler.assign(most);
     for (const { ticketId } of fresh) this.#scheduler.withdraw(ticketId);
-    for (const { workerId } of assignments) this.#countAssigned(workerId, 1);
+    for (const { ticket, workerId } of assignments) this.#seats.get(workerId)?.assigned.add(ticket.ticketId);
     return assignments;
   }
 
@@ -129,7 +129,7 @@ export class TicketDesk {
   /** Undoes an {@link assign} whose commit failed. */
   unassign(assignments: readonly Assignment<IssuedTicket>[], fresh: ReadonlySet<TicketId>): void {
     for (const { ticket, workerId } of assignments) {
-      this.#countAssigned(workerId, -1);
+      this.#seats.get(workerId)?.assigned.delete(ticket.ticketId);
       this.#returnCredit(workerId);
       if (!fresh.has(ticket.ticketId)) this.#scheduler.offer(ticket);
     }
@@ -145,7 +145,7 @@ export class TicketDesk {
       const counter = counters.get(ticket.ticketId);
       const leased = counter === undefined ? undefined : this.#hold(workerId, ticket, counter);
       const seat = this.#seats.get(workerId);
-      this.#countAssigned(workerId, -1);
+      this.#seats.get(workerId)?.assigned.delete(ticket.ticketId);
       if (leased === undefined || seat === undefined) this.#returnCredit(workerId);
       else parcels.set(seat, parcels.get(seat) ?? []).get(seat)?.push(leased);
     }
@@ -197,11 +197,17 @@ export class TicketDesk {
     this.#listener?.capacityChanged();
   }
 
-  /** What the database says a worker holds and the worker does not: lost between lease and delivery, to be sent again. */
-  async missing(workerId: WorkerId, held: ReadonlySet<TicketId>): Promise<LeasedTicket[]> {
-    this.#seat(workerId);
-    const leases = await this.#options.store.heldBy(workerId);
-    return leases.filter((lease) => !held.has(lease.ticketId)).flatMap(({ token, ...ticket }) => this.#hold(workerId, ticket, token) ?? []);
+  /**
+   * Gives up what the database says a worker holds and the worker does not: lost on the way, or dropped when it could not renew in time.
+   * It may have been begun, so it is never sent again under the same token: it is lost, and a new ticket is issued at once.
+   */
+  async reclaim(workerId: WorkerId, isAccountedFor: (ticketId: TicketId) => boolean): Promise<void> {
+    const seat = this.#seat(workerId);
+    const assignedBefore = new Set(seat.assigned);
+    for (const { ticketId, runId, token } of await this.#options.store.heldBy(workerId)) {
+      if (isAccountedFor(ticketId) || assignedBefore.has(ticketId) || seat.assigned.has(ticketId)) continue;
+      this.#listener?.ticketLost({ ticketId, runId, workerId, token: `${this.#options.epoch}.${token}` });
+    }
   }
 
   /** Reports every lease past its time, forgets workers that are gone for good, and looks for ready tickets nobody told of. Called on a timer. */
@@ -209,7 +215,7 @@ export class TicketDesk {
     const { store, clock, silentAfterMs, leaseMs } = this.#options;
     for (const [workerId, { link, lastSeenAtMs }] of this.#seats) {
       // Whatever it held has run out long ago, here or with another control plane.
-      const silentMs = link.isListening === true ? 0 : clock.nowMs() - lastSeenAtMs;
+      const silentMs = link.isListening ? 0 : clock.nowMs() - lastSeenAtMs;
       if (silentMs > Math.max(10 * silentAfterMs, 2 * leaseMs)) this.detach(workerId);
       // Gone between two polls: what it could have taken goes to others.
       else if (silentMs > silentAfterMs) this.#scheduler.setCredits(workerId, 0);
@@ -246,11 +252,6 @@ export class TicketDesk {
   /** Second half of a token, where the first is this installation's. */
   counterOf(token: string): string | undefined {
     return this.#isThisEpoch(token) ? token.slice(token.indexOf('.') + 1) : undefined;
-  }
-
-  #countAssigned(workerId: WorkerId, change: 1 | -1): void {
-    const seat = this.#seats.get(workerId);
-    if (seat !== undefined) seat.assignedCount = Math.max(0, seat.assignedCount + change);
   }
 
   #returnCredit(workerId: WorkerId): void {

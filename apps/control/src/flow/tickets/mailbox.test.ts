@@ -49,6 +49,7 @@ it('never hands out a ticket that was revoked before it was fetched', async () =
   mailbox.deliver([ticket(1), ticket(2)]);
   mailbox.revoke([idOf(1)]);
   expect(await mailbox.collect(0, stays)).toEqual({ tickets: [ticket(2)], revoked: [idOf(1)] });
+  expect(await mailbox.collect(0, stays)).toEqual({ tickets: [], revoked: [] });
 });
 
 it('keeps what came for a caller that hung up while it waited', async () => {

@@ -90,6 +90,14 @@ describe('the scheduler', () => {
     expect(assigned(scheduler)).toEqual(['1>1']);
   });
 
+  it('follows a ticket that requires something else since it was offered', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 5 } });
+    scheduler.offer(ticket(1, 'agent:late'));
+    expect(assigned(scheduler)).toEqual([]);
+    scheduler.offer(ticket(1, 'node'));
+    expect(assigned(scheduler)).toEqual(['1>1']);
+  });
+
   it('gives a worker a ticket for a credit that came back, and none once it is gone', () => {
     const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1 } });
     for (const number of [1, 2, 3]) scheduler.offer(ticket(number));
@@ -151,7 +159,7 @@ const steps = [
       const offered = ticket(number, requirement, rankMs);
       if (model.given.has(offered.ticketId)) return;
       scheduler.offer(offered);
-      if (!model.waiting.has(offered.ticketId)) model.waiting.set(offered.ticketId, offered);
+      if (model.waiting.get(offered.ticketId)?.requirement !== requirement) model.waiting.set(offered.ticketId, offered);
     }),
   ),
   fc.nat(40).map((number) =>

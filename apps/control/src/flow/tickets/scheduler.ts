@@ -115,9 +115,9 @@ export class Scheduler<Ticket extends ReadyTicket> {
     if (worker !== undefined) this.setCredits(workerId, worker.credits + 1);
   }
 
-  /** Adds a ticket to those that wait; one known already is left as it is. */
+  /** Adds a ticket to those that wait; one known already is left as it is, unless it requires something else now. */
   offer(ticket: Ticket): void {
-    if (this.#ready.has(ticket.ticketId)) return;
+    if (this.#ready.get(ticket.ticketId)?.requirement === ticket.requirement) return;
     this.#ready.set(ticket.ticketId, ticket);
     this.#ringOf(ticket.requirement).waiting.push(ticket);
   }

@@ -54,8 +54,8 @@ export interface WorkerLink {
   readonly name: string;
   readonly capabilities: readonly string[];
   readonly maxParallel: number;
-  /** True while the worker is known to wait at the other end. */
-  readonly isListening?: boolean;
+  /** True while the worker waits at the other end; an executor in this process always does. */
+  readonly isListening: boolean;
   deliver(tickets: readonly LeasedTicket[]): void;
   revoke(ticketIds: readonly TicketId[]): void;
 }

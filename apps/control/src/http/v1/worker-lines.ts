@@ -1,4 +1,4 @@
-import { HiveError, type LeasedTicket, type PollRequest, type PollResponse, type RegisterWorker, type TicketId, type WorkerId } from '@hivekeeper/contract';
+import { HiveError, type PollRequest, type PollResponse, type RegisterWorker, type TicketId, type WorkerId } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import { Mailbox, type TicketDesk } from '../../flow/tickets/index.ts';
 
@@ -35,15 +35,18 @@ export class WorkerLines {
     const line = this.#lines.get(workerId);
     if (line === undefined) throw new HiveError('NOT_FOUND', `worker ${workerId} is not registered here`);
     const heldIds = new Set(held.map(({ ticketId }) => ticketId));
-    const again = this.#mayMiss(line, heldIds) ? await this.#desk.missing(workerId, new Set([...heldIds, ...line.mailbox.waitingIds])) : [];
+    if (this.#mayMiss(line, heldIds)) await this.#desk.reclaim(workerId, (ticketId) => heldIds.has(ticketId) || line.mailbox.waitingIds.includes(ticketId));
     // What is on its way to the worker it could not count when it named its credits.
-    this.#desk.setCredits(workerId, credits - again.length - line.mailbox.waitingIds.length);
-    const { tickets, revoked } = await line.mailbox.collect(again.length > 0 ? 0 : waitMs, hangUp);
-    if (hangUp.aborted) return { tickets: [], revoked: [] };
-    const response = { tickets: withoutTwins([...again, ...tickets]), revoked };
-    line.sent = response.tickets.map(({ ticketId }) => ticketId);
+    this.#desk.setCredits(workerId, credits - line.mailbox.waitingIds.length);
+    const { tickets, revoked } = await line.mailbox.collect(waitMs, hangUp);
+    if (hangUp.aborted) {
+      // Nobody is at this end any more: nothing more is leased to it before it asks again.
+      if (this.#lines.get(workerId) === line) this.#desk.setCredits(workerId, 0);
+      return { tickets: [], revoked: [] };
+    }
+    line.sent = tickets.map(({ ticketId }) => ticketId);
     line.isNew = false;
-    return response;
+    return { tickets, revoked };
   }
 
   /** Whether to ask the database what the worker should have: only when something points to a loss, never on an ordinary poll. */
@@ -51,6 +54,3 @@ export class WorkerLines {
     return isNew || sent.some((ticketId) => !heldIds.has(ticketId) && this.#desk.leaseOf(ticketId)?.workerId === mailbox.workerId);
   }
 }
-
-// A ticket leased while the database was asked is in its answer and in the mailbox.
-const withoutTwins = (tickets: readonly LeasedTicket[]): LeasedTicket[] => [...new Map(tickets.map((ticket) => [ticket.ticketId, ticket])).values()];
