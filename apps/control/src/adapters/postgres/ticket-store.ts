@@ -33,7 +33,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
         UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
         FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
           ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
-        WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id = ${workerId}
+        WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
         RETURNING tickets.id`;
       return new Set(rows.map((row) => row.id));
     },
@@ -43,7 +43,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
         WITH free AS (
           UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
           FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
-          WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id = ${workerId}
+          WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
           RETURNING tickets.*
         ), told AS (SELECT pg_notify(${ticketsChannel}, '') WHERE EXISTS (SELECT FROM free))
         SELECT free.* FROM free CROSS JOIN told`;

@@ -46,7 +46,9 @@ BEGIN
   IF cardinality(s_id) > 0 THEN
     WITH gone AS (
       DELETE FROM tickets t USING unnest(s_id, s_worker, s_token) AS s (id, worker, token)
-      WHERE t.id = s.id AND t.worker_id = s.worker AND t.token = s.token RETURNING t.id
+      -- No index can serve IS NOT DISTINCT FROM: the id's must be used, for the worker's holds every ticket the worker ever had since the
+      -- last vacuum (three times slower after 40,000 tickets).
+      WHERE t.id = s.id AND t.worker_id IS NOT DISTINCT FROM s.worker AND t.token = s.token RETURNING t.id
     )
     SELECT coalesce(array_agg(id), '{}') INTO touched_ids FROM gone;
     IF cardinality(touched_ids) <> cardinality(s_id) THEN
