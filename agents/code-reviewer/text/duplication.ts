@@ -30,7 +30,7 @@ interface Place {
 /**
  * Blocks that stand in the tree twice, tests left out. Works on lines with their blanks folded, in any language: each run of
  * {@link minLines} lines is looked up among all runs before it, and a hit is followed as far as the lines agree. One pass
- * in linear time; token-based libraries took ten times as long for the same repeats and more idiom.
+ * in linear time.
  */
 export function findDuplication(files: readonly CodeFile[]): Remark[] {
   const texts = files.filter(isJudged).map(({ path, lines }) => ({ path, lines: sayingLines(lines) }));

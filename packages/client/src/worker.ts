@@ -12,7 +12,7 @@ import type { Call } from './call.ts';
 /** `POST /v1/worker/…`: the calls of a worker. All but `poll` are idempotent: repeat them on UNREACHABLE. */
 export interface WorkerCalls {
   register(body: RegisterWorker, signal?: AbortSignal): Promise<void>;
-  /** Waits up to `waitMs` at the server. A ticket leased to a lost answer is sent again by the next poll. */
+  /** Waits up to `waitMs` at the server. A ticket leased to a lost answer is given up by the next poll, and issued anew. */
   poll(body: PollRequest, signal?: AbortSignal): Promise<PollResponse>;
   heartbeat(body: HeartbeatRequest, signal?: AbortSignal): Promise<HeartbeatResponse>;
   /** @throws HiveError TICKET_NOT_HELD where the token is no longer the current one. */

@@ -53,7 +53,7 @@ interface Batch {
   readonly issued: readonly IssuedTicket[];
 }
 
-// Measured with `npm run bench`: two batches under way overlap one's fsync with the other's folding; a third gains nothing.
+// Two, so that one batch is folded while the other is stored. Chosen for that reason; other numbers were not compared.
 const mostUnderWay = 2;
 const mostIntents = 256;
 const worthHalving = 8;

@@ -3,7 +3,7 @@
  *
  * workflows.ts, runs.ts, agents.ts, approvals.ts, installation.ts
  * run-stream.ts   a run's events (SSE)   · event-frames.ts  what goes down the wire, and when it is too much
- * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what must be sent again
+ * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
  * open-ends.ts    calls that wait, so that they can be ended
  */
 export { addAgents } from './agents.ts';
