@@ -1,15 +1,27 @@
-/** The inner half of the composition root: records and flow over a database. Used whole by the control plane, and alone to measure the engine without HTTP. */
+/**
+ * The inner half of the composition root: records and flow over a database. Used whole by the control plane, and alone
+ * to measure the engine without HTTP.
+ */
 import { type AgentId, type AgentSpec, defaultTenantId, type RunId, type TenantId, type WorkflowId } from '@hivekeeper/contract';
-import { type Clock, idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
+import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
-import { checkWorkflow, createExpressions, type Driver, LiveRuns, NoticeBoard, RunLane, Runs } from './flow/runs/index.ts';
+import {
+  checkWorkflow,
+  createExpressions,
+  type Driver,
+  type Expressions,
+  LiveRuns,
+  NoticeBoard,
+  RunLane,
+  Runs,
+} from './flow/runs/index.ts';
 import { TicketDesk } from './flow/tickets/index.ts';
 import { Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
 import { KeyRing } from './records/keys/index.ts';
-import { AgentRegistry, WorkflowRegistry } from './records/registry/index.ts';
+import { type AgentFiles, AgentRegistry, type RegistryStore, WorkflowRegistry } from './records/registry/index.ts';
 
 const sweepIntervalMs = 1_000;
 const silentAfterMs = 5_000;
@@ -37,25 +49,37 @@ export interface EngineOptions {
 }
 
 /** Wires records and flow over a database, and starts the timers that recover what was interrupted. */
-export async function startEngine({ database, config, log, shippedDirectory, environment = {}, clock = systemClock, builtinAgents = [] }: EngineOptions): Promise<Engine> {
+export async function startEngine({
+  database,
+  config,
+  log,
+  shippedDirectory,
+  environment = {},
+  clock = systemClock,
+  builtinAgents = [],
+}: EngineOptions): Promise<Engine> {
   const newId = idMaker(clock, systemRandom);
-  const { runStore, ticketStore, registryStore, keyStore } = database;
+  const { runStore, ticketStore, keyStore } = database;
   const expressions = createExpressions();
-  const agents = new AgentRegistry({ store: registryStore, files: diskAgentFiles({ shippedDirectory, environment, log }), newId: () => newId('agt') as AgentId });
-  const workflows = new WorkflowRegistry({
-    store: registryStore,
-    check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
-    newId: () => newId('wfl') as WorkflowId,
-  });
-  await agents.refresh();
-  for (const spec of builtinAgents) await agents.ensureSpec({ tenantId: defaultTenantId, spec, by: 'platform' });
+  const files = diskAgentFiles({ shippedDirectory, environment, log });
+  const { agents, workflows } = await openRegistries({ store: database.registryStore, files, expressions, builtinAgents, newId });
 
   const findAgent = (tenantId: TenantId, name: string) => agents.specOf(tenantId, name);
   const desk = new TicketDesk({ store: ticketStore, clock, log, findAgent, epoch: database.epoch, leaseMs: config.leaseMs, silentAfterMs });
   const live = new LiveRuns(runStore, expressions.evaluate, config.liveRuns);
   const board = new NoticeBoard();
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
-  const runs = new Runs({ store: runStore, tickets: ticketStore, desk, runs: live, lane, board, clock, newRunId: () => newId('run') as RunId, findAgent });
+  const runs = new Runs({
+    store: runStore,
+    tickets: ticketStore,
+    desk,
+    runs: live,
+    lane,
+    board,
+    clock,
+    newRunId: () => newId('run') as RunId,
+    findAgent,
+  });
   const driver: Driver = postgresDriver({ store: runStore, clock, log, wake: (runId) => runs.wake(runId) });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => lane.idle());
@@ -66,7 +90,13 @@ export async function startEngine({ database, config, log, shippedDirectory, env
 
   return {
     services: {
-      runs, runStore, desk, agents, workflows, clock, log,
+      runs,
+      runStore,
+      desk,
+      agents,
+      workflows,
+      clock,
+      log,
       triggers: new Triggers({ runs, store: runStore, workflows }),
       tickets: ticketStore,
       keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
@@ -77,6 +107,27 @@ export async function startEngine({ database, config, log, shippedDirectory, env
     idle: () => lane.idle(),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
+}
+
+interface Registration {
+  readonly store: RegistryStore;
+  readonly files: AgentFiles;
+  readonly expressions: Expressions;
+  readonly builtinAgents: readonly AgentSpec[];
+  readonly newId: NewId;
+}
+
+/** What is registered, with its agents read: a run's next step asks for them without waiting. */
+async function openRegistries({ store, files, expressions, builtinAgents, newId }: Registration) {
+  const agents = new AgentRegistry({ store, files, newId: () => newId('agt') as AgentId });
+  const workflows = new WorkflowRegistry({
+    store,
+    check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
+    newId: () => newId('wfl') as WorkflowId,
+  });
+  await agents.refresh();
+  for (const spec of builtinAgents) await agents.ensureSpec({ tenantId: defaultTenantId, spec, by: 'platform' });
+  return { agents, workflows };
 }
 
 interface Recovery {
@@ -94,7 +145,8 @@ interface Recovery {
 
 /** Starts what finds interrupted work and what other control planes did: timers, and the database's notifications. */
 async function recover({ stack, database, desk, lane, runs, agents, workflows, clock, log }: Recovery): Promise<void> {
-  const quietly = (what: string, work: Promise<unknown>) => void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
+  const quietly = (what: string, work: Promise<unknown>) =>
+    void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
   let areAgentsStale = false;
   const readAgents = async () => {
     areAgentsStale = true;

@@ -7,7 +7,8 @@ import type { RegistryStore } from '../../records/registry/index.ts';
 import { openPool } from './connection.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { migrate } from './migrate.ts';
-import { postgresRegistryStore, registryChannel } from './registry-store.ts';
+import { registryChannel } from './registry-change.ts';
+import { postgresRegistryStore } from './registry-store.ts';
 import { postgresRunStore } from './run-store.ts';
 import { requireSafeDatabase } from './safety.ts';
 import { postgresTicketStore, ticketsChannel } from './ticket-store.ts';
@@ -35,7 +36,15 @@ export interface PostgresDatabase extends AsyncDisposable {
 }
 
 /** Opens the engine's pool, which sees every tenant, and the requests' pool, which sees the one a transaction names. */
-export async function openDatabase({ url, maxConnections, log }: { readonly url: string; readonly maxConnections: number; readonly log: Log }): Promise<PostgresDatabase> {
+export async function openDatabase({
+  url,
+  maxConnections,
+  log,
+}: {
+  readonly url: string;
+  readonly maxConnections: number;
+  readonly log: Log;
+}): Promise<PostgresDatabase> {
   const engine = openPool({ url, tenantScope: '*', maxConnections, applicationName: 'hivekeeper-engine', log });
   const requests = openPool({ url, tenantScope: 'none', maxConnections, applicationName: 'hivekeeper-requests', log });
   const close = async () => {
@@ -59,7 +68,10 @@ export async function openDatabase({ url, maxConnections, log }: { readonly url:
         await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
       },
       async listen({ registryChanged, ticketsReady }) {
-        const listeners = [await engine.listen(registryChannel, registryChanged, registryChanged), await engine.listen(ticketsChannel, ticketsReady, ticketsReady)];
+        const listeners = [
+          await engine.listen(registryChannel, registryChanged, registryChanged),
+          await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
+        ];
         return async () => {
           await Promise.all(listeners.map((listening) => listening.unlisten()));
         };

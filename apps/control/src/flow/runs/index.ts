@@ -11,9 +11,19 @@
 export { checkWorkflow } from './core/index.ts';
 export type { Driver } from './driver.ts';
 export { explain } from './explain.ts';
-export { createExpressions } from './expressions.ts';
+export { createExpressions, type Expressions } from './expressions.ts';
 export { RunLane } from './lane.ts';
 export { LiveRuns, requirementOf } from './live-runs.ts';
 export { NoticeBoard, type NumberedNotice } from './notices.ts';
-export type { AskedApproval, ClosedApproval, CommitResult, LeaseClaim, RunCommit, RunFilter, RunOrigin, RunStore, StoredRun } from './run-store.ts';
+export type {
+  AskedApproval,
+  ClosedApproval,
+  CommitResult,
+  LeaseClaim,
+  RunCommit,
+  RunFilter,
+  RunOrigin,
+  RunStore,
+  StoredRun,
+} from './run-store.ts';
 export { type NewRun, Runs } from './runs.ts';

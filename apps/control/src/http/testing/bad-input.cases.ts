@@ -46,9 +46,22 @@ export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unkno
   'POST /v1/worker/heartbeat': { workerId, tickets: [ticket] },
   'POST /v1/worker/settle': { workerId, ...ticket, outcome: { ok: true, output: 1 } },
   'POST /v1/worker/release': { workerId, tickets: [ticket] },
-  'POST /api/agents': { projectId: 1, name: 'scanner', type: 'SCRIPT', entryPath: '/agents/scanner', version: '1.0.0', riskLevel: 'AUTO', capabilities: [{ name: 'scan', inputSchema: {}, outputSchema: {} }] },
+  'POST /api/agents': {
+    projectId: 1,
+    name: 'scanner',
+    type: 'SCRIPT',
+    entryPath: '/agents/scanner',
+    version: '1.0.0',
+    riskLevel: 'AUTO',
+    capabilities: [{ name: 'scan', inputSchema: {}, outputSchema: {} }],
+  },
   'PUT /api/agents/:id': { description: 'd', version: '1.0.1', riskLevel: 'AUTO' },
-  'POST /api/workflows': { projectId: 1, name: 'review', trigger: { type: 'manual' }, nodes: [{ agentId: `agt_${ulid}`, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }] },
+  'POST /api/workflows': {
+    projectId: 1,
+    name: 'review',
+    trigger: { type: 'manual' },
+    nodes: [{ agentId: `agt_${ulid}`, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }],
+  },
   'PUT /api/workflows/:id': { description: 'd', status: 'DRAFT' },
   'POST /api/workflows/:id/trigger': { contextJson: {} },
   'POST /api/workflows/runs/:runId/retry': {},
@@ -57,7 +70,9 @@ export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unkno
 
 /** The address of a route with parameters that have the right shape. */
 export const addressOf = ({ url }: Pick<RouteEntry, 'url'>, stand = 'absent'): string =>
-  url.replaceAll(/:\w+/g, () => (stand === 'absent' ? (Object.entries(idByPlace).find(([place]) => url.startsWith(place))?.[1] ?? 'absent') : stand));
+  url.replaceAll(/:\w+/g, () =>
+    stand === 'absent' ? (Object.entries(idByPlace).find(([place]) => url.startsWith(place))?.[1] ?? 'absent') : stand,
+  );
 
 /** Every bad input for every route, made from the route table alone. */
 export function badInputCases(routes: readonly RouteEntry[], keys: CaseKeys): BadCase[] {
@@ -78,15 +93,41 @@ function addressCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
   ];
   const parameter = /:(\w+)/.exec(url)?.[1];
   if (parameter === undefined) return cases;
-  cases.push({ name: 'U+0000 in the path', method, url: addressOf({ url: url.replace(/:\w+/, 'a%00b') }), headers: { ...headers, ...jsonHeader(route) }, ...bodyOf(route), status: 422, code: 'UNSTORABLE_VALUE', path: `/${parameter}` });
-  cases.push({ name: 'a part of the path that is too long', method, url: addressOf(route, 'x'.repeat(501)), headers, status: 400, code: 'INVALID_REQUEST' });
+  cases.push({
+    name: 'U+0000 in the path',
+    method,
+    url: addressOf({ url: url.replace(/:\w+/, 'a%00b') }),
+    headers: { ...headers, ...jsonHeader(route) },
+    ...bodyOf(route),
+    status: 422,
+    code: 'UNSTORABLE_VALUE',
+    path: `/${parameter}`,
+  });
+  cases.push({
+    name: 'a part of the path that is too long',
+    method,
+    url: addressOf(route, 'x'.repeat(501)),
+    headers,
+    status: 400,
+    code: 'INVALID_REQUEST',
+  });
   if (!(route.schema.params as z.ZodType).safeParse({ [parameter]: '!' }).success && !url.startsWith('/api/')) {
-    cases.push({ name: 'an id of another shape', method, url: addressOf(route, '!'), headers: { ...headers, ...jsonHeader(route) }, ...bodyOf(route), status: 400, code: 'INVALID_REQUEST', path: `/${parameter}` });
+    cases.push({
+      name: 'an id of another shape',
+      method,
+      url: addressOf(route, '!'),
+      headers: { ...headers, ...jsonHeader(route) },
+      ...bodyOf(route),
+      status: 400,
+      code: 'INVALID_REQUEST',
+      path: `/${parameter}`,
+    });
   }
   return cases;
 }
 
-const bodyOf = (route: RouteEntry): Pick<BadCase, 'payload'> => (route.schema.body === undefined ? {} : { payload: JSON.stringify(sampleOf(route)) });
+const bodyOf = (route: RouteEntry): Pick<BadCase, 'payload'> =>
+  route.schema.body === undefined ? {} : { payload: JSON.stringify(sampleOf(route)) };
 const jsonHeader = (route: RouteEntry) => (route.schema.body === undefined ? {} : { 'content-type': 'application/json' });
 const sampleOf = ({ method, url }: RouteEntry) => sampleBodies[`${method} ${url}`] ?? {};
 
@@ -101,8 +142,25 @@ function accessCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
     { ...refused, name: 'a caller without a key, before it reads the body,', headers: json, ...broken },
     { ...refused, name: 'an unknown key', headers: { ...json, authorization: 'Bearer hive_unknown' }, ...broken },
     { ...refused, name: 'another scheme', headers: { ...json, authorization: `Basic ${keys.admin}` }, ...broken },
-    { ...refused, name: 'a key in the query', url: `${url}?key=${keys.admin}&api_key=${keys.admin}&token=${keys.admin}`, headers: json, ...broken },
-    ...(route.access === 'admin' ? [{ ...refused, name: 'a worker’s key', headers: { ...json, 'x-api-key': keys.worker }, ...broken, status: 403, code: 'FORBIDDEN' as const }] : []),
+    {
+      ...refused,
+      name: 'a key in the query',
+      url: `${url}?key=${keys.admin}&api_key=${keys.admin}&token=${keys.admin}`,
+      headers: json,
+      ...broken,
+    },
+    ...(route.access === 'admin'
+      ? [
+          {
+            ...refused,
+            name: 'a worker’s key',
+            headers: { ...json, 'x-api-key': keys.worker },
+            ...broken,
+            status: 403,
+            code: 'FORBIDDEN' as const,
+          },
+        ]
+      : []),
   ];
 }
 
@@ -112,12 +170,31 @@ function queryCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
   const base = { method: route.method, headers: { ...authorized(keys), ...jsonHeader(route) }, ...bodyOf(route) };
   const invalid = { ...base, status: 400, code: 'INVALID_REQUEST' } as const;
   const names = propertiesOf(query);
-  const bad = ['', '!', '0', '1.5', '99999999999'].flatMap((value) => names.filter((name) => failsAt(query, { [name]: value }, name)).map((name) => ({ name, value })));
+  const bad = ['', '!', '0', '1.5', '99999999999'].flatMap((value) =>
+    names.filter((name) => failsAt(query, { [name]: value }, name)).map((name) => ({ name, value })),
+  );
   return [
     { ...invalid, name: 'an unknown parameter', url: `${addressOf(route)}?surprise=1`, path: '/surprise' },
-    { ...base, name: 'U+0000 in the query', url: `${addressOf(route)}?surprise=%00`, status: 422, code: 'UNSTORABLE_VALUE', path: '/surprise' },
-    ...names.map((name) => ({ ...invalid, name: `two values for ${name}`, url: `${addressOf(route)}?${name}=1&${name}=2`, path: `/${name}` })),
-    ...bad.map(({ name, value }) => ({ ...invalid, name: `${name}=${value}`, url: `${addressOf(route)}?${name}=${value}`, path: `/${name}` })),
+    {
+      ...base,
+      name: 'U+0000 in the query',
+      url: `${addressOf(route)}?surprise=%00`,
+      status: 422,
+      code: 'UNSTORABLE_VALUE',
+      path: '/surprise',
+    },
+    ...names.map((name) => ({
+      ...invalid,
+      name: `two values for ${name}`,
+      url: `${addressOf(route)}?${name}=1&${name}=2`,
+      path: `/${name}`,
+    })),
+    ...bad.map(({ name, value }) => ({
+      ...invalid,
+      name: `${name}=${value}`,
+      url: `${addressOf(route)}?${name}=${value}`,
+      path: `/${name}`,
+    })),
   ];
 }
 
@@ -134,15 +211,34 @@ function bodyCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
     { ...malformed, name: 'JSON that ends too early', payload: '{"a":' },
     { ...malformed, name: 'JSON with something behind it', payload: '{} {}' },
     { ...malformed, name: 'bytes that are not UTF-8', payload: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]) },
-    { ...base, name: 'another content type', headers: { ...base.headers, 'content-type': 'text/plain' }, payload: '{}', status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' },
-    { ...base, name: 'a form', headers: { ...base.headers, 'content-type': 'application/x-www-form-urlencoded' }, payload: 'a=1', status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' },
+    {
+      ...base,
+      name: 'another content type',
+      headers: { ...base.headers, 'content-type': 'text/plain' },
+      payload: '{}',
+      status: 415,
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+    },
+    {
+      ...base,
+      name: 'a form',
+      headers: { ...base.headers, 'content-type': 'application/x-www-form-urlencoded' },
+      payload: 'a=1',
+      status: 415,
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+    },
     { ...tooLarge, name: 'a body larger than the limit' },
     { ...unstorable, name: 'U+0000', payload: '{"surprise":"a\\u0000b"}' },
     { ...unstorable, name: 'half of a surrogate pair', payload: '{"surprise":"\\ud800"}' },
     { ...unstorable, name: 'a number that JSON cannot carry', payload: '{"surprise":1e999}' },
     { ...unstorable, name: 'the key __proto__', payload: '{"surprise":{"__proto__":{"a":1}}}', path: '/surprise/__proto__' },
     { ...unstorable, name: 'the key constructor', payload: '{"surprise":{"constructor":{"prototype":1}}}', path: '/surprise/constructor' },
-    { ...unstorable, name: 'nesting of 100,000 levels', payload: `{"surprise":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, path: '/surprise/0' },
+    {
+      ...unstorable,
+      name: 'nesting of 100,000 levels',
+      payload: `{"surprise":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+      path: '/surprise/0',
+    },
     ...['[]', '"text"', '7', 'true', 'null'].map((payload) => ({ ...invalid, name: `${payload} for an object`, payload, path: '' })),
     { ...invalid, name: 'an unknown field', payload: JSON.stringify({ ...sample, surprise: 1 }), path: '/surprise' },
     ...(schema.safeParse({}).success ? [] : [{ ...invalid, name: 'no body at all', payload: '' }]),
@@ -160,16 +256,23 @@ function fieldCases(schema: z.ZodType, sample: Readonly<Record<string, unknown>>
       wrong
         .map((value) => ({ ...sample, [name]: value }))
         .filter((body) => failsAt(schema, body, name))
-        .map((body) => ({ name: `${JSON.stringify(body[name]).slice(0, 20)} for ${name}`, payload: JSON.stringify(body), path: `/${name}` })),
+        .map((body) => ({
+          name: `${JSON.stringify(body[name]).slice(0, 20)} for ${name}`,
+          payload: JSON.stringify(body),
+          path: `/${name}`,
+        })),
     ),
   ];
 }
 
-const without = (sample: Readonly<Record<string, unknown>>, name: string) => Object.fromEntries(Object.entries(sample).filter(([key]) => key !== name));
+const without = (sample: Readonly<Record<string, unknown>>, name: string) =>
+  Object.fromEntries(Object.entries(sample).filter(([key]) => key !== name));
 
-const propertiesOf = (schema: z.ZodType): string[] => Object.keys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {});
+const propertiesOf = (schema: z.ZodType): string[] =>
+  Object.keys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {});
 
-const failsAt = (schema: z.ZodType, value: unknown, name: string): boolean => schema.safeParse(value).error?.issues.some(({ path }) => path[0] === name) ?? false;
+const failsAt = (schema: z.ZodType, value: unknown, name: string): boolean =>
+  schema.safeParse(value).error?.issues.some(({ path }) => path[0] === name) ?? false;
 
 /** The code and the paths in an error answer, of `/v1` and of the facade alike. */
 export function faultIn(answer: unknown): { readonly code: unknown; readonly paths: readonly string[] } {

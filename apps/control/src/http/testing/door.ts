@@ -30,7 +30,11 @@ export interface Door extends MemoryHouse, AsyncDisposable {
 }
 
 /** Opens a door. */
-export async function openDoor(options: { readonly clock: Clock; readonly random: Random; readonly authentication?: Services['authentication'] }): Promise<Door> {
+export async function openDoor(options: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly authentication?: Services['authentication'];
+}): Promise<Door> {
   const house = await memoryHouse(options);
   const app = await createServer(house.services);
   return {
@@ -41,11 +45,21 @@ export async function openDoor(options: { readonly clock: Clock; readonly random
       const response = await app.inject({
         method: method as 'GET',
         url,
-        headers: { host: 'localhost:9002', ...(key !== null && { authorization: `Bearer ${key}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          host: 'localhost:9002',
+          ...(key !== null && { authorization: `Bearer ${key}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
         ...(body !== undefined && { payload: JSON.stringify(body) }),
       });
       const isJson = String(response.headers['content-type']).startsWith('application/json') && method !== 'HEAD';
-      const answer = { status: response.statusCode, body: isJson ? response.json() : undefined, text: response.body, headers: response.headers };
+      const answer = {
+        status: response.statusCode,
+        body: isJson ? response.json() : undefined,
+        text: response.body,
+        headers: response.headers,
+      };
       mustBeDocumented(app, { method, url, answer });
       return answer;
     },
@@ -53,7 +67,10 @@ export async function openDoor(options: { readonly clock: Clock; readonly random
   };
 }
 
-function mustBeDocumented(app: FastifyInstance, { method, url, answer }: { readonly method: string; readonly url: string; readonly answer: Answer }): void {
+function mustBeDocumented(
+  app: FastifyInstance,
+  { method, url, answer }: { readonly method: string; readonly url: string; readonly answer: Answer },
+): void {
   const route = app.routeTable.at(url).find((entry) => entry.method === method);
   if (route === undefined || answer.body === undefined) return;
   const documented = (route.schema.response ?? {}) as Readonly<Record<string, z.ZodType>>;
@@ -61,12 +78,19 @@ function mustBeDocumented(app: FastifyInstance, { method, url, answer }: { reado
   const told = JSON.stringify(sorted(answer.body));
   const parsed = schema?.safeParse(answer.body);
   if (parsed?.success !== true || JSON.stringify(sorted(parsed.data)) !== told) {
-    throw new HiveError('INTERNAL', `${method} ${url} answers ${answer.status} ${told}, which is not what it documents: ${String(parsed?.error)}`);
+    throw new HiveError(
+      'INTERNAL',
+      `${method} ${url} answers ${answer.status} ${told}, which is not what it documents: ${String(parsed?.error)}`,
+    );
   }
 }
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
 }

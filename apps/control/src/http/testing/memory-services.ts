@@ -1,4 +1,13 @@
-import { type AgentId, type AgentSpec, agentManifestSchema, defaultTenantId, HiveError, type RunId, type TenantId, type WorkflowId } from '@hivekeeper/contract';
+import {
+  type AgentId,
+  type AgentSpec,
+  agentManifestSchema,
+  defaultTenantId,
+  HiveError,
+  type RunId,
+  type TenantId,
+  type WorkflowId,
+} from '@hivekeeper/contract';
 import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
 import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, Runs } from '../../flow/runs/index.ts';
 import { TicketDesk } from '../../flow/tickets/index.ts';
@@ -6,7 +15,11 @@ import { Triggers } from '../../flow/triggers/index.ts';
 import { KeyRing } from '../../records/keys/index.ts';
 import { AgentRegistry, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { Services } from '../services.ts';
-import { memoryKeyStore, memoryRegistryStore, memoryRunStore, MemoryTables, memoryTicketStore } from './memory-stores.ts';
+import { memoryKeyStore } from './memory-key-store.ts';
+import { memoryRegistryStore } from './memory-registry-store.ts';
+import { memoryRunStore } from './memory-run-store.ts';
+import { MemoryTables } from './memory-tables.ts';
+import { memoryTicketStore } from './memory-ticket-store.ts';
 
 /** The real engine over tables in memory, with what tests turn and look at. */
 export interface MemoryHouse {
@@ -23,7 +36,15 @@ export interface MemoryHouse {
 }
 
 /** Wires the engine as the composition root does, but for the database. */
-export async function memoryHouse({ clock, random, authentication = 'api-key' }: { readonly clock: Clock; readonly random: Random; readonly authentication?: Services['authentication'] }): Promise<MemoryHouse> {
+export async function memoryHouse({
+  clock,
+  random,
+  authentication = 'api-key',
+}: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly authentication?: Services['authentication'];
+}): Promise<MemoryHouse> {
   const world = { isDraining: false, probe: () => Promise.resolve() };
   let probeCount = 0;
   const logged: string[] = [];
@@ -47,7 +68,11 @@ export async function memoryHouse({ clock, random, authentication = 'api-key' }:
     },
   };
   const issue = (name: string, role: 'admin' | 'worker', tenantId: TenantId = defaultTenantId) => keyRing.issue({ tenantId, name, role });
-  const keys = { admin: await issue('first', 'admin'), worker: await issue('workers', 'worker'), foreign: await issue('theirs', 'admin', 'ten_00000000000000000000000001' as TenantId) };
+  const keys = {
+    admin: await issue('first', 'admin'),
+    worker: await issue('workers', 'worker'),
+    foreign: await issue('theirs', 'admin', 'ten_00000000000000000000000001' as TenantId),
+  };
   return { services, tables, keys, logged, world, probeCount: () => probeCount };
 }
 
@@ -60,21 +85,38 @@ const pretendFiles = {
   },
 };
 
-function engineOver(tables: MemoryTables, { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Services['log'] }) {
+function engineOver(
+  tables: MemoryTables,
+  { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Services['log'] },
+) {
   const newId = idMaker(clock, random);
   const expressions = createExpressions();
   const runStore = memoryRunStore(tables);
   const tickets = memoryTicketStore(tables);
   const registry = memoryRegistryStore(tables);
   const agents = new AgentRegistry({ store: registry, files: pretendFiles, newId: () => newId('agt') as AgentId });
-  const workflows = new WorkflowRegistry({ store: registry, check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }), newId: () => newId('wfl') as WorkflowId });
+  const workflows = new WorkflowRegistry({
+    store: registry,
+    check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
+    newId: () => newId('wfl') as WorkflowId,
+  });
   const findAgent = agents.specOf;
   const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
   const live = new LiveRuns(runStore, expressions.evaluate, 1_000);
   const board = new NoticeBoard();
   const driver = { wake: () => undefined, wakeAt: () => undefined, [Symbol.asyncDispose]: async () => undefined };
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
-  const runs = new Runs({ store: runStore, tickets, desk, runs: live, lane, board, clock, newRunId: () => newId('run') as RunId, findAgent });
+  const runs = new Runs({
+    store: runStore,
+    tickets,
+    desk,
+    runs: live,
+    lane,
+    board,
+    clock,
+    newRunId: () => newId('run') as RunId,
+    findAgent,
+  });
   desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged: () => lane.pump() });
   return { runs, runStore, desk, tickets, agents, workflows, triggers: new Triggers({ runs, store: runStore, workflows }) };
 }

@@ -5,7 +5,11 @@ import type { Door } from './door.ts';
 export const workerId = 'wrk_01JD0000000000000000000000' as WorkerId;
 
 /** One node, or the nodes given, all done by the agent `scanner`. */
-export const workflow = (changes: Partial<WorkflowInput> = {}): WorkflowInput => ({ name: 'review', nodes: [{ id: 'scan', agent: 'scanner', input: { target: '{{ context.target }}' } }], ...changes });
+export const workflow = (changes: Partial<WorkflowInput> = {}): WorkflowInput => ({
+  name: 'review',
+  nodes: [{ id: 'scan', agent: 'scanner', input: { target: '{{ context.target }}' } }],
+  ...changes,
+});
 
 /** Registers the agent `scanner` and deploys a workflow. */
 export async function deploy(door: Door, definition: WorkflowInput = workflow()) {
@@ -19,12 +23,22 @@ export async function start(door: Door, context: object = { target: '/repo' }): 
 }
 
 /** Seats the worker. */
-export const register = (door: Door) => door.call('POST /v1/worker/register', { key: door.keys.worker, body: { workerId, name: 'w', capabilities: ['node'], maxParallel: 4 } });
+export const register = (door: Door) =>
+  door.call('POST /v1/worker/register', { key: door.keys.worker, body: { workerId, name: 'w', capabilities: ['node'], maxParallel: 4 } });
 
 /** One poll of the worker. */
-export async function poll(door: Door, changes: { readonly credits?: number; readonly held?: readonly Pick<LeasedTicket, 'ticketId' | 'token'>[]; readonly waitMs?: number } = {}): Promise<PollResponse> {
+export async function poll(
+  door: Door,
+  changes: {
+    readonly credits?: number;
+    readonly held?: readonly Pick<LeasedTicket, 'ticketId' | 'token'>[];
+    readonly waitMs?: number;
+  } = {},
+): Promise<PollResponse> {
   const held = (changes.held ?? []).map(({ ticketId, token }) => ({ ticketId, token }));
-  return (await door.call('POST /v1/worker/poll', { key: door.keys.worker, body: { workerId, credits: 4, waitMs: 30_000, ...changes, held } })).body;
+  return (
+    await door.call('POST /v1/worker/poll', { key: door.keys.worker, body: { workerId, credits: 4, waitMs: 30_000, ...changes, held } })
+  ).body;
 }
 
 /** Reports what a ticket came to. */

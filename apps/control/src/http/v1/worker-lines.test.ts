@@ -4,7 +4,8 @@ import { newLog } from '@hivekeeper/kernel';
 import { FakeClock } from '@hivekeeper/testkit';
 import { beforeEach, expect, it } from 'vitest';
 import { type IssuedTicket, Mailbox, TicketDesk } from '../../flow/tickets/index.ts';
-import { memoryTicketStore, MemoryTables } from '../testing/memory-stores.ts';
+import { MemoryTables } from '../testing/memory-tables.ts';
+import { memoryTicketStore } from '../testing/memory-ticket-store.ts';
 import { WorkerLines } from './worker-lines.ts';
 
 const workerId = 'wrk_01JD0000000000000000000000' as WorkerId;
@@ -23,7 +24,15 @@ beforeEach(() => {
   databaseReads = 0;
   const store = memoryTicketStore(tables);
   const counting = { ...store, heldBy: (worker: WorkerId) => ((databaseReads += 1), store.heldBy(worker)) };
-  desk = new TicketDesk({ store: counting, clock, log: newLog({ level: 'silent', component: 'test' }), findAgent: () => agent, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
+  desk = new TicketDesk({
+    store: counting,
+    clock,
+    log: newLog({ level: 'silent', component: 'test' }),
+    findAgent: () => agent,
+    epoch: 1,
+    leaseMs: 30_000,
+    silentAfterMs: 10_000,
+  });
   lost = [];
   desk.listen({ ticketLost: ({ ticketId }) => void lost.push(ticketId.slice(31)), capacityChanged: () => {} });
   lines = new WorkerLines(desk, clock);
@@ -31,8 +40,17 @@ beforeEach(() => {
 });
 
 const ticketOf = (ordinal: number): IssuedTicket => ({
-  ticketId: `tkt_01JD0000000000000000000000.${ordinal}` as TicketId, runId: 'run_01JD0000000000000000000000' as never, tenantId: defaultTenantId,
-  nodeId: 'scan', slot: 0, attempt: 1, agent: 'scanner', input: {}, timeoutMs: 1_000, requirement: 'node', rankMs: ordinal,
+  ticketId: `tkt_01JD0000000000000000000000.${ordinal}` as TicketId,
+  runId: 'run_01JD0000000000000000000000' as never,
+  tenantId: defaultTenantId,
+  nodeId: 'scan',
+  slot: 0,
+  attempt: 1,
+  agent: 'scanner',
+  input: {},
+  timeoutMs: 1_000,
+  requirement: 'node',
+  rankMs: ordinal,
 });
 
 function lease(ordinal: number): void {
@@ -42,7 +60,8 @@ function lease(ordinal: number): void {
   desk.deliver([{ ticket, workerId }], new Map([[ticket.ticketId, token]]));
 }
 
-const poll = (held: readonly TicketId[] = [], signal = new AbortController().signal): Promise<PollResponse> => lines.poll({ workerId, credits: 4, held: held.map((ticketId) => ({ ticketId, token: '1.1' })), waitMs: 0 }, signal);
+const poll = (held: readonly TicketId[] = [], signal = new AbortController().signal): Promise<PollResponse> =>
+  lines.poll({ workerId, credits: 4, held: held.map((ticketId) => ({ ticketId, token: '1.1' })), waitMs: 0 }, signal);
 const idsOf = ({ tickets }: PollResponse) => tickets.map(({ ticketId }) => ticketId.slice(31));
 
 it('asks the database what the worker holds on its first poll, and never on an ordinary one', async () => {

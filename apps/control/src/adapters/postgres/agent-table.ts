@@ -1,0 +1,97 @@
+import type { AgentId, AgentSpec, JsonValue, TenantId } from '@hivekeeper/contract';
+import { requirementOf } from '../../flow/runs/index.ts';
+import type { ProjectId, Reference, RegistryStore, StoredAgent } from '../../records/registry/index.ts';
+import { audit } from './audit.ts';
+import type { Pool, Sql } from './connection.ts';
+import { jsonOrNull, mustFind, refuseTwins, tell, type Within } from './registry-change.ts';
+import { ticketsChannel } from './ticket-store.ts';
+
+interface AgentRow {
+  readonly id: AgentId;
+  readonly tenant_id: TenantId;
+  readonly project_id: ProjectId;
+  readonly spec: AgentSpec;
+  readonly facade: JsonValue | null;
+  readonly registered_at: Date;
+  readonly updated_at: Date;
+}
+
+/** The part of the port that is about agents; the rest is about workflows. */
+export type AgentCalls = Pick<RegistryStore, 'allAgents' | 'agents' | 'agent' | 'addAgent' | 'updateAgent' | 'removeAgent'>;
+
+/** Agents in PostgreSQL. */
+export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
+  async allAgents() {
+    return (await engine<AgentRow[]>`SELECT * FROM agents WHERE removed_at IS NULL`).map(agentOf);
+  },
+
+  agents: (tenantId, projectId) =>
+    within(tenantId, async (sql) => {
+      const rows = await sql<AgentRow[]>`
+        SELECT * FROM agents WHERE tenant_id = ${tenantId} AND removed_at IS NULL ${projectId === undefined ? sql`` : sql`AND project_id = ${projectId}`} ORDER BY name`;
+      return rows.map(agentOf);
+    }),
+
+  agent: (tenantId, reference) => within(tenantId, (sql) => findAgent(sql, tenantId, reference)),
+
+  addAgent: ({ tenantId, projectId, id, spec, facade, by }) =>
+    within(tenantId, async (sql) => {
+      await refuseTwins(
+        `an agent named ${spec.name} exists already`,
+        () => sql`
+        INSERT INTO agents (id, tenant_id, name, project_id, spec, facade) VALUES (${id}, ${tenantId}, ${spec.name}, ${projectId}, ${sql.json(spec as never)}, ${jsonOrNull(sql, facade)})`,
+      );
+      await audit(sql, { tenantId, actor: by, action: 'agent.registered', object: spec.name, payload: spec });
+      await admitWaiting(sql, tenantId, spec);
+      await tell(sql);
+      return mustFind(await findAgent(sql, tenantId, { id }), id);
+    }),
+
+  updateAgent: ({ tenantId, id, spec, facade, by }) =>
+    within(tenantId, async (sql) => {
+      await sql`
+        UPDATE agents SET spec = ${sql.json(spec as never)}, facade = coalesce(${jsonOrNull(sql, facade)}, facade), updated_at = now()
+        WHERE tenant_id = ${tenantId} AND id = ${id} AND removed_at IS NULL`;
+      await audit(sql, { tenantId, actor: by, action: 'agent.updated', object: spec.name, payload: spec });
+      await tell(sql);
+      return mustFind(await findAgent(sql, tenantId, { id }), id);
+    }),
+
+  removeAgent: (tenantId, id, by) =>
+    within(tenantId, async (sql) => {
+      const { count } = await sql`UPDATE agents SET removed_at = now() WHERE tenant_id = ${tenantId} AND id = ${id} AND removed_at IS NULL`;
+      if (count === 0) return false;
+      await audit(sql, { tenantId, actor: by, action: 'agent.removed', object: id, payload: {} });
+      await tell(sql);
+      return true;
+    }),
+});
+
+/** Lets tickets that waited for this agent to be registered go to workers that can run it. */
+async function admitWaiting(sql: Sql, tenantId: TenantId, spec: AgentSpec): Promise<void> {
+  const { count } = await sql`
+    UPDATE tickets SET requirement = ${requirementOf(spec, spec.name)}
+    WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND requirement = ${requirementOf(undefined, spec.name)}`;
+  if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
+}
+
+async function findAgent(sql: Sql, tenantId: TenantId, reference: Reference): Promise<StoredAgent | undefined> {
+  const [row] = await sql<AgentRow[]>`
+    SELECT * FROM agents WHERE tenant_id = ${tenantId} AND removed_at IS NULL
+      AND ${'id' in reference ? sql`id = ${reference.id}` : sql`name = ${reference.name} AND project_id = ${reference.projectId ?? 1}`}`;
+  return row === undefined ? undefined : agentOf(row);
+}
+
+const agentOf = (row: AgentRow): StoredAgent => ({
+  id: row.id,
+  tenantId: row.tenant_id,
+  projectId: row.project_id,
+  name: row.spec.name,
+  version: row.spec.version,
+  trust: row.spec.trust,
+  riskLevel: row.spec.riskLevel,
+  registeredAtMs: row.registered_at.getTime(),
+  updatedAtMs: row.updated_at.getTime(),
+  spec: row.spec,
+  ...(row.facade !== null && { facade: row.facade }),
+});

@@ -1,0 +1,48 @@
+import type {
+  ApprovalId,
+  ApprovalView,
+  Blocker,
+  RunEvent,
+  RunId,
+  RunSummary,
+  TenantId,
+  TicketId,
+  WorkerId,
+  WorkflowDefinition,
+} from '@hivekeeper/contract';
+import type { IssuedTicket } from '../../flow/tickets/index.ts';
+import type { Principal } from '../../records/keys/index.ts';
+import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
+
+/** The database's tables as far as tests of the door need them: same refusals, no durability, leases never run out. */
+export class MemoryTables {
+  readonly agents = new Map<string, StoredAgent>();
+  readonly workflows = new Map<
+    string,
+    { head: StoredWorkflow; versions: { definition: WorkflowDefinition; sha256: string }[]; isRemoved?: true }
+  >();
+  readonly runs = new Map<RunId, RunRow>();
+  readonly tickets = new Map<TicketId, IssuedTicket & { workerId?: WorkerId | undefined; token: string; leasedAtMs: number }>();
+  readonly approvals = new Map<ApprovalId, ApprovalView & { tenantId: TenantId }>();
+  readonly keys = new Map<string, Principal>();
+  readonly idempotency = new Map<string, { runId: RunId; bodySha256: string }>();
+  readonly nowMs: () => number;
+  #counter = 0;
+
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs;
+  }
+
+  nextCounter(): string {
+    this.#counter += 1;
+    return String(this.#counter);
+  }
+}
+
+/** A run as far as it was committed. */
+export interface RunRow {
+  readonly tenantId: TenantId;
+  readonly summary: RunSummary & { blocker?: Blocker | undefined };
+  readonly version: number;
+  readonly commits: readonly (readonly RunEvent[])[];
+}

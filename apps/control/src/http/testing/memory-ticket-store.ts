@@ -1,0 +1,41 @@
+import type { TicketStore } from '../../flow/tickets/index.ts';
+import type { MemoryTables } from './memory-tables.ts';
+
+/** {@link TicketStore} over the tables. */
+export function memoryTicketStore(tables: MemoryTables): TicketStore {
+  const all = () => [...tables.tickets.values()];
+  return {
+    renew: async (worker, tickets) =>
+      new Set(
+        tickets
+          .filter(
+            ({ ticketId, token }) => tables.tickets.get(ticketId)?.token === token && tables.tickets.get(ticketId)?.workerId === worker,
+          )
+          .map(({ ticketId }) => ticketId),
+      ),
+    release: async (worker, tickets) =>
+      tickets.flatMap(({ ticketId, token }) => {
+        const ticket = tables.tickets.get(ticketId);
+        if (ticket === undefined || ticket.token !== token || ticket.workerId !== worker) return [];
+        const free = { ...ticket, workerId: undefined, token: '' };
+        tables.tickets.set(ticketId, free);
+        return [free];
+      }),
+    expired: async () => [],
+    ready: async () => all().filter(({ workerId }) => workerId === undefined),
+    heldBy: async (worker) => all().filter(({ workerId }) => workerId === worker),
+    ofRun: async (run) =>
+      all()
+        .filter(({ runId }) => runId === run)
+        .map(({ ticketId, requirement, workerId, leasedAtMs }) => ({
+          ticketId,
+          requirement,
+          workerId,
+          leasedAtMs: workerId === undefined ? undefined : leasedAtMs,
+        })),
+    counts: async () => ({
+      ready: all().filter(({ workerId }) => workerId === undefined).length,
+      leased: all().filter(({ workerId }) => workerId !== undefined).length,
+    }),
+  };
+}
