@@ -31,8 +31,14 @@ export default tseslint.config(
         { selector: 'ThrowStatement > NewExpression[callee.name="Error"]', message: 'Throw a coded error (HiveError).' },
         { selector: 'ExportDefaultDeclaration', message: 'Named exports only.' },
         { selector: 'ExportAllDeclaration', message: 'List what you export.' },
-        { selector: 'CallExpression[callee.property.name=/^(skip|only|todo)$/][callee.object.name=/^(it|test|describe)$/]', message: 'Every test runs.' },
-        { selector: 'CallExpression[callee.object.name="vi"][callee.property.name=/^(mock|doMock)$/]', message: 'No module mocks: pass a fake through a port.' },
+        {
+          selector: 'CallExpression[callee.property.name=/^(skip|only|todo)$/][callee.object.name=/^(it|test|describe)$/]',
+          message: 'Every test runs.',
+        },
+        {
+          selector: 'CallExpression[callee.object.name="vi"][callee.property.name=/^(mock|doMock)$/]',
+          message: 'No module mocks: pass a fake through a port.',
+        },
       ],
     },
   },
@@ -52,7 +58,15 @@ export default tseslint.config(
   {
     files: ['packages/contract/src/**/*.ts', '**/index.ts'],
     ignores: ['**/*.test.ts', ...programs],
-    rules: { 'jsdoc/require-jsdoc': ['error', { publicOnly: true, contexts: ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration', 'ExportNamedDeclaration > VariableDeclaration'] }] },
+    rules: {
+      'jsdoc/require-jsdoc': [
+        'error',
+        {
+          publicOnly: true,
+          contexts: ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration', 'ExportNamedDeclaration > VariableDeclaration'],
+        },
+      ],
+    },
   },
   { files: ['**/*.test.ts', 'tests/**'], rules: { 'max-lines-per-function': 'off' } },
   { files: ['**/*.config.*', '*.config.*'], rules: { 'no-restricted-syntax': 'off' } },

@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { type AgentSpec, agentManifestSchema, defaultTenantId, type LeasedTicket, type RunId, type TicketId, type WorkerId, type WorkflowInput, workflowDefinitionSchema } from '@hivekeeper/contract';
+import {
+  type AgentSpec,
+  agentManifestSchema,
+  defaultTenantId,
+  type LeasedTicket,
+  type RunId,
+  type TicketId,
+  type WorkerId,
+  type WorkflowInput,
+  workflowDefinitionSchema,
+} from '@hivekeeper/contract';
 import { idMaker, newLog, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { openDatabase } from '../apps/control/src/adapters/postgres/index.ts';
 import { startEngine, type Engine as ControlEngine } from '../apps/control/src/engine.ts';
@@ -12,19 +22,32 @@ const credits = 1_000;
 /** Nodes in a row, each needing the one before. */
 const sequenceOf = (stepCount: number): WorkflowInput => ({
   name: `sequence-${stepCount}`,
-  nodes: Array.from({ length: stepCount }, (_, index) => ({ id: `n${index}`, agent: 'no-op', ...(index > 0 && { needs: [`n${index - 1}`] }) })),
+  nodes: Array.from({ length: stepCount }, (_, index) => ({
+    id: `n${index}`,
+    agent: 'no-op',
+    ...(index > 0 && { needs: [`n${index - 1}`] }),
+  })),
 });
 /** Nodes that need nothing, and one that needs them all. */
 const fanOutOf = (width: number): WorkflowInput => ({
   name: `fan-out-${width}`,
-  nodes: [...Array.from({ length: width }, (_, index) => ({ id: `n${index}`, agent: 'no-op' })), { id: 'join', agent: 'no-op', needs: Array.from({ length: width }, (_, index) => `n${index}`) }],
+  nodes: [
+    ...Array.from({ length: width }, (_, index) => ({ id: `n${index}`, agent: 'no-op' })),
+    { id: 'join', agent: 'no-op', needs: Array.from({ length: width }, (_, index) => `n${index}`) },
+  ],
 });
 
 async function start({ directory, step }: EngineStart): Promise<Engine> {
   const server = await startDatabase(directory);
   const log = newLog({ level: 'error', component: 'bench' });
   const database = await openDatabase({ url: server.appUrl, maxConnections: 8, log });
-  const control = await startEngine({ database, config: { leaseMs: 30_000, liveRuns: 5_000 }, log, shippedDirectory: directory, builtinAgents: [agent] });
+  const control = await startEngine({
+    database,
+    config: { leaseMs: 30_000, liveRuns: 5_000 },
+    log,
+    shippedDirectory: directory,
+    builtinAgents: [agent],
+  });
   const executor = new WarmExecutor(control, step);
   const start = await starterOf(control);
   return {
@@ -42,11 +65,18 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
 /** Starts runs as a trigger without an idempotency key does; a workflow is deployed the first time it is used. */
 async function starterOf({ services }: ControlEngine): Promise<(input: WorkflowInput) => Promise<RunId>> {
   const deployed = new Map<string, Promise<string>>();
-  const deploy = async (input: WorkflowInput) => (await services.workflows.deploy({ tenantId: defaultTenantId, definition: workflowDefinitionSchema.parse(input), by: 'bench' })).id;
+  const deploy = async (input: WorkflowInput) =>
+    (await services.workflows.deploy({ tenantId: defaultTenantId, definition: workflowDefinitionSchema.parse(input), by: 'bench' })).id;
   return async (input) => {
     const id = deployed.get(input.name) ?? deploy(input);
     deployed.set(input.name, id);
-    const { runId } = await services.triggers.fire({ tenantId: defaultTenantId, workflow: { id: await id }, context: {}, kind: 'api', by: 'bench' });
+    const { runId } = await services.triggers.fire({
+      tenantId: defaultTenantId,
+      workflow: { id: await id },
+      context: {},
+      kind: 'api',
+      by: 'bench',
+    });
     return runId;
   };
 }
@@ -90,7 +120,12 @@ class WarmExecutor {
 
   async #settle({ ticketId, token, runId }: LeasedTicket): Promise<void> {
     this.#step();
-    const settled = this.#control.services.runs.settle({ workerId: this.#workerId, ticketId, token, outcome: { ok: true, output: { ok: true } } });
+    const settled = this.#control.services.runs.settle({
+      workerId: this.#workerId,
+      ticketId,
+      token,
+      outcome: { ok: true, output: { ok: true } },
+    });
     this.#held -= 1;
     this.#control.services.desk.setCredits(this.#workerId, credits - this.#held);
     await settled;
@@ -112,6 +147,7 @@ export const engine: EngineDefinition = {
   version: (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version,
   kind: 'workflows',
   isDurable: true,
-  remark: 'Warm executor in the control plane’s process, no HTTP. Every step leased with a fencing token, journalled (the outbox) and audited; each fan-out item is a node of its own.',
+  remark:
+    'Warm executor in the control plane’s process, no HTTP. Every step leased with a fencing token, journalled (the outbox) and audited; each fan-out item is a node of its own.',
   start,
 };

@@ -28,7 +28,14 @@ const lastStartMs = 12 * 60_000;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 function readOptions(): Options {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, rounds: { type: 'string' }, quick: { type: 'boolean', default: false }, list: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      rounds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+    },
+  });
   const all = listPrograms({ isQuick: values.quick });
   const wanted = values.only?.split(',');
   const unknown = wanted?.filter((id) => !all.some((program) => program.id === id)) ?? [];
@@ -42,7 +49,10 @@ function readOptions(): Options {
 }
 
 /** Everybody once per round, each round beginning with somebody else, so that a drift of the machine hits all alike. */
-async function measureAll({ programs, roundCount }: Options): Promise<{ collected: Map<string, Collected>; shares: number[]; roundsDone: number }> {
+async function measureAll({
+  programs,
+  roundCount,
+}: Options): Promise<{ collected: Map<string, Collected>; shares: number[]; roundsDone: number }> {
   const collected = new Map(programs.map(({ id }) => [id, { rounds: [], failures: [] } as Collected]));
   const peersFault = programs.some(({ isPeer }) => isPeer) ? await installPeers() : undefined;
   const shares: number[] = [];
@@ -51,19 +61,28 @@ async function measureAll({ programs, roundCount }: Options): Promise<{ collecte
   while (roundsDone < roundCount && performance.now() - startedAt < lastStartMs) {
     for (const program of rotate(programs, roundsDone)) {
       shares.push(await othersCpuShare());
-      await measureOnce(program, { into: collected.get(program.id), round: roundsDone + 1, fault: program.isPeer ? peersFault : undefined });
+      await measureOnce(program, {
+        into: collected.get(program.id),
+        round: roundsDone + 1,
+        fault: program.isPeer ? peersFault : undefined,
+      });
     }
     roundsDone += 1;
   }
   return { collected, shares, roundsDone };
 }
 
-async function measureOnce(program: Program, { into, round, fault }: { into: Collected | undefined; round: number; fault: string | undefined }): Promise<void> {
+async function measureOnce(
+  program: Program,
+  { into, round, fault }: { into: Collected | undefined; round: number; fault: string | undefined },
+): Promise<void> {
   const startedAt = performance.now();
   const result = fault === undefined ? await runChild<unknown>(program) : { ok: false as const, reason: fault };
   if (result.ok) into?.rounds.push(result.value);
   else into?.failures.push(`round ${round}: ${result.reason}`);
-  say(`round ${round} ${program.id}: ${result.ok ? `${((performance.now() - startedAt) / 1_000).toFixed(1)} s` : `did not run: ${result.reason}`}`);
+  say(
+    `round ${round} ${program.id}: ${result.ok ? `${((performance.now() - startedAt) / 1_000).toFixed(1)} s` : `did not run: ${result.reason}`}`,
+  );
 }
 
 const rotate = <T>(items: readonly T[], by: number): T[] => items.map((_, index) => items[(index + by) % items.length] as T);
@@ -76,7 +95,10 @@ function rowOf<T>({ rounds, failures }: Collected): Row<T> {
 const options = readOptions();
 const [machine, startedAt, startMs] = [describeMachine(), new Date().toISOString(), performance.now()];
 const { collected, shares, roundsDone } = await measureAll(options);
-const rowsOf = (kind: Program['kind']) => options.programs.filter((program) => program.kind === kind).flatMap(({ id }) => (collected.has(id) ? [[id, rowOf(collected.get(id) as Collected)] as const] : []));
+const rowsOf = (kind: Program['kind']) =>
+  options.programs
+    .filter((program) => program.kind === kind)
+    .flatMap(({ id }) => (collected.has(id) ? [[id, rowOf(collected.get(id) as Collected)] as const] : []));
 const results = {
   startedAt,
   durationSeconds: (performance.now() - startMs) / 1_000,

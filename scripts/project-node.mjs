@@ -26,7 +26,8 @@ export function findNode() {
  * killed with -9: only the kernel can promise that, and setpriv asks it to.
  */
 export function runInPlace(command, args, options = {}) {
-  const tether = process.platform === 'linux' && spawnSync('setpriv', ['--version']).status === 0 ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
+  const tether =
+    process.platform === 'linux' && spawnSync('setpriv', ['--version']).status === 0 ? ['setpriv', '--pdeathsig', 'TERM', '--'] : [];
   const [file, ...rest] = [...tether, command, ...args];
   const child = spawn(file, rest, { stdio: 'inherit', ...options });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -59,7 +59,8 @@ export function codeFileOf(path: string, text: string): CodeFile {
 export const isScriptFile = (file: CodeFile): file is ScriptFile => file.script !== undefined;
 
 /** The number, from 1, of the line a node starts on. */
-export const lineOf = (script: ts.SourceFile, node: ts.Node): number => script.getLineAndCharacterOfPosition(node.getStart(script)).line + 1;
+export const lineOf = (script: ts.SourceFile, node: ts.Node): number =>
+  script.getLineAndCharacterOfPosition(node.getStart(script)).line + 1;
 
 const maxNames = 6;
 
@@ -74,7 +75,10 @@ export function dottedName(expression: ts.Expression): string {
   return ts.isIdentifier(inner) ? [inner.text, ...names].join('.') : '';
 }
 
-/** Calls `see` on a node and on what lies below it, unless `see` answers false. Keeps its own stack: code may be nested deeper than calls. */
+/**
+ * Calls `see` on a node and on what lies below it, unless `see` answers false. Keeps its own stack: code may be nested
+ * deeper than calls.
+ */
 export function visit(node: ts.Node, see: (node: ts.Node) => boolean | void): void {
   const pending = [node];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

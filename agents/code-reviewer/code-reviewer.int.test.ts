@@ -16,8 +16,11 @@ const { defects, cleanFiles } = JSON.parse(readFileSync(`${target}/planted.json`
 const planted = defects.filter(({ agent }) => agent === 'code-reviewer');
 
 const run = (input: object): ReviewOutput =>
-  JSON.parse(execFileSync(process.execPath, [entry, JSON.stringify(input)], { encoding: 'utf8', env: { ...process.env, AGENT_INPUT: '' } }));
-const placesOf = (issues: readonly { rule: string; file: string; line: number }[]) => issues.map(({ rule, file, line }) => `${rule} ${file}:${line}`).sort();
+  JSON.parse(
+    execFileSync(process.execPath, [entry, JSON.stringify(input)], { encoding: 'utf8', env: { ...process.env, AGENT_INPUT: '' } }),
+  );
+const placesOf = (issues: readonly { rule: string; file: string; line: number }[]) =>
+  issues.map(({ rule, file, line }) => `${rule} ${file}:${line}`).sort();
 
 describe('the code reviewer as a process', () => {
   it('finds every planted defect, and nothing in the clean files', () => {
@@ -36,7 +39,10 @@ describe('the code reviewer as a process', () => {
     const store = run({ repositoryPath: target, filePattern: 'store.*' });
     expect(placesOf(store.issues)).toEqual(['empty-catch src/store.js:7']);
     expect(store.summary.filesReviewed).toBe(1);
-    expect(run({ target, filePattern: 'src/*.js', type: 'performance' })).toMatchObject({ issues: [], summary: { total: 0, filesReviewed: 8 } });
+    expect(run({ target, filePattern: 'src/*.js', type: 'performance' })).toMatchObject({
+      issues: [],
+      summary: { total: 0, filesReviewed: 8 },
+    });
   });
 
   it.each([
@@ -44,7 +50,11 @@ describe('the code reviewer as a process', () => {
     ['an unknown type', `{"target":"${target}","type":"luck"}`, 'type'],
     ['a path that is not there', '{"target":"/no/such/place"}', '/no/such/place'],
   ])('answers %s with an error and exit 1', (_, input, message) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [entry], { encoding: 'utf8', input, env: { ...process.env, AGENT_INPUT: '' } });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [entry], {
+      encoding: 'utf8',
+      input,
+      env: { ...process.env, AGENT_INPUT: '' },
+    });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(JSON.parse(stderr).error).toContain(message);
   });

@@ -49,5 +49,6 @@ const maxDescriptionLength = 500;
 export const issueOf = (remark: Remark): Issue => ({
   type: ruleTypes[remark.rule],
   ...remark,
-  description: remark.description.length <= maxDescriptionLength ? remark.description : `${remark.description.slice(0, maxDescriptionLength - 1)}…`,
+  description:
+    remark.description.length <= maxDescriptionLength ? remark.description : `${remark.description.slice(0, maxDescriptionLength - 1)}…`,
 });

@@ -17,7 +17,13 @@ import { judgeSize } from './text/size.ts';
 export interface ReviewOutput {
   readonly issues: readonly Issue[];
   /** Counts all issues, also those that `issues` leaves out. */
-  readonly summary: { readonly total: number; readonly errors: number; readonly warnings: number; readonly info: number; readonly filesReviewed: number };
+  readonly summary: {
+    readonly total: number;
+    readonly errors: number;
+    readonly warnings: number;
+    readonly info: number;
+    readonly filesReviewed: number;
+  };
   readonly metrics: { readonly avgComplexity: number; readonly maxComplexity: number; readonly totalLines: number };
   readonly reviewDurationMs: number;
   /** Present where `issues` holds the worst {@link maxIssues} only. */
@@ -37,7 +43,9 @@ export async function review(input: ReviewInput): Promise<ReviewOutput> {
   const graph = buildModuleGraph(tree, files);
   const remarks = [
     ...reviewed.flatMap((file) => reviewFile(file, measures.get(file.path) ?? [])),
-    ...[...findDuplication(files), ...findDeadExports(graph, files), ...findMissingTests(graph, files)].filter(({ file }) => matches(file, input.filePattern)),
+    ...[...findDuplication(files), ...findDeadExports(graph, files), ...findMissingTests(graph, files)].filter(({ file }) =>
+      matches(file, input.filePattern),
+    ),
   ];
   const issues = remarks
     .map(issueOf)

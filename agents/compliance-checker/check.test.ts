@@ -50,7 +50,9 @@ describe('licences of a repository', () => {
         LICENSE: '',
         '.gitignore': 'node_modules',
         'package.json': { dependencies: { a: '1' } },
-        'package-lock.json': { packages: { 'node_modules/a': {}, 'node_modules/a/node_modules/gpl': {}, 'node_modules/@s/agpl': { dev: true } } },
+        'package-lock.json': {
+          packages: { 'node_modules/a': {}, 'node_modules/a/node_modules/gpl': {}, 'node_modules/@s/agpl': { dev: true } },
+        },
         'node_modules/a/package.json': { name: 'a', version: '1.0.0', license: 'MIT' },
         'node_modules/a/node_modules/gpl/package.json': gpl,
         'node_modules/@s/agpl/package.json': { name: '@s/agpl', version: '2.0.0', licenses: [{ type: 'AGPL-3.0' }] },
@@ -99,7 +101,13 @@ describe('security headers of a repository', () => {
   const server = "import express from 'express';\n\nexpress().listen(80);\n";
 
   it('are missed once per project, at its first server', async () => {
-    const files = { 'api/package.json': {}, 'api/src/a.ts': server, 'api/src/b.ts': server, 'web/package.json': {}, 'web/server.js': server };
+    const files = {
+      'api/package.json': {},
+      'api/src/a.ts': server,
+      'api/src/b.ts': server,
+      'web/package.json': {},
+      'web/server.js': server,
+    };
     expect(found(await checked(files, scope))).toEqual([
       ['warning', 'security-headers-missing', 'api/src/a.ts', 3],
       ['warning', 'security-headers-missing', 'web/server.js', 3],
@@ -107,12 +115,20 @@ describe('security headers of a repository', () => {
   });
 
   it('may be set in another file of the project, but not of another project', async () => {
-    const files = { 'api/package.json': {}, 'api/a.ts': server, 'api/headers.ts': "import helmet from 'helmet';", 'web/package.json': {}, 'web/a.ts': server };
+    const files = {
+      'api/package.json': {},
+      'api/a.ts': server,
+      'api/headers.ts': "import helmet from 'helmet';",
+      'web/package.json': {},
+      'web/a.ts': server,
+    };
     expect(found(await checked(files, scope))).toEqual([['warning', 'security-headers-missing', 'web/a.ts', 3]]);
   });
 
   it('are not asked of tests, examples and fixtures', async () => {
-    expect(found(await checked({ 'a.test.ts': server, 'tests/b.ts': server, 'examples/c.js': server, 'src/fixtures/d.ts': server }, scope))).toEqual([]);
+    expect(
+      found(await checked({ 'a.test.ts': server, 'tests/b.ts': server, 'examples/c.js': server, 'src/fixtures/d.ts': server }, scope)),
+    ).toEqual([]);
   });
 });
 

@@ -54,6 +54,8 @@ const severities: readonly Violation['severity'][] = ['critical', 'warning', 'in
 const bySeverity = (a: Violation, b: Violation): number => severities.indexOf(a.severity) - severities.indexOf(b.severity);
 
 function summaryOf(violations: readonly Violation[], isStrict: boolean): CheckResult['summary'] {
-  const [critical = 0, warning = 0, info = 0] = severities.map((severity) => violations.filter((violation) => violation.severity === severity).length);
+  const [critical = 0, warning = 0, info = 0] = severities.map(
+    (severity) => violations.filter((violation) => violation.severity === severity).length,
+  );
   return { total: violations.length, critical, warning, info, passed: critical === 0 && !(isStrict && warning > 0) };
 }

@@ -14,7 +14,12 @@ beforeEach(() => {
 afterEach(() => rmSync(target, { recursive: true }));
 
 const run = (input?: string) =>
-  spawnSync(process.execPath, ['index.ts'], { cwd: import.meta.dirname, env: input === undefined ? {} : { AGENT_INPUT: input }, input: '', encoding: 'utf8' });
+  spawnSync(process.execPath, ['index.ts'], {
+    cwd: import.meta.dirname,
+    env: input === undefined ? {} : { AGENT_INPUT: input },
+    input: '',
+    encoding: 'utf8',
+  });
 
 describe('the compliance checker as a process', () => {
   it('has a manifest that the platform accepts', () => {

@@ -34,7 +34,11 @@ describe('the judgement on a dependency', () => {
     ['BUSL-1.1', 'warning', 'license-unlisted'],
     [undefined, 'warning', 'license-missing'],
   ])('under %s is %s', (license, severity, rule) => {
-    expect(judge({ ...dependency, ...(license !== undefined && { license }) }, false)).toMatchObject({ severity, rule, file: dependency.file });
+    expect(judge({ ...dependency, ...(license !== undefined && { license }) }, false)).toMatchObject({
+      severity,
+      rule,
+      file: dependency.file,
+    });
   });
 
   it('is nothing for a permissive licence', () => {

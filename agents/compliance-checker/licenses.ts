@@ -7,7 +7,10 @@ const licenseFile = /^(licen[cs]es?|copying|unlicen[cs]e)([.-].*)?$/i;
 /** Whether the repository says under which licence it stands, and what those of its dependencies ask. */
 export const licenseRules: RuleGroup = {
   rules: ['license-file-missing', 'license-copyleft', 'license-weak-copyleft', 'license-unlisted', 'license-missing'],
-  apply: (subject) => [...ownLicense(subject), ...dependenciesOf(subject).flatMap((dependency) => judge(dependency, subject.isStrict) ?? [])],
+  apply: (subject) => [
+    ...ownLicense(subject),
+    ...dependenciesOf(subject).flatMap((dependency) => judge(dependency, subject.isStrict) ?? []),
+  ],
 };
 
 function ownLicense(subject: Subject): Violation[] {

@@ -25,7 +25,11 @@ interface FileRule {
 }
 
 const fileRules: readonly FileRule[] = [
-  { rule: 'secret-env-file', name: /^\.env(?!.*\b(example|sample|template|dist|defaults?)\b)(\.[\w.-]+)?$|^[\w-]+\.env$/i, judge: judgeEnvFile },
+  {
+    rule: 'secret-env-file',
+    name: /^\.env(?!.*\b(example|sample|template|dist|defaults?)\b)(\.[\w.-]+)?$|^[\w-]+\.env$/i,
+    judge: judgeEnvFile,
+  },
   { rule: 'secret-private-key', name: /\.(pem|key|p8|ppk)$|^id_(rsa|dsa|ecdsa|ed25519)$/i, judge: judgePrivateKey },
   { rule: 'secret-key-store', name: /\.(p12|pfx|jks|keystore)$/i, judge: (path) => unread(path, { rule: 'secret-key-store' }) },
   { rule: 'secret-npm-token', name: /^\.npmrc$/, judge: judgeNpmrc },
@@ -45,11 +49,15 @@ const urlWithPassword = /^[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i;
 const placeholder = /^(|<.*>|\$\{.*\}|x+|\*+|\.+|change[-_ ]?me.*|your[-_ ].*|todo|none|null|example|placeholder|secret|password)$/i;
 
 function judgeEnvFile(file: SourcePath, text: string): Violation | undefined {
-  const set = Object.entries(parseEnv(text)).flatMap(([name, value]): [string, string][] => (placeholder.test(value ?? '') ? [] : [[name, value ?? '']]));
+  const set = Object.entries(parseEnv(text)).flatMap(([name, value]): [string, string][] =>
+    placeholder.test(value ?? '') ? [] : [[name, value ?? '']],
+  );
   if (set.length === 0) return undefined;
   const secrets = set.filter(([name, value]) => secretName.test(name) || urlWithPassword.test(value)).map(([name]) => name);
-  const remediation = 'Remove it from git, list it in .gitignore, and replace every secret that was in it; commit a .env.example without values.';
-  if (secrets.length === 0) return { rule: 'secret-env-file', severity: 'warning', file, message: 'An environment file is not ignored by git.', remediation };
+  const remediation =
+    'Remove it from git, list it in .gitignore, and replace every secret that was in it; commit a .env.example without values.';
+  if (secrets.length === 0)
+    return { rule: 'secret-env-file', severity: 'warning', file, message: 'An environment file is not ignored by git.', remediation };
   const [first = ''] = secrets;
   return {
     rule: 'secret-env-file',
@@ -88,4 +96,5 @@ function judgeNpmrc(file: SourcePath, text: string): Violation | undefined {
   };
 }
 
-const listed = (names: readonly string[]): string => (names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`);
+const listed = (names: readonly string[]): string =>
+  names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;

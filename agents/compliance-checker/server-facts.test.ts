@@ -23,7 +23,10 @@ describe('a file that starts a server', () => {
     ['a client', "import http from 'node:http'; http.get('http://example.com');"],
     ['a TCP server', "import { createServer } from 'node:net'; createServer().listen(80);"],
     ['a server for this machine alone', "import { createServer } from 'node:http'; createServer().listen(0, '127.0.0.1');"],
-    ['a server for this machine alone, by options', "import fastify from 'fastify'; const app = fastify(); await app.listen({ port: 0, host: 'localhost' });"],
+    [
+      'a server for this machine alone, by options',
+      "import fastify from 'fastify'; const app = fastify(); await app.listen({ port: 0, host: 'localhost' });",
+    ],
   ])('is not seen in %s', (_name, text) => {
     expect(factsOf('a.ts', text).server).toBeUndefined();
   });

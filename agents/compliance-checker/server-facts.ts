@@ -14,7 +14,9 @@ const serverModules: Readonly<Record<string, { library: string; maker: 'app' | '
   fastify: { library: 'fastify', maker: 'app' },
   koa: { library: 'koa', maker: 'app' },
   ...Object.fromEntries(
-    ['http', 'https', 'http2'].flatMap((name) => [name, `node:${name}`].map((module) => [module, { library: `node:${name}`, maker: 'createServer' as const }])),
+    ['http', 'https', 'http2'].flatMap((name) =>
+      [name, `node:${name}`].map((module) => [module, { library: `node:${name}`, maker: 'createServer' as const }]),
+    ),
   ),
 };
 const headerModules = new Set(['helmet', '@fastify/helmet', 'fastify-helmet', 'koa-helmet', 'helmet-csp']);
@@ -31,7 +33,9 @@ export function factsOf(path: string, text: string): FileFacts {
   const made = nodes.find((node) => libraryMadeBy(node, bindings) !== undefined);
   const library = made === undefined ? undefined : libraryMadeBy(made, bindings);
   return {
-    ...(made !== undefined && library !== undefined && !listensHereOnly(nodes) && { server: { library, line: lineAt(text, made.getStart(source)) } }),
+    ...(made !== undefined &&
+      library !== undefined &&
+      !listensHereOnly(nodes) && { server: { library, line: lineAt(text, made.getStart(source)) } }),
     setsHeaders: nodes.some((node) => isHeaderName(node) || headerModules.has(moduleOf(node) ?? '')),
   };
 }
@@ -71,7 +75,9 @@ function moduleOf(node: ts.Node): string | undefined {
 function bindingsOf(node: ts.Node): [string, string][] {
   const names = ts.isImportDeclaration(node) ? importedNames(node) : ts.isVariableDeclaration(node) ? requiredNames(node) : [];
   const module = moduleOf(ts.isVariableDeclaration(node) && node.initializer !== undefined ? node.initializer : node);
-  return module !== undefined && module in serverModules ? names.filter(({ of }) => isMaker(of, module)).map(({ name }) => [name, module]) : [];
+  return module !== undefined && module in serverModules
+    ? names.filter(({ of }) => isMaker(of, module)).map(({ name }) => [name, module])
+    : [];
 }
 
 /** A name in this file, and what it stands for in the module; `*` is the whole. */
@@ -86,7 +92,10 @@ function importedNames({ importClause: clause }: ts.ImportDeclaration): BoundNam
   const own = name === undefined ? [] : [{ name: name.text, of: '*' }];
   if (namedBindings === undefined) return own;
   if (ts.isNamespaceImport(namedBindings)) return [...own, { name: namedBindings.name.text, of: '*' }];
-  return [...own, ...namedBindings.elements.map((element) => ({ name: element.name.text, of: (element.propertyName ?? element.name).text }))];
+  return [
+    ...own,
+    ...namedBindings.elements.map((element) => ({ name: element.name.text, of: (element.propertyName ?? element.name).text })),
+  ];
 }
 
 function requiredNames({ name }: ts.VariableDeclaration): BoundName[] {
@@ -94,13 +103,16 @@ function requiredNames({ name }: ts.VariableDeclaration): BoundName[] {
   return name.elements.flatMap((element) => {
     if (!ts.isBindingElement(element) || !ts.isIdentifier(element.name)) return [];
     const { propertyName } = element;
-    return [{ name: element.name.text, of: propertyName !== undefined && ts.isIdentifier(propertyName) ? propertyName.text : element.name.text }];
+    return [
+      { name: element.name.text, of: propertyName !== undefined && ts.isIdentifier(propertyName) ? propertyName.text : element.name.text },
+    ];
   });
 }
 
 /** `import { fastify }` and `import { default as express }` make servers, `import { Router }` does not. */
 const isMaker = (name: string, module: string): boolean =>
-  name === '*' || (serverModules[module]?.maker === 'createServer' ? makers.has(name) : name === 'default' || name.toLowerCase() === module);
+  name === '*' ||
+  (serverModules[module]?.maker === 'createServer' ? makers.has(name) : name === 'default' || name.toLowerCase() === module);
 
 /** The library whose server the expression creates: `express()`, `new Koa()`, `http.createServer()`, `createServer()`. */
 function libraryMadeBy(node: ts.Node, bindings: ReadonlyMap<string, string>): string | undefined {
@@ -117,9 +129,12 @@ function libraryMadeBy(node: ts.Node, bindings: ReadonlyMap<string, string>): st
 
 /** True where the file listens, and every time on an address of this machine alone. */
 function listensHereOnly(nodes: readonly ts.Node[]): boolean {
-  const isListen = ({ expression }: ts.CallExpression): boolean => ts.isPropertyAccessExpression(expression) && expression.name.text === 'listen';
+  const isListen = ({ expression }: ts.CallExpression): boolean =>
+    ts.isPropertyAccessExpression(expression) && expression.name.text === 'listen';
   const listens = nodes.filter(ts.isCallExpression).filter(isListen);
-  return listens.length > 0 && listens.every((call) => descendants(call).some((node) => ts.isStringLiteral(node) && loopback.has(node.text)));
+  return (
+    listens.length > 0 && listens.every((call) => descendants(call).some((node) => ts.isStringLiteral(node) && loopback.has(node.text)))
+  );
 }
 
 const isHeaderName = (node: ts.Node): boolean => ts.isStringLiteralLike(node) && headerNames.has(node.text.toLowerCase());

@@ -9,9 +9,13 @@ import { HiveError } from '@hivekeeper/contract';
 export function endpointOf(webhookUrl: string): URL {
   if (!URL.canParse(webhookUrl)) throw new HiveError('INVALID_REQUEST', 'webhookUrl is not a URL');
   const url = new URL(webhookUrl);
-  if (url.username !== '' || url.password !== '') throw new HiveError('INVALID_REQUEST', 'webhookUrl must not carry a user name or password');
+  if (url.username !== '' || url.password !== '')
+    throw new HiveError('INVALID_REQUEST', 'webhookUrl must not carry a user name or password');
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return url;
-  throw new HiveError('INVALID_REQUEST', `webhookUrl must be https; ${url.protocol}//${url.hostname} is neither that nor http to this machine`);
+  throw new HiveError(
+    'INVALID_REQUEST',
+    `webhookUrl must be https; ${url.protocol}//${url.hostname} is neither that nor http to this machine`,
+  );
 }
 
 /** `URL` has already brought every spelling of an IPv4 address (0x7f.1, 2130706433) into dotted form. */

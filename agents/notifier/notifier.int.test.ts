@@ -67,7 +67,12 @@ describe('the notifier as a process', () => {
 
   it('tells a webhook the same id as its caller', async () => {
     const { stdout } = await run({ channel: 'webhook', message: 'hello', webhookUrl: `${base}/w`, metadata: { run: 'r' } });
-    expect(calls[0]?.body).toMatchObject({ messageId: JSON.parse(stdout).messageId, severity: 'info', message: 'hello', metadata: { run: 'r' } });
+    expect(calls[0]?.body).toMatchObject({
+      messageId: JSON.parse(stdout).messageId,
+      severity: 'info',
+      message: 'hello',
+      metadata: { run: 'r' },
+    });
   });
 
   it('fails where the service refuses, and keeps the secret address out of the error', async () => {

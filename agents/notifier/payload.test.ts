@@ -59,12 +59,15 @@ describe('what a service gets', () => {
 });
 
 describe('which addresses may be called', () => {
-  it.each(['https://hooks.example.com/T/x', 'http://127.0.0.1:8080/hook', 'http://localhost/hook', 'http://[::1]:9/hook', 'http://0x7f.1/hook'])(
-    'calls %s',
-    (address) => {
-      expect(endpointOf(address).href).toContain('h');
-    },
-  );
+  it.each([
+    'https://hooks.example.com/T/x',
+    'http://127.0.0.1:8080/hook',
+    'http://localhost/hook',
+    'http://[::1]:9/hook',
+    'http://0x7f.1/hook',
+  ])('calls %s', (address) => {
+    expect(endpointOf(address).href).toContain('h');
+  });
 
   it.each([
     'http://hooks.example.com/secret',

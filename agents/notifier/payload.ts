@@ -20,7 +20,11 @@ export function slackPayload({ message, severity, metadata }: Notification, time
         text,
         fields: fieldsOf(metadata)
           .slice(0, slackLimits.fields)
-          .map(([title, value]) => ({ title: escapeSlack(title), value: cut(escapeSlack(value), slackLimits.fieldValue), short: value.length <= 40 })),
+          .map(([title, value]) => ({
+            title: escapeSlack(title),
+            value: cut(escapeSlack(value), slackLimits.fieldValue),
+            short: value.length <= 40,
+          })),
         ts: Math.floor(Date.parse(timestamp) / 1_000),
       },
     ],
@@ -39,14 +43,21 @@ export function discordPayload({ message, severity, metadata }: Notification, ti
         timestamp,
         fields: fieldsOf(metadata)
           .slice(0, discordLimits.fields)
-          .map(([name, value]) => ({ name: cut(name, discordLimits.fieldName), value: cut(value, discordLimits.fieldValue), inline: value.length <= 40 })),
+          .map(([name, value]) => ({
+            name: cut(name, discordLimits.fieldName),
+            value: cut(value, discordLimits.fieldValue),
+            inline: value.length <= 40,
+          })),
       },
     ],
   };
 }
 
 /** The message as a plain webhook and the file get it. */
-export function plainPayload({ message, severity, metadata }: Notification, envelope: { messageId: string; timestamp: string }): JsonObject {
+export function plainPayload(
+  { message, severity, metadata }: Notification,
+  envelope: { messageId: string; timestamp: string },
+): JsonObject {
   return { ...envelope, severity, message, ...(metadata !== undefined && { metadata }) };
 }
 

@@ -10,7 +10,11 @@ export interface FileChange {
 }
 
 /** The change and the diff that undoes it; undefined where both texts are the same. Null is a file that is not there. */
-export function describeChange(file: string, before: string | null, after: string | null): { change: FileChange; rollback: string } | undefined {
+export function describeChange(
+  file: string,
+  before: string | null,
+  after: string | null,
+): { change: FileChange; rollback: string } | undefined {
   if (before === after) return undefined;
   const forward = unified(file, before, after);
   return {

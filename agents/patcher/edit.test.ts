@@ -4,7 +4,8 @@ import { planEdit } from './edit.ts';
 import { patchInputSchema } from './input.ts';
 
 const plan = (input: object) => planEdit(patchInputSchema.parse(input));
-const manifest = '{\n\t"name": "x",\n\t"dependencies": { "left-pad": "^1.0.0",   "other": "1" },\n\t"devDependencies": { "left-pad": "^1.0.0" }\n}';
+const manifest =
+  '{\n\t"name": "x",\n\t"dependencies": { "left-pad": "^1.0.0",   "other": "1" },\n\t"devDependencies": { "left-pad": "^1.0.0" }\n}';
 
 describe('the new text', () => {
   it('changes a dependency in every section and no other byte', () => {
@@ -15,7 +16,9 @@ describe('the new text', () => {
 
   it('bumps a dependency for a security patch where a version is given, else replaces text', () => {
     expect(plan({ operation: 'security-patch', changes: { oldValue: 'other', version: '2' } }).edit(manifest)).toContain('"other": "2"');
-    expect(plan({ operation: 'security-patch', file: 'a.js', changes: { oldValue: 'eval(', newValue: 'JSON.parse(' } }).edit('eval(x)')).toBe('JSON.parse(x)');
+    expect(
+      plan({ operation: 'security-patch', file: 'a.js', changes: { oldValue: 'eval(', newValue: 'JSON.parse(' } }).edit('eval(x)'),
+    ).toBe('JSON.parse(x)');
   });
 
   it('replaces every occurrence literally', () => {
@@ -34,14 +37,26 @@ describe('the new text', () => {
     ['no version', { changes: { oldValue: 'other' } }, [manifest, /needs changes\.version/]],
     ['a version that is none', { changes: { oldValue: 'other', version: 'git+ssh://evil' } }, [manifest, /not a semantic version range/]],
     ['a dependency that is not there', { changes: { oldValue: 'absent', version: '1' } }, [manifest, /not among the dependencies/]],
-    ['a dependency called like a property of every object', { changes: { oldValue: 'constructor', version: '1' } }, [manifest, /not among/]],
+    [
+      'a dependency called like a property of every object',
+      { changes: { oldValue: 'constructor', version: '1' } },
+      [manifest, /not among/],
+    ],
     ['no package.json', { changes: { oldValue: 'other', version: '1' } }, [null, /does not exist/]],
     ['a package.json that is not JSON', { changes: { oldValue: 'other', version: '1' } }, ['{', /not JSON/]],
     ['no file to refactor', { operation: 'simple-refactor', changes: { oldValue: 'a', newValue: 'b' } }, ['a', /needs file/]],
-    ['a text that does not occur', { operation: 'simple-refactor', file: 'a', changes: { oldValue: 'x', newValue: 'b' } }, ['a', /does not occur/]],
+    [
+      'a text that does not occur',
+      { operation: 'simple-refactor', file: 'a', changes: { oldValue: 'x', newValue: 'b' } },
+      ['a', /does not occur/],
+    ],
     ['deleting what is not there', { operation: 'config-update', file: 'a', changes: { content: null } }, [null, /does not exist/]],
     ['breaking JSON', { operation: 'config-update', file: 'a.json', changes: { content: '{,' } }, ['{}', /no longer be JSON/]],
-    ['comments in plain JSON', { operation: 'config-update', file: 'a.json', changes: { content: '{} // x' } }, ['{}', /no longer be JSON/]],
+    [
+      'comments in plain JSON',
+      { operation: 'config-update', file: 'a.json', changes: { content: '{} // x' } },
+      ['{}', /no longer be JSON/],
+    ],
   ])('is refused for %s', (_name, input, [text, reason]) => {
     expect(() => plan(input).edit(text)).toThrow(reason);
   });

@@ -40,7 +40,8 @@ const dependencySections = ['dependencies', 'devDependencies', 'optionalDependen
 function dependencyEdit(changes: Changes): Edit {
   const name = needed(changes.oldValue, 'changes.oldValue (the name of the dependency)', 'a dependency update');
   const range = needed(changes.version, 'changes.version (the new range)', 'a dependency update');
-  if (semver.validRange(range) === null) throw new HiveError('INVALID_REQUEST', `changes.version ${JSON.stringify(range)} is not a semantic version range`);
+  if (semver.validRange(range) === null)
+    throw new HiveError('INVALID_REQUEST', `changes.version ${JSON.stringify(range)} is not a semantic version range`);
   return (text) => {
     const manifest = parseJsonObject(existing(text));
     const sections = dependencySections.filter((section) => isObject(manifest[section]) && Object.hasOwn(manifest[section], name));

@@ -58,7 +58,10 @@ describe('changing a file', () => {
   });
 
   it('changes nothing where the text is as wanted already', async () => {
-    expect(await patched(refactor({ changes: { oldValue: 'a = 1', newValue: 'a = 1' }, dryRun: false }))).toMatchObject({ applied: false, changes: [] });
+    expect(await patched(refactor({ changes: { oldValue: 'a = 1', newValue: 'a = 1' }, dryRun: false }))).toMatchObject({
+      applied: false,
+      changes: [],
+    });
   });
 
   it('writes through a link that stays inside the target', async () => {
@@ -130,7 +133,11 @@ describe('the patcher as a process', () => {
     ['a field it does not know', () => refactor({ dryrun: false }), /dryrun/],
     ['a target that is not there', () => refactor({ target: join(directory, 'absent') }), /cannot be read/],
     ['a target that is a file', () => refactor({ target: join(directory, 'outside.txt') }), /not a directory/],
-    ['a dry run without package.json', () => ({ target, changes: { oldValue: 'zod', version: '4' } }), /package\.json: the file does not exist/],
+    [
+      'a dry run without package.json',
+      () => ({ target, changes: { oldValue: 'zod', version: '4' } }),
+      /package\.json: the file does not exist/,
+    ],
   ])('ends with status 1 and a reason for %s', (_name, inputOf, reason) => {
     const { status, stdout, stderr } = run(inputOf());
     expect(status).toBe(1);

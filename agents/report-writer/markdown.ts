@@ -13,7 +13,10 @@ export function markdownOf(outline: Outline): string {
       heading(1, [text(outline.title)]),
       paragraph([{ type: 'strong', children: [text(capitalised(outline.verdict))] }, text(`. ${outline.conclusion}`)]),
       ...(outline.total > 0 ? [sums(outline), heading(2, [text('Files to open first')]), files(outline)] : []),
-      ...outline.groups.flatMap(({ severity, count, rules }) => [heading(2, [text(`${capitalised(severity)} (${count})`)]), ...rules.flatMap(ruleBlocks)]),
+      ...outline.groups.flatMap(({ severity, count, rules }) => [
+        heading(2, [text(`${capitalised(severity)} (${count})`)]),
+        ...rules.flatMap(ruleBlocks),
+      ]),
       { type: 'thematicBreak' },
       { type: 'list', spread: false, children: outline.facts.map(([label, value]) => item([paragraph([text(`${label}: ${value}`)])])) },
     ],

@@ -27,7 +27,11 @@ export interface Outline {
   readonly total: number;
   readonly groups: readonly SeverityGroup[];
   /** Files with the worst and most findings, at most {@link maxFiles}. */
-  readonly files: readonly { readonly file: string; readonly counts: Readonly<Partial<Record<Severity, number>>>; readonly total: number }[];
+  readonly files: readonly {
+    readonly file: string;
+    readonly counts: Readonly<Partial<Record<Severity, number>>>;
+    readonly total: number;
+  }[];
   readonly filesAffected: number;
   readonly facts: readonly (readonly [label: string, value: string])[];
 }
@@ -74,7 +78,8 @@ function conclude(findings: readonly Finding[], filesAffected: number): string {
 /** "1 finding", "2 findings". */
 export const amount = (count: number, noun: string): string => `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
 
-const examined = (ran: boolean, files: number | undefined): string => (ran ? (files === undefined ? 'done' : amount(files, 'file')) : 'did not run');
+const examined = (ran: boolean, files: number | undefined): string =>
+  ran ? (files === undefined ? 'done' : amount(files, 'file')) : 'did not run';
 
 const isScalar = (value: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof value);
 
@@ -103,6 +108,9 @@ function mostAffected(byFile: ReadonlyMap<string, readonly Finding[]>): Outline[
   }));
   const countOf = (counts: Partial<Record<Severity, number>>, severity: Severity): number => counts[severity] ?? 0;
   return files
-    .sort((a, b) => severities.map((severity) => countOf(b.counts, severity) - countOf(a.counts, severity)).find((difference) => difference !== 0) ?? 0)
+    .sort(
+      (a, b) =>
+        severities.map((severity) => countOf(b.counts, severity) - countOf(a.counts, severity)).find((difference) => difference !== 0) ?? 0,
+    )
     .slice(0, maxFiles);
 }

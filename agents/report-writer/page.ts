@@ -90,7 +90,10 @@ ${group.findings.map((finding) => entry(finding, group))}</ol>
 </article>`;
 
 /** What the group has said already is not said again. */
-const entry = ({ id, file, line, message, code, source, alsoReportedBy, remediation }: Finding, group: RuleGroup): Markup => html`<li id="${id}">
+const entry = (
+  { id, file, line, message, code, source, alsoReportedBy, remediation }: Finding,
+  group: RuleGroup,
+): Markup => html`<li id="${id}">
 <p class="place">
 <code>${breakable(line === undefined ? file : `${file}:${line}`)}</code>
 <span class="source">${[source, ...alsoReportedBy].join(' + ')}</span>

@@ -13,7 +13,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const review = { verdict: 'critical', findings: [{ id: 'a', source: 'security', rule: 'xss', severity: 'critical', file: 'é.ts', message: 'm' }] };
+const review = {
+  verdict: 'critical',
+  findings: [{ id: 'a', source: 'security', rule: 'xss', severity: 'critical', file: 'é.ts', message: 'm' }],
+};
 const run = (input?: unknown) =>
   spawnSync(process.execPath, ['index.ts'], {
     cwd: import.meta.dirname,
@@ -32,7 +35,11 @@ describe('the report writer as a process', () => {
     const { status, stdout } = run({ review, repositoryPath: '/not/there/shop', outputDirectory });
     expect(status).toBe(0);
     const output = JSON.parse(stdout);
-    expect(output).toMatchObject({ markdownPath: join(outputDirectory, 'report.md'), htmlPath: join(outputDirectory, 'report.html'), findingCount: 1 });
+    expect(output).toMatchObject({
+      markdownPath: join(outputDirectory, 'report.md'),
+      htmlPath: join(outputDirectory, 'report.html'),
+      findingCount: 1,
+    });
     expect(readdirSync(outputDirectory).sort()).toEqual(['report.html', 'report.md']);
     expect(output.bytesWritten).toBe(readFileSync(output.markdownPath).length + readFileSync(output.htmlPath).length);
     expect(readFileSync(output.htmlPath, 'utf8')).toContain('<h1>Review of shop</h1>');

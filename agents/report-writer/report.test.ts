@@ -13,7 +13,15 @@ function outlined(findings: object[], over: object = {}): Outline {
 }
 
 const hostile = '</code></pre><script>alert(1)</script><img src=x onerror="alert(1)">&amp;';
-const hostileFinding = finding({ id: '"><script>', source: hostile, rule: hostile, file: hostile, message: hostile, code: hostile, remediation: hostile });
+const hostileFinding = finding({
+  id: '"><script>',
+  source: hostile,
+  rule: hostile,
+  file: hostile,
+  message: hostile,
+  code: hostile,
+  remediation: hostile,
+});
 
 describe('what the report says', () => {
   it('is titled after the last part of the repository’s path, or as asked', () => {
@@ -23,7 +31,13 @@ describe('what the report says', () => {
   });
 
   it('groups by severity, then by rule with the most frequent first', () => {
-    const { groups } = outlined([finding({ severity: 'low' }), finding({ rule: 'rare' }), finding(), finding({ line: 9 }), finding({ severity: 'critical' })]);
+    const { groups } = outlined([
+      finding({ severity: 'low' }),
+      finding({ rule: 'rare' }),
+      finding(),
+      finding({ line: 9 }),
+      finding({ severity: 'critical' }),
+    ]);
     expect(groups.map(({ severity, count, rules }) => [severity, count, rules.map(({ rule }) => rule)])).toEqual([
       ['critical', 1, ['xss']],
       ['high', 3, ['xss', 'rare']],
@@ -53,7 +67,10 @@ describe('what the report says', () => {
   });
 
   it('concludes in one sentence and names who did not look', () => {
-    const coverage = [{ source: 'review', ran: false }, { source: 'security', ran: true, files: 1200 }];
+    const coverage = [
+      { source: 'review', ran: false },
+      { source: 'security', ran: true, files: 1200 },
+    ];
     expect(outlined([finding(), finding({ severity: 'critical' })]).conclusion).toBe('2 findings in 1 file, 1 of them critical.');
     const outline = outlined([], { review: { verdict: 'attention', findings: [], coverage } });
     expect(outline.conclusion).toBe('Nothing was found. Not examined: review.');
@@ -139,7 +156,9 @@ describe('the Markdown', () => {
   });
 
   it('lets nothing in a finding become markup', () => {
-    const markdown = markdownOf(outlined([finding({ file: '`a`\n# b', message: '# c\n[d](javascript:e) <f> **g** | h', code: '```\n# i' })]));
+    const markdown = markdownOf(
+      outlined([finding({ file: '`a`\n# b', message: '# c\n[d](javascript:e) <f> **g** | h', code: '```\n# i' })]),
+    );
     expect(markdown).toContain('`` `a` # b:3 ``');
     expect(markdown).toContain('\\[d]\\(javascript:e) \\<f> \\*\\*g\\*\\*');
     expect(markdown).toContain('  ````\n  ```\n  # i\n  ````');

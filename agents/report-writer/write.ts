@@ -31,7 +31,8 @@ export async function writeReport(input: ReportInput, writtenAt: string): Promis
 }
 
 async function write(path: string, text: string): Promise<number> {
-  if (await isSymbolicLink(path)) throw new HiveError('PATH_NOT_ALLOWED', `${path} is a symbolic link; the report would be written elsewhere`);
+  if (await isSymbolicLink(path))
+    throw new HiveError('PATH_NOT_ALLOWED', `${path} is a symbolic link; the report would be written elsewhere`);
   await writeFileAtomic(path, text);
   return Buffer.byteLength(text);
 }

@@ -14,7 +14,9 @@ const twoLines: Advisory = {
   affected: [
     {
       package: { ecosystem: 'npm', name: 'parcel' },
-      ranges: [{ type: 'SEMVER', events: [{ introduced: '1.0.0' }, { fixed: '1.2.0' }, { introduced: '2.0.0' }, { last_affected: '2.3.0' }] }],
+      ranges: [
+        { type: 'SEMVER', events: [{ introduced: '1.0.0' }, { fixed: '1.2.0' }, { introduced: '2.0.0' }, { last_affected: '2.3.0' }] },
+      ],
       versions: ['0.0.9'],
     },
   ],

@@ -4,7 +4,11 @@ import semver from 'semver';
 import { z } from 'zod';
 import type { Hit, Severity } from './finding.ts';
 
-const eventSchema = z.union([z.object({ introduced: z.string() }), z.object({ fixed: z.string() }), z.object({ last_affected: z.string() })]);
+const eventSchema = z.union([
+  z.object({ introduced: z.string() }),
+  z.object({ fixed: z.string() }),
+  z.object({ last_affected: z.string() }),
+]);
 
 /** The part of an OSV record that the scanner reads; records from osv.dev fit as they are. */
 const advisorySchema = z.object({
@@ -38,7 +42,9 @@ export const isLockfile = (path: string): boolean => /(^|\/)(package-lock|npm-sh
 export function checkLockfile(text: string, advisories: readonly Advisory[]): readonly Hit[] {
   return installedIn(text).flatMap(({ place, name, version }) =>
     advisories.flatMap((advisory) => {
-      const affected = advisory.affected.find((each) => each.package.ecosystem === 'npm' && each.package.name === name && isAffected(version, each));
+      const affected = advisory.affected.find(
+        (each) => each.package.ecosystem === 'npm' && each.package.name === name && isAffected(version, each),
+      );
       if (affected === undefined) return [];
       const fixed = fixFor(version, affected);
       const remedy = fixed === undefined ? 'no fixed version; replace it' : `fixed in ${fixed}`;

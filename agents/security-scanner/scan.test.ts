@@ -21,13 +21,20 @@ async function scanOf(files: Record<string, string>) {
 describe('scan', () => {
   it('puts the worst first and counts by severity', async () => {
     const { findings, summary } = await scanOf({ 'a.ts': 'createHash("md5")', 'b.ts': 'eval(input)', 'c.ts': `"${secret}"` });
-    expect(findings.map(({ severity, file, line }) => `${severity} ${file}:${line}`)).toEqual(['critical c.ts:1', 'high b.ts:1', 'medium a.ts:1']);
+    expect(findings.map(({ severity, file, line }) => `${severity} ${file}:${line}`)).toEqual([
+      'critical c.ts:1',
+      'high b.ts:1',
+      'medium a.ts:1',
+    ]);
     expect(summary).toEqual({ total: 3, critical: 1, high: 1, medium: 1, low: 0 });
   });
 
   it('hides a secret also where another finding shows its line', async () => {
     const { findings } = await scanOf({ 'a.ts': `eval(input + "${secret}")` });
-    expect(findings.map(({ type, code }) => `${type} ${code}`)).toEqual(['secrets eval(input + "[redacted]")', 'code-injection eval(input + "[redacted]")']);
+    expect(findings.map(({ type, code }) => `${type} ${code}`)).toEqual([
+      'secrets eval(input + "[redacted]")',
+      'code-injection eval(input + "[redacted]")',
+    ]);
   });
 
   it('shows no code of a line that is too long to read', async () => {

@@ -70,7 +70,17 @@ function scanFile(tree: SourceTree, path: string, advisories: readonly Advisory[
 }
 
 /** One finding for a rule and a line, however often it fails there. */
-function toFindings({ path, text, hits, secrets }: { path: string; text: string; hits: readonly Hit[]; secrets: readonly SecretHit[] }): Finding[] {
+function toFindings({
+  path,
+  text,
+  hits,
+  secrets,
+}: {
+  path: string;
+  text: string;
+  hits: readonly Hit[];
+  secrets: readonly SecretHit[];
+}): Finding[] {
   const lineOf = lineNumbers(text);
   const findings = new Map<string, Finding>();
   for (const { type, severity, offset, description } of hits) {
@@ -86,6 +96,8 @@ const excerptOf = (line: string, secrets: readonly SecretHit[]): string =>
   line.length > maxLineLength ? '' : redact(line, secrets).trim().slice(0, maxCodeLength);
 
 const summaryOf = (findings: readonly Finding[]): ScanOutput['summary'] => {
-  const [low = 0, medium = 0, high = 0, critical = 0] = severities.map((severity) => findings.filter((finding) => finding.severity === severity).length);
+  const [low = 0, medium = 0, high = 0, critical = 0] = severities.map(
+    (severity) => findings.filter((finding) => finding.severity === severity).length,
+  );
   return { total: findings.length, critical, high, medium, low };
 };

@@ -16,7 +16,12 @@ const { defects, cleanFiles } = JSON.parse(readFileSync(`${target}/planted.json`
 const planted = defects.filter(({ agent }) => agent === 'security-scanner');
 
 const run = (input: object, environment: NodeJS.ProcessEnv = {}): ScanOutput =>
-  JSON.parse(execFileSync(process.execPath, [entry, JSON.stringify(input)], { encoding: 'utf8', env: { ...process.env, AGENT_INPUT: '', ...environment } }));
+  JSON.parse(
+    execFileSync(process.execPath, [entry, JSON.stringify(input)], {
+      encoding: 'utf8',
+      env: { ...process.env, AGENT_INPUT: '', ...environment },
+    }),
+  );
 const placesOf = (findings: readonly { type: string; file: string; line: number }[]) =>
   findings.map(({ type, file, line }) => `${type} ${file}:${line}`).sort();
 
@@ -59,7 +64,11 @@ describe('the security scanner as a process', () => {
     ['an unknown scan type', `{"target":"${target}","scanType":"luck"}`, 'scanType'],
     ['a path that is not there', '{"target":"/no/such/place"}', '/no/such/place'],
   ])('answers %s with an error and exit 1', (_, input, message) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [entry], { encoding: 'utf8', input, env: { ...process.env, AGENT_INPUT: '' } });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [entry], {
+      encoding: 'utf8',
+      input,
+      env: { ...process.env, AGENT_INPUT: '' },
+    });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(JSON.parse(stderr).error).toContain(message);
   });

@@ -29,7 +29,12 @@ const families: [string, string, { finds: string[]; leaves: string[] }][] = [
         'subprocess.run(f"ls {folder}", shell=True)',
         'subprocess.check_output(\n    command,\n    cwd=root(),\n    shell=True,\n)',
       ],
-      leaves: ['os.system("ls")', 'subprocess.run(["ls", folder])', 'subprocess.run("ls | wc -l", shell=True)', 'subprocess.run(command, shell=False)'],
+      leaves: [
+        'os.system("ls")',
+        'subprocess.run(["ls", folder])',
+        'subprocess.run("ls | wc -l", shell=True)',
+        'subprocess.run(command, shell=False)',
+      ],
     },
   ],
   [
@@ -48,13 +53,32 @@ const families: [string, string, { finds: string[]; leaves: string[] }][] = [
   [
     'a.py',
     'weak-crypto',
-    { finds: ['hashlib.md5(data)', 'hashlib.new("sha1")', 'DES.new(key)'], leaves: ['hashlib.sha256(data)', 'hashlib.md5(data, usedforsecurity=False)'] },
+    {
+      finds: ['hashlib.md5(data)', 'hashlib.new("sha1")', 'DES.new(key)'],
+      leaves: ['hashlib.sha256(data)', 'hashlib.md5(data, usedforsecurity=False)'],
+    },
   ],
-  ['a.py', 'tls-verification', { finds: ['requests.get(url, verify=False)', 'ssl._create_unverified_context()'], leaves: ['requests.get(url, verify=True)'] }],
-  ['a.py', 'insecure-random', { finds: ['reset_token = str(random.randint(0, 9))'], leaves: ['delay = random.random()', 'token = secrets.token_hex()'] }],
+  [
+    'a.py',
+    'tls-verification',
+    { finds: ['requests.get(url, verify=False)', 'ssl._create_unverified_context()'], leaves: ['requests.get(url, verify=True)'] },
+  ],
+  [
+    'a.py',
+    'insecure-random',
+    { finds: ['reset_token = str(random.randint(0, 9))'], leaves: ['delay = random.random()', 'token = secrets.token_hex()'] },
+  ],
   ['a.php', 'code-injection', { finds: ['eval($code);'], leaves: ['eval("1");'] }],
-  ['a.php', 'command-injection', { finds: ['shell_exec("ls " . $folder);'], leaves: ['shell_exec("ls " . escapeshellarg($folder));', 'shell_exec("ls");'] }],
-  ['a.php', 'unsafe-deserialization', { finds: ['unserialize($_COOKIE["x"]);'], leaves: ['unserialize($x, ["allowed_classes" => false]);'] }],
+  [
+    'a.php',
+    'command-injection',
+    { finds: ['shell_exec("ls " . $folder);'], leaves: ['shell_exec("ls " . escapeshellarg($folder));', 'shell_exec("ls");'] },
+  ],
+  [
+    'a.php',
+    'unsafe-deserialization',
+    { finds: ['unserialize($_COOKIE["x"]);'], leaves: ['unserialize($x, ["allowed_classes" => false]);'] },
+  ],
   [
     'A.java',
     'sql-injection',
@@ -73,12 +97,20 @@ const families: [string, string, { finds: string[]; leaves: string[] }][] = [
   ],
   ['A.java', 'command-injection', { finds: ['Runtime.getRuntime().exec("ls " + folder);'], leaves: ['new ProcessBuilder("ls", folder);'] }],
   ['a.go', 'sql-injection', { finds: ['fmt.Sprintf("SELECT * FROM users WHERE id = %s", id)'], leaves: ['fmt.Sprintf("user %s", id)'] }],
-  ['a.go', 'command-injection', { finds: ['exec.Command("sh", "-c", line)'], leaves: ['exec.Command("ls", folder)', 'exec.Command("sh", "-c", "ls")'] }],
+  [
+    'a.go',
+    'command-injection',
+    { finds: ['exec.Command("sh", "-c", line)'], leaves: ['exec.Command("ls", folder)', 'exec.Command("sh", "-c", "ls")'] },
+  ],
   ['a.go', 'tls-verification', { finds: ['tls.Config{InsecureSkipVerify: true}'], leaves: ['tls.Config{}'] }],
   ['a.go', 'weak-crypto', { finds: ['md5.Sum(data)'], leaves: ['sha256.Sum256(data)'] }],
   ['a.rb', 'command-injection', { finds: ['system("ls #{folder}")'], leaves: ['system("ls", folder)'] }],
   ['a.rb', 'unsafe-deserialization', { finds: ['Marshal.load(body)'], leaves: ['JSON.parse(body)'] }],
-  ['a.rb', 'tls-verification', { finds: ['http.verify_mode = OpenSSL::SSL::VERIFY_NONE'], leaves: ['http.verify_mode = OpenSSL::SSL::VERIFY_PEER'] }],
+  [
+    'a.rb',
+    'tls-verification',
+    { finds: ['http.verify_mode = OpenSSL::SSL::VERIFY_NONE'], leaves: ['http.verify_mode = OpenSSL::SSL::VERIFY_PEER'] },
+  ],
   ['a.vue', 'xss', { finds: ['<p v-html="text">'], leaves: ['<p v-html="sanitize(text)">', '<p>{{ text }}</p>'] }],
   ['run.sh', 'tls-verification', { finds: ['export NODE_TLS_REJECT_UNAUTHORIZED=0'], leaves: ['# NODE_TLS_REJECT_UNAUTHORIZED=0'] }],
 ];

@@ -82,7 +82,13 @@ const rules: readonly TextRule[] = [
     unless: /usedforsecurity\s*=\s*False/,
     description: hashDescription,
   },
-  { extensions: py, type: 'weak-crypto', severity: 'high', pattern: /\b(?:DES3?|ARC4|Blowfish)\.new\(|\bAES\.MODE_ECB\b/g, description: cipherDescription },
+  {
+    extensions: py,
+    type: 'weak-crypto',
+    severity: 'high',
+    pattern: /\b(?:DES3?|ARC4|Blowfish)\.new\(|\bAES\.MODE_ECB\b/g,
+    description: cipherDescription,
+  },
   {
     extensions: py,
     type: 'tls-verification',
@@ -99,7 +105,13 @@ const rules: readonly TextRule[] = [
     description: 'the random module can be foretold; use the secrets module',
   },
   // Other languages
-  { extensions: ['.php'], type: 'code-injection', severity: 'high', pattern: /\b(?:eval|assert|create_function)\s*\([^)\n]*\$/g, description: evalDescription },
+  {
+    extensions: ['.php'],
+    type: 'code-injection',
+    severity: 'high',
+    pattern: /\b(?:eval|assert|create_function)\s*\([^)\n]*\$/g,
+    description: evalDescription,
+  },
   {
     extensions: ['.php'],
     type: 'command-injection',
@@ -137,8 +149,20 @@ const rules: readonly TextRule[] = [
     pattern: /\bexec\.Command(?:Context)?\([^\n]*"(?:ba|z)?sh",\s*"-c",(?!\s*")[^\n]+/g,
     description: shellDescription,
   },
-  { extensions: ['.go'], type: 'tls-verification', severity: 'high', pattern: /\bInsecureSkipVerify:\s*true\b/g, description: tlsDescription },
-  { extensions: ['.go'], type: 'weak-crypto', severity: 'medium', pattern: /\b(?:md5|sha1)\.(?:New|Sum)\w*\(/g, description: hashDescription },
+  {
+    extensions: ['.go'],
+    type: 'tls-verification',
+    severity: 'high',
+    pattern: /\bInsecureSkipVerify:\s*true\b/g,
+    description: tlsDescription,
+  },
+  {
+    extensions: ['.go'],
+    type: 'weak-crypto',
+    severity: 'medium',
+    pattern: /\b(?:md5|sha1)\.(?:New|Sum)\w*\(/g,
+    description: hashDescription,
+  },
   {
     extensions: ['.java', '.kt', '.scala'],
     type: 'weak-crypto',
@@ -160,7 +184,13 @@ const rules: readonly TextRule[] = [
     pattern: /\bgetRuntime\(\)\.exec\([^\n]*\+[^\n]*/g,
     description: shellDescription,
   },
-  { extensions: ['.rb'], type: 'command-injection', severity: 'high', pattern: /\b(?:system|exec|spawn)[ (]+"[^"\n]*#\{/g, description: shellDescription },
+  {
+    extensions: ['.rb'],
+    type: 'command-injection',
+    severity: 'high',
+    pattern: /\b(?:system|exec|spawn)[ (]+"[^"\n]*#\{/g,
+    description: shellDescription,
+  },
   {
     extensions: ['.rb'],
     type: 'unsafe-deserialization',

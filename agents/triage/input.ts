@@ -55,7 +55,10 @@ export const triageInputSchema = z
     review: reviewSchema.nullish(),
     compliance: complianceSchema.nullish(),
   })
-  .refine(({ security, review, compliance }) => security ?? review ?? compliance, 'there is nothing to triage: give security, review or compliance');
+  .refine(
+    ({ security, review, compliance }) => security ?? review ?? compliance,
+    'there is nothing to triage: give security, review or compliance',
+  );
 
 /** {@link triageInputSchema}, parsed. */
 export type TriageInput = z.infer<typeof triageInputSchema>;

@@ -25,7 +25,8 @@ export function mergeReports(reports: readonly Report[]): MergedReport[] {
 }
 
 /** Whole-file reports come last, so that they find the lines they could join. */
-const lineFirst = (reports: readonly Report[]): Report[] => [...reports].sort((a, b) => Number(a.line === undefined) - Number(b.line === undefined));
+const lineFirst = (reports: readonly Report[]): Report[] =>
+  [...reports].sort((a, b) => Number(a.line === undefined) - Number(b.line === undefined));
 
 /** Looks twins up by key: a generated file may have findings by the ten thousand. */
 function mergeInFile(reports: readonly Report[]): MergedReport[] {
@@ -51,7 +52,10 @@ function isSame(a: Report | undefined, b: Report): boolean {
 }
 
 function familyOf(rule: string): string {
-  const words = rule.replaceAll(/([a-z])([A-Z])/g, '$1-$2').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+  const words = rule
+    .replaceAll(/([a-z])([A-Z])/g, '$1-$2')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-');
   return families.find(([, pattern]) => pattern.test(words))?.[0] ?? words;
 }
 

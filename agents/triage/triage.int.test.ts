@@ -7,7 +7,12 @@ import { parse } from 'yaml';
 import manifest from './agent.json' with { type: 'json' };
 
 const run = (input?: string) =>
-  spawnSync(process.execPath, ['index.ts'], { cwd: import.meta.dirname, env: input === undefined ? {} : { AGENT_INPUT: input }, input: '', encoding: 'utf8' });
+  spawnSync(process.execPath, ['index.ts'], {
+    cwd: import.meta.dirname,
+    env: input === undefined ? {} : { AGENT_INPUT: input },
+    input: '',
+    encoding: 'utf8',
+  });
 
 describe('triage as a process', () => {
   it('has a manifest that the platform accepts', () => {
@@ -50,7 +55,9 @@ describe('the workflow repo-review', () => {
 
   it('names only capabilities and input fields that the shipped agents have', () => {
     for (const { agent, action, input } of workflow.nodes) {
-      const agentManifest = agentManifestSchema.parse(JSON.parse(readFileSync(join(import.meta.dirname, '..', agent, 'agent.json'), 'utf8')));
+      const agentManifest = agentManifestSchema.parse(
+        JSON.parse(readFileSync(join(import.meta.dirname, '..', agent, 'agent.json'), 'utf8')),
+      );
       const capability = agentManifest.capabilities.find(({ name }) => name === action);
       expect(capability, `${agent}/${action}`).toBeDefined();
       expect(Object.keys(capability?.inputSchema?.['properties'] ?? {}), agent).toEqual(expect.arrayContaining(Object.keys(input)));

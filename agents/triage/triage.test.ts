@@ -7,7 +7,13 @@ const anyFinding = { type: 'xss', severity: 'high', file: 'src/a.ts', line: 3, d
 const finding = (over: object = {}): object => ({ ...anyFinding, ...over });
 const anyIssue = { type: 'quality', severity: 'warning', file: 'src/b.ts', line: 9, rule: 'long-function', description: 'too long' };
 const issue = (over: object = {}): object => ({ ...anyIssue, ...over });
-const violation = (over: object = {}): object => ({ rule: 'license-file-missing', severity: 'warning', file: 'LICENSE', message: 'none', ...over });
+const violation = (over: object = {}): object => ({
+  rule: 'license-file-missing',
+  severity: 'warning',
+  file: 'LICENSE',
+  message: 'none',
+  ...over,
+});
 const all = (findings: object[], issues: object[], violations: object[]): object => ({
   security: { findings, scannedFiles: 7 },
   review: { issues, summary: { filesReviewed: 5 } },
@@ -62,7 +68,14 @@ describe('what means the same', () => {
 
   it('merges two scanners that mean the same fault on one line, with the worst severity', () => {
     const same = issue({ file: 'src/a.ts', line: 3, rule: 'noInnerHtml', severity: 'error', suggestion: 'use textContent' });
-    const merged = { source: 'security', rule: 'xss', severity: 'high', message: 'unescaped', remediation: 'use textContent', alsoReportedBy: ['review'] };
+    const merged = {
+      source: 'security',
+      rule: 'xss',
+      severity: 'high',
+      message: 'unescaped',
+      remediation: 'use textContent',
+      alsoReportedBy: ['review'],
+    };
     expect(triaged(all([finding({ severity: 'medium' })], [same], [])).findings).toMatchObject([merged]);
   });
 

@@ -28,11 +28,20 @@ export function triage(input: TriageInput): Triage {
   const findings = identify(mergeReports(reportsOf(input)).sort(byUrgency));
   const coverage = coverageOf(input);
   return {
-    verdict: verdictOf(findings, coverage.every(({ ran }) => ran)),
+    verdict: verdictOf(
+      findings,
+      coverage.every(({ ran }) => ran),
+    ),
     summary: {
       total: findings.length,
-      bySeverity: countBy(severities, findings.map(({ severity }) => severity)),
-      bySource: countBy(sources, findings.map(({ source }) => source)),
+      bySeverity: countBy(
+        severities,
+        findings.map(({ severity }) => severity),
+      ),
+      bySource: countBy(
+        sources,
+        findings.map(({ source }) => source),
+      ),
       filesAffected: new Set(findings.map(({ file }) => file)).size,
     },
     coverage,

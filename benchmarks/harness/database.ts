@@ -18,7 +18,11 @@ export interface Database {
 
 /** Creates a cluster in the directory and starts it. */
 export async function startDatabase(directory: string): Promise<Database> {
-  const server = await startEmbeddedPostgres({ directory: join(directory, 'database'), log: newLog({ level: 'silent', component: 'bench' }), fast: true });
+  const server = await startEmbeddedPostgres({
+    directory: join(directory, 'database'),
+    log: newLog({ level: 'silent', component: 'bench' }),
+    fast: true,
+  });
   const connect = (connectionCount: number) => openPool(server, connectionCount);
   return {
     url: server.url('superuser', 'socket'),
@@ -30,11 +34,17 @@ export async function startDatabase(directory: string): Promise<Database> {
 }
 
 const openPool = (server: EmbeddedPostgres, connectionCount: number): postgres.Sql =>
-  postgres(server.url('superuser'), { max: connectionCount, onnotice: () => {}, ...(server.socketDirectory !== undefined && { host: server.socketDirectory }) });
+  postgres(server.url('superuser'), {
+    max: connectionCount,
+    onnotice: () => {},
+    ...(server.socketDirectory !== undefined && { host: server.socketDirectory }),
+  });
 
 async function readDurability(sql: postgres.Sql): Promise<string> {
   const names = ['server_version', 'fsync', 'synchronous_commit', 'full_page_writes'];
-  const rows = await sql<{ name: string; setting: string }[]>`SELECT name, setting FROM pg_settings WHERE name IN ${sql(names)} ORDER BY array_position(${names}, name)`;
+  const rows = await sql<
+    { name: string; setting: string }[]
+  >`SELECT name, setting FROM pg_settings WHERE name IN ${sql(names)} ORDER BY array_position(${names}, name)`;
   await sql.end();
   return rows.map(({ name, setting }) => (name === 'server_version' ? `PostgreSQL ${setting}` : `${name}=${setting}`)).join(', ');
 }

@@ -35,13 +35,25 @@ function goalsOf(results: Results): string {
   )}`;
 }
 
-const engineHead = ['Engine', 'One step ×100, runs/s', 'Ten steps alone, p50 / p99 ms', 'Ten steps ×50, steps/s', 'Fan-out 100 + join, p50 / p99 ms', 'PSS idle / loaded MiB', 'Durable'];
+const engineHead = [
+  'Engine',
+  'One step ×100, runs/s',
+  'Ten steps alone, p50 / p99 ms',
+  'Ten steps ×50, steps/s',
+  'Fan-out 100 + join, p50 / p99 ms',
+  'PSS idle / loaded MiB',
+  'Durable',
+];
 
 function enginesOf({ engines }: Results): string {
   const ran = Object.values(engines).flatMap(({ median }) => (median === undefined ? [] : [median]));
   if (ran.length === 0) return '';
-  const rows = Object.entries(engines).map(([id, row]) => (row.median === undefined ? [id, didNotRun(row), '', '', '', '', ''] : engineCells(row.median)));
-  const notes = ran.map(({ name, version, durability, remark }) => `- **${name} ${version}**: ${durability}.${remark === undefined ? '' : ` ${remark}`}`);
+  const rows = Object.entries(engines).map(([id, row]) =>
+    row.median === undefined ? [id, didNotRun(row), '', '', '', '', ''] : engineCells(row.median),
+  );
+  const notes = ran.map(
+    ({ name, version, durability, remark }) => `- **${name} ${version}**: ${durability}.${remark === undefined ? '' : ` ${remark}`}`,
+  );
   const explanation =
     'Steps do nothing. Client and worker share one process with the engine’s library; servers are separate; everything shares the machine’s cores. ' +
     'PSS counts that process and its servers. A step counts when the engine says it is recorded; the step itself counts its calls, so none is claimed that did not run.';
@@ -82,8 +94,12 @@ function partsOf({ scheduling, sandbox, stack }: Results): string {
     rows.push(['… one heap pop and push alone', `${short(heapP50Us)} / ${short(heapP99Us)} µs`]);
   }
   if (sandbox?.median !== undefined) {
-    const { bareP50Ms, bubblewrapP50Ms, sandboxP50Ms, sandboxP99Ms, bareNodeP50Ms, sandboxNodeP50Ms, mechanism, sampleCount } = sandbox.median;
-    rows.push([`\`true\`: bare / bare bubblewrap / sandbox, p50 of ${sampleCount}`, `${short(bareP50Ms)} / ${short(bubblewrapP50Ms)} / ${short(sandboxP50Ms)} ms (p99 ${short(sandboxP99Ms)})`]);
+    const { bareP50Ms, bubblewrapP50Ms, sandboxP50Ms, sandboxP99Ms, bareNodeP50Ms, sandboxNodeP50Ms, mechanism, sampleCount } =
+      sandbox.median;
+    rows.push([
+      `\`true\`: bare / bare bubblewrap / sandbox, p50 of ${sampleCount}`,
+      `${short(bareP50Ms)} / ${short(bubblewrapP50Ms)} / ${short(sandboxP50Ms)} ms (p99 ${short(sandboxP99Ms)})`,
+    ]);
     rows.push([`\`node -e 0\`: bare / sandbox (${mechanism}), p50`, `${short(bareNodeP50Ms)} / ${short(sandboxNodeP50Ms)} ms`]);
   }
   if (stack?.median !== undefined) {
@@ -95,7 +111,13 @@ function partsOf({ scheduling, sandbox, stack }: Results): string {
 }
 
 function failuresOf({ engines, ceiling, scheduling, sandbox, stack }: Results): string {
-  const named: [string, Row<unknown> | undefined][] = [...Object.entries(engines), ['ceiling', ceiling], ['scheduling', scheduling], ['sandbox', sandbox], ['stack', stack]];
+  const named: [string, Row<unknown> | undefined][] = [
+    ...Object.entries(engines),
+    ['ceiling', ceiling],
+    ['scheduling', scheduling],
+    ['sandbox', sandbox],
+    ['stack', stack],
+  ];
   const lines = named.flatMap(([id, row]) => (row === undefined ? [] : row.failures.map((failure) => `- ${id}: ${failure}`)));
   return lines.length === 0 ? '' : `## Did not run\n\n${lines.join('\n')}`;
 }

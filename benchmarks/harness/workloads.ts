@@ -66,7 +66,10 @@ async function latenciesMs(work: () => Promise<void>, effort: Pick<Effort, 'late
 }
 
 /** Keeps `parallel` in flight for the duration, and counts from the first start to the last finish, so draining is paid for. */
-async function throughput(work: () => Promise<void>, load: { parallel: number; durationMs: number }): Promise<{ finishedCount: number; perSecond: number }> {
+async function throughput(
+  work: () => Promise<void>,
+  load: { parallel: number; durationMs: number },
+): Promise<{ finishedCount: number; perSecond: number }> {
   const startedAt = performance.now();
   let finishedCount = 0;
   const lane = async () => {

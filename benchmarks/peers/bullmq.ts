@@ -15,13 +15,27 @@ export const bullmqWith = (appendFsync: 'everysec' | 'always'): EngineDefinition
   version: versionOf('bullmq'),
   kind: 'jobs',
   isDurable: appendFsync === 'always',
-  remark: 'A job queue: a run is one job that records its step after each (the documented pattern); fan-out is a flow of 100 jobs and a parent.',
+  remark:
+    'A job queue: a run is one job that records its step after each (the documented pattern); fan-out is a flow of 100 jobs and a parent.',
   start: (options) => start(options, appendFsync),
 });
 
 async function start({ directory, step }: EngineStart, appendFsync: string): Promise<Engine> {
   const port = await freePort();
-  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--appendonly', 'yes', '--appendfsync', appendFsync, '--save', ''];
+  const settings = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    directory,
+    '--appendonly',
+    'yes',
+    '--appendfsync',
+    appendFsync,
+    '--save',
+    '',
+  ];
   const redis = startServer({ command: 'redis-server', args: settings, directory });
   await untilReady('Redis', () => probePort(port));
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };

@@ -33,7 +33,10 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
       },
       begin: async (payload, helpers) => {
         const { key, remaining } = payload as StepPayload;
-        await helpers.addJob('items', Array.from({ length: remaining }, () => ({ key })));
+        await helpers.addJob(
+          'items',
+          Array.from({ length: remaining }, () => ({ key })),
+        );
       },
       items: async (payload, helpers) => {
         (payload as readonly unknown[]).forEach(step);

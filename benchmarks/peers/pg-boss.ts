@@ -8,7 +8,13 @@ interface StepData {
   readonly remaining: number;
 }
 
-const working = { batchSize: 100, localConcurrency: 2, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 0.5 } as const;
+const working = {
+  batchSize: 100,
+  localConcurrency: 2,
+  burstWhenBatchFull: true,
+  pollingIntervalSeconds: 0.5,
+  notifyPollingIntervalSeconds: 0.5,
+} as const;
 
 async function start({ directory, step }: EngineStart): Promise<Engine> {
   const database = await startDatabase(directory);
@@ -21,12 +27,17 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
     jobs.forEach(step);
     const next = jobs.filter((job) => job.data.remaining > 1).map((job) => ({ data: { ...job.data, remaining: job.data.remaining - 1 } }));
     if (next.length > 0) await boss.insert('step', next);
-    settleAll(jobs.filter((job) => job.data.remaining === 1), waiters);
+    settleAll(
+      jobs.filter((job) => job.data.remaining === 1),
+      waiters,
+    );
   });
   await boss.work<StepData>('item', working, async (jobs) => {
     jobs.forEach(step);
     for (const [key, items] of Map.groupBy(jobs, (job) => job.data.key)) {
-      const { rows } = await boss.getDb().executeSql('UPDATE joins SET remaining = remaining - $2 WHERE key = $1 RETURNING remaining', [key, items.length]);
+      const { rows } = await boss
+        .getDb()
+        .executeSql('UPDATE joins SET remaining = remaining - $2 WHERE key = $1 RETURNING remaining', [key, items.length]);
       if (rows[0].remaining === 0) await boss.send('join', { key });
     }
   });
@@ -41,7 +52,10 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
     runFanOut: async (width) => {
       const { key, settled } = waiters.open();
       await boss.getDb().executeSql('INSERT INTO joins VALUES ($1, $2)', [key, width]);
-      await boss.insert('item', Array.from({ length: width }, () => ({ data: { key } })));
+      await boss.insert(
+        'item',
+        Array.from({ length: width }, () => ({ data: { key } })),
+      );
       await settled;
     },
     stop: async () => {

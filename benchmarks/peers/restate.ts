@@ -40,7 +40,12 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
   const endpoint = createServer(createEndpointHandler({ services: [bench], logger: () => {} }));
   await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
   const ports = { ingress: await freePort(), admin: await freePort(), fabric: await freePort() };
-  const server = startServer({ command: binary, args: ['--no-logo', '--base-dir', directory], directory, environment: environmentOf(ports) });
+  const server = startServer({
+    command: binary,
+    args: ['--no-logo', '--base-dir', directory],
+    directory,
+    environment: environmentOf(ports),
+  });
   await untilReady('Restate', () => register(ports.admin, (endpoint.address() as AddressInfo).port));
   const client = connect({ url: `http://127.0.0.1:${ports.ingress}` }).serviceClient(bench);
   await untilReady('Restate’s ingress', async () => client.sequence(1));

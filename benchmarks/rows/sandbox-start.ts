@@ -20,7 +20,23 @@ export interface SandboxRound {
 }
 
 const sampleCount = 60;
-const bubblewrap = ['bwrap', '--unshare-all', '--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--', '/bin/true'];
+const bubblewrap = [
+  'bwrap',
+  '--unshare-all',
+  '--die-with-parent',
+  '--new-session',
+  '--cap-drop',
+  'ALL',
+  '--ro-bind',
+  '/',
+  '/',
+  '--proc',
+  '/proc',
+  '--dev',
+  '/dev',
+  '--',
+  '/bin/true',
+];
 
 const command = (file: string, args: readonly string[]): Command => ({
   file,
@@ -48,7 +64,11 @@ function spawnAndWait([file = '', ...args]: readonly string[]): Promise<string> 
 // The product's timers do not keep a process alive; a worker has other things that do.
 const alive = setInterval(() => {}, 1_000);
 closeInheritedDescriptors();
-const sandbox = await probeSandbox({ clock: systemClock, log: newLog({ level: 'silent', component: 'bench' }), searchPath: process.env.PATH ?? '' });
+const sandbox = await probeSandbox({
+  clock: systemClock,
+  log: newLog({ level: 'silent', component: 'bench' }),
+  searchPath: process.env.PATH ?? '',
+});
 
 async function confined(file: string, args: readonly string[]): Promise<string> {
   if (!sandbox.available) throw new HiveError('INTERNAL', `no sandbox here: ${sandbox.reasons.join('; ')}`);

@@ -40,7 +40,12 @@ const nextRandom = (): number => {
 const newTicket = (index: number): ReadyTicket => ({
   ticketId: `tkt_${index}` as TicketId,
   requirement: requirements[index % requirements.length] ?? '',
-  rankMs: rankMsOf({ readyAtMs: index, priority: Math.floor(nextRandom() * 5), timeoutMs: 60_000, ...(nextRandom() < 0.5 && { deadlineAtMs: index + nextRandom() * 900_000 }) }),
+  rankMs: rankMsOf({
+    readyAtMs: index,
+    priority: Math.floor(nextRandom() * 5),
+    timeoutMs: 60_000,
+    ...(nextRandom() < 0.5 && { deadlineAtMs: index + nextRandom() * 900_000 }),
+  }),
 });
 
 function measureScheduler(): { decisions: number[]; cycles: number[] } {

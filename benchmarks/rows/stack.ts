@@ -27,7 +27,11 @@ const patienceMs = 30_000;
 async function startStack(directory: string, port: number): Promise<{ child: ChildProcess; readyMs: number }> {
   const startedAt = performance.now();
   const args = [main, '--data', join(directory, 'data'), '--port', String(port), '--no-auth', '--workers', '1', '--json'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, HIVE_LOG_LEVEL: 'error' }, cwd: directory });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, HIVE_LOG_LEVEL: 'error' },
+    cwd: directory,
+  });
   while (!(await isReady(port))) {
     if (child.exitCode !== null) throw new HiveError('INTERNAL', `the control plane ended with ${child.exitCode}`);
     if (performance.now() - startedAt > patienceMs) throw new HiveError('INTERNAL', 'the control plane did not become ready');

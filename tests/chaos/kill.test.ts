@@ -25,13 +25,19 @@ async function begin(directory: string): Promise<Scene> {
   await stack.client.registerAgent({ entryPath: recorder });
   await stack.client.deployWorkflow({
     name: 'ten',
-    nodes: Array.from({ length: nodeCount }, (_, index) => ({ id: `n${index}`, agent: 'recorder', input: { directory: records }, needs: index === 0 ? [] : [`n${index - 1}`] })),
+    nodes: Array.from({ length: nodeCount }, (_, index) => ({
+      id: `n${index}`,
+      agent: 'recorder',
+      input: { directory: records },
+      needs: index === 0 ? [] : [`n${index - 1}`],
+    })),
   });
   const runIds = await Promise.all(Array.from({ length: runCount }, async () => (await stack.client.startRun('ten', { context: {} })).id));
   return { data, records, runIds, stack };
 }
 
-const executionsIn = async (records: string): Promise<string[]> => (await readFile(join(records, 'executions'), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+const executionsIn = async (records: string): Promise<string[]> =>
+  (await readFile(join(records, 'executions'), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
 
 /** Resolves when the agents have been executed so often: the fault shall meet work under way. */
 async function executed({ records }: Scene, count: number): Promise<void> {
@@ -47,7 +53,12 @@ const finished = ({ runIds, stack }: Scene): Promise<RunView[]> =>
           for await (const { event } of stack.client.events(runId)) if (event.type === 'run.finished') break;
           return stack.client.run(runId);
         },
-        { maxAttempts: 10, minDelayMs: 200, maxDelayMs: 2_000, isRetryable: (error) => HiveError.is(error) && error.entry.consequence === 'retry' },
+        {
+          maxAttempts: 10,
+          minDelayMs: 200,
+          maxDelayMs: 2_000,
+          isRetryable: (error) => HiveError.is(error) && error.entry.consequence === 'retry',
+        },
       ),
     ),
   );
@@ -59,7 +70,8 @@ async function judge(scene: Scene): Promise<{ readonly lost: number; readonly ex
   expect(runs.every((run) => isTerminal(run.status))).toBe(true);
   const executions = await executionsIn(scene.records);
   const times = new Map<string, number>();
-  for (const line of executions) times.set(line.split(' ').slice(0, 2).join(' '), (times.get(line.split(' ').slice(0, 2).join(' ')) ?? 0) + 1);
+  for (const line of executions)
+    times.set(line.split(' ').slice(0, 2).join(' '), (times.get(line.split(' ').slice(0, 2).join(' ')) ?? 0) + 1);
   let lost = 0;
   for (const run of runs) {
     for (const node of run.nodes) {
@@ -114,7 +126,12 @@ describe('kill -9 in the middle of 50 runs of ten nodes', () => {
       expect(all.length).toBeGreaterThanOrEqual(2);
       process.kill(scene.stack.pid, 'SIGKILL');
       await allGone([scene.stack.pid, ...all]);
-      scene.stack = await startStack({ dataDirectory: scene.data, port: scene.stack.port, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
+      scene.stack = await startStack({
+        dataDirectory: scene.data,
+        port: scene.stack.port,
+        roots: [directory.path],
+        environment: { HIVE_PARALLEL: '8' },
+      });
     }
     await judge(scene);
     await scene.stack.stop();

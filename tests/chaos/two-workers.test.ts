@@ -10,9 +10,17 @@ describe('two workers', () => {
     await using directory = await temporaryDirectory('thousand');
     const records = join(directory.path, 'records');
     await mkdir(records, { mode: 0o777 });
-    await using stack = await startStack({ dataDirectory: join(directory.path, 'data'), workerCount: 2, roots: [directory.path], environment: { HIVE_PARALLEL: '6' } });
+    await using stack = await startStack({
+      dataDirectory: join(directory.path, 'data'),
+      workerCount: 2,
+      roots: [directory.path],
+      environment: { HIVE_PARALLEL: '6' },
+    });
     await stack.client.registerAgent({ entryPath: recorder });
-    await stack.client.deployWorkflow({ name: 'thousand', nodes: [{ id: 'w', agent: 'recorder', map: '{{ context.items }}', input: { directory: records } }] });
+    await stack.client.deployWorkflow({
+      name: 'thousand',
+      nodes: [{ id: 'w', agent: 'recorder', map: '{{ context.items }}', input: { directory: records } }],
+    });
     const { id } = await stack.client.startRun('thousand', { context: { items: Array.from({ length: 1_000 }, (_, index) => index) } });
     for await (const { event } of stack.client.events(id)) if (event.type === 'run.finished') expect(event.status).toBe('SUCCESS');
     const attempts = (await stack.client.run(id)).nodes[0]!.attempts;
@@ -26,9 +34,18 @@ describe('two workers', () => {
     await using directory = await temporaryDirectory('stopped');
     const records = join(directory.path, 'records');
     await mkdir(records, { mode: 0o777 });
-    await using stack = await startStack({ dataDirectory: join(directory.path, 'data'), workerCount: 2, roots: [directory.path], leaseMs: 2_000, environment: { HIVE_PARALLEL: '4' } });
+    await using stack = await startStack({
+      dataDirectory: join(directory.path, 'data'),
+      workerCount: 2,
+      roots: [directory.path],
+      leaseMs: 2_000,
+      environment: { HIVE_PARALLEL: '4' },
+    });
     await stack.client.registerAgent({ entryPath: recorder });
-    await stack.client.deployWorkflow({ name: 'many', nodes: [{ id: 'w', agent: 'recorder', map: '{{ context.items }}', input: { directory: records } }] });
+    await stack.client.deployWorkflow({
+      name: 'many',
+      nodes: [{ id: 'w', agent: 'recorder', map: '{{ context.items }}', input: { directory: records } }],
+    });
     const { id } = await stack.client.startRun('many', { context: { items: Array.from({ length: 200 }, (_, index) => index) } });
     const executions = async () => (await readFile(join(records, 'executions'), 'utf8').catch(() => '')).split('\n').length - 1;
     while ((await executions()) < 40) await new Promise((fulfil) => setImmediate(fulfil));
@@ -40,7 +57,8 @@ describe('two workers', () => {
     const lost = before.attempts.filter((attempt) => attempt.status === 'LOST');
     expect(lost.length).toBeGreaterThanOrEqual(1);
     // The continued worker is heard of again; by then it has tried to hand in what it held.
-    while ((await stack.client.workers()).some((worker) => worker.state !== 'connected' || worker.heldCount > 0)) await new Promise((fulfil) => setImmediate(fulfil));
+    while ((await stack.client.workers()).some((worker) => worker.state !== 'connected' || worker.heldCount > 0))
+      await new Promise((fulfil) => setImmediate(fulfil));
     const after = (await stack.client.run(id)).nodes[0]!;
     expect(after).toEqual(before);
     expect(after.attempts.filter((attempt) => attempt.status === 'SUCCESS')).toHaveLength(200);

@@ -21,11 +21,16 @@ interface Told {
   readonly reports: readonly string[];
 }
 
-const startDemo = (args: readonly string[]) => spawn(process.execPath, [join(product, 'apps/cli/bin/hive.mjs'), 'demo', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+const startDemo = (args: readonly string[]) =>
+  spawn(process.execPath, [join(product, 'apps/cli/bin/hive.mjs'), 'demo', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 
 async function demo(args: readonly string[]): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> {
   const child = startDemo(args);
-  const [stdout, stderr, [exitCode]] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'exit') as Promise<[number]>]);
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout!),
+    text(child.stderr!),
+    once(child, 'exit') as Promise<[number]>,
+  ]);
   return { exitCode, stdout, stderr };
 }
 
@@ -45,13 +50,17 @@ describe('hive demo', () => {
 
   test('finds the twelve planted defects and raises no alarm on the clean files', async () => {
     await using directory = await temporaryDirectory('planted');
-    const { defects, cleanFiles } = JSON.parse(await readFile(join(planted, 'planted.json'), 'utf8')) as { defects: (Finding & { id: string; type?: string })[]; cleanFiles: string[] };
+    const { defects, cleanFiles } = JSON.parse(await readFile(join(planted, 'planted.json'), 'utf8')) as {
+      defects: (Finding & { id: string; type?: string })[];
+      cleanFiles: string[];
+    };
     const { exitCode, stdout } = await demo([planted, '--data', directory.path, '--json']);
     expect(exitCode).toBe(0);
     const told = toldBy(stdout);
     expect(told).toMatchObject({ type: 'demo', status: 'SUCCESS' });
     expect(defects).toHaveLength(12);
-    const isFound = ({ file, line }: Finding) => told.findings.some((finding) => finding.file === file && (line === undefined || finding.line === line));
+    const isFound = ({ file, line }: Finding) =>
+      told.findings.some((finding) => finding.file === file && (line === undefined || finding.line === line));
     expect(defects.filter((defect) => !isFound(defect)).map(({ id }) => id)).toEqual([]);
     expect(told.findings.filter(({ file }) => cleanFiles.includes(file))).toEqual([]);
     expect(told.reports).toHaveLength(2);

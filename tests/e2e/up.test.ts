@@ -8,8 +8,10 @@ describe('hive up', () => {
     await using directory = await temporaryDirectory('key');
     await using stack = await startStack({ dataDirectory: directory.path });
     expect((await stat(join(directory.path, 'admin.key'))).mode & 0o777).toBe(0o600);
-    for (const path of ['/health', '/health/db', '/ready', '/live']) expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 200]);
-    for (const path of ['/v1/runs', '/v1/openapi.json', '/metrics', '/api/agents?projectId=1']) expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 401]);
+    for (const path of ['/health', '/health/db', '/ready', '/live'])
+      expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 200]);
+    for (const path of ['/v1/runs', '/v1/openapi.json', '/metrics', '/api/agents?projectId=1'])
+      expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 401]);
     expect((await stack.client.status()).authentication).toBe('api-key');
   });
 
@@ -45,6 +47,8 @@ describe('hive up', () => {
     await using stack = await startStack({ dataDirectory: directory.path, isOpen: true });
     expect((await fetch(`${stack.url}/v1/runs`)).status).toBe(200);
     expect((await fetch(`${stack.url}/v1/runs`, { headers: { origin: 'http://evil.test' } })).status).toBe(421);
-    await expect(startStack({ dataDirectory: join(directory.path, 'other'), isOpen: true, environment: { HIVE_HOST: '0.0.0.0' } })).rejects.toThrow(/CONFIGURATION_INVALID[^]*loopback/);
+    await expect(
+      startStack({ dataDirectory: join(directory.path, 'other'), isOpen: true, environment: { HIVE_HOST: '0.0.0.0' } }),
+    ).rejects.toThrow(/CONFIGURATION_INVALID[^]*loopback/);
   });
 });

@@ -1,4 +1,17 @@
-import { agentManifestSchema, type AgentSpec, defaultTenantId, type JsonObject, type LeasedTicket, type Outcome, type RunId, type RunStatus, type TicketId, type WorkerId, type WorkflowInput, workflowDefinitionSchema } from '@hivekeeper/contract';
+import {
+  agentManifestSchema,
+  type AgentSpec,
+  defaultTenantId,
+  type JsonObject,
+  type LeasedTicket,
+  type Outcome,
+  type RunId,
+  type RunStatus,
+  type TicketId,
+  type WorkerId,
+  type WorkflowInput,
+  workflowDefinitionSchema,
+} from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
@@ -15,7 +28,11 @@ async function migrateByOpening(url: string): Promise<void> {
 }
 
 /** An agent that needs no process. */
-export const builtin = (name: string, more: Partial<AgentSpec> = {}): AgentSpec => ({ ...agentManifestSchema.parse({ name, version: '1.0.0', kind: 'builtin' }), trust: 'trusted', ...more });
+export const builtin = (name: string, more: Partial<AgentSpec> = {}): AgentSpec => ({
+  ...agentManifestSchema.parse({ name, version: '1.0.0', kind: 'builtin' }),
+  trust: 'trusted',
+  ...more,
+});
 
 /** An engine over the database, with what it was told about. */
 export async function engineOn(url: string, options: { readonly leaseMs?: number } = {}): Promise<Engine> {
@@ -71,7 +88,9 @@ export function seatWorker({ services }: Engine, work: Work, credits = 10_000): 
   const settle = async (ticket: LeasedTicket) => {
     const outcome = await work(ticket);
     if (outcome === undefined) return;
-    await services.runs.settle({ workerId, ticketId: ticket.ticketId, token: ticket.token, outcome }).catch((error: unknown) => worker.refusals.push(error));
+    await services.runs
+      .settle({ workerId, ticketId: ticket.ticketId, token: ticket.token, outcome })
+      .catch((error: unknown) => worker.refusals.push(error));
     services.desk.setCredits(workerId, credits);
   };
   services.desk.attach({
@@ -108,7 +127,8 @@ export const chain = (name: string, count: number): WorkflowInput => ({
 
 /** Starts a run. */
 export async function start({ services }: Engine, workflow: string, context: JsonObject = {}): Promise<RunId> {
-  return (await services.triggers.fire({ tenantId: defaultTenantId, workflow: { name: workflow }, context, kind: 'api', by: 'test' })).runId;
+  return (await services.triggers.fire({ tenantId: defaultTenantId, workflow: { name: workflow }, context, kind: 'api', by: 'test' }))
+    .runId;
 }
 
 /** Resolves with the run's last status once it has ended, by its own notices. */

@@ -18,8 +18,15 @@ afterAll(async () => {
   await database.drop();
 });
 
-const codeOf = (call: Promise<unknown>) => call.then(() => 'done', (error: unknown) => (HiveError.is(error) ? error.code : String(error)));
-const eventsOf = async (runId: RunId) => (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId} ORDER BY version`).flatMap((row) => row.events);
+const codeOf = (call: Promise<unknown>) =>
+  call.then(
+    () => 'done',
+    (error: unknown) => (HiveError.is(error) ? error.code : String(error)),
+  );
+const eventsOf = async (runId: RunId) =>
+  (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId} ORDER BY version`).flatMap(
+    (row) => row.events,
+  );
 
 describe('a ticket between two workers', () => {
   test('given back to one control plane goes to a worker of another at once', async () => {
@@ -54,7 +61,8 @@ describe('a ticket between two workers', () => {
     await start(engine, 'mine');
     const { ticketId, token } = await holder.ticket(1);
     const { desk, runs } = engine.services;
-    const settle = (workerId: typeof holder.workerId) => codeOf(runs.settle({ workerId, ticketId, token, outcome: { ok: true, output: 1 } }));
+    const settle = (workerId: typeof holder.workerId) =>
+      codeOf(runs.settle({ workerId, ticketId, token, outcome: { ok: true, output: 1 } }));
     expect(await desk.heartbeat(stranger.workerId, [{ ticketId, token }])).toEqual([ticketId]);
     await desk.release(stranger.workerId, [{ ticketId, token }]);
     expect(await settle(stranger.workerId)).toBe('TICKET_NOT_HELD');
@@ -82,7 +90,13 @@ test('a ticket whose agent was removed goes on when the agent is registered agai
   const { agents, runStore } = engine.services;
   const late = () => agents.ensureSpec({ tenantId: defaultTenantId, spec: builtin('late'), by: 'test' });
   await late();
-  await deploy(engine, { name: 'orphan', nodes: [{ id: 'a', agent: 'noop' }, { id: 'b', agent: 'late', needs: ['a'] }] });
+  await deploy(engine, {
+    name: 'orphan',
+    nodes: [
+      { id: 'a', agent: 'noop' },
+      { id: 'b', agent: 'late', needs: ['a'] },
+    ],
+  });
   const worker = seatWorker(engine, (ticket) => (ticket.nodeId === 'a' ? undefined : { ok: true, output: 1 }));
   const runId = await start(engine, 'orphan');
   const { ticketId, token } = await worker.ticket(1);
@@ -99,7 +113,16 @@ test('what PostgreSQL cannot store fails alone, and what was to be stored with i
   await deploy(engine, { name: 'asks', nodes: [{ id: 'n', agent: 'risky' }] });
   const runId = await start(engine, 'asks');
   const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
-  const decide = (notes: string) => codeOf(engine.services.runs.decideApproval({ tenantId: defaultTenantId, approvalId: approval?.id as never, approved: true, by: 'test', notes }));
+  const decide = (notes: string) =>
+    codeOf(
+      engine.services.runs.decideApproval({
+        tenantId: defaultTenantId,
+        approvalId: approval?.id as never,
+        approved: true,
+        by: 'test',
+        notes,
+      }),
+    );
   const [poisoned, ...neighbours] = await Promise.all([decide('a \0 byte'), codeOf(start(engine, 'asks')), codeOf(start(engine, 'asks'))]);
   expect(poisoned).toContain('0x00');
   expect(neighbours).toEqual(['done', 'done']);

@@ -25,10 +25,15 @@ describe('recovery', () => {
     const items = Array.from({ length: 500 }, (_, index) => index);
     const runIds = [await start(left, 'wide', { items }), await start(right, 'wide', { items })];
     // Each control plane tells its watchers what it commits itself: the last commit may be either's.
-    expect(await Promise.all(runIds.map((runId) => Promise.race([ended(left, runId), ended(right, runId)])))).toEqual(['SUCCESS', 'SUCCESS']);
+    expect(await Promise.all(runIds.map((runId) => Promise.race([ended(left, runId), ended(right, runId)])))).toEqual([
+      'SUCCESS',
+      'SUCCESS',
+    ]);
     expect(workers.flatMap((worker) => worker.refusals)).toEqual([]);
     for (const runId of runIds) {
-      const events = (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId}`).flatMap((row) => row.events);
+      const events = (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId}`).flatMap(
+        (row) => row.events,
+      );
       const settled = events.flatMap((event) => (event.type === 'ticket.settled' ? [event.ticketId] : []));
       expect(settled).toHaveLength(500);
       expect(new Set(settled).size).toBe(500);
@@ -46,7 +51,9 @@ describe('recovery', () => {
     const runId = await start(left, 'stopped');
     const { ticketId, token } = await worker.ticket(1);
     await right.services.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
-    await expect(left.services.runs.settle({ workerId: worker.workerId, ticketId, token, outcome: { ok: true, output: 1 } })).rejects.toThrow();
+    await expect(
+      left.services.runs.settle({ workerId: worker.workerId, ticketId, token, outcome: { ok: true, output: 1 } }),
+    ).rejects.toThrow();
     expect(await left.services.desk.heartbeat(worker.workerId, [{ ticketId, token }])).toEqual([ticketId]);
     expect((await left.services.runs.view(defaultTenantId, runId)).status).toBe('CANCELLED');
   });
@@ -61,21 +68,35 @@ describe('recovery', () => {
     await using fresh = await engineOn(database.url);
     const after = seatWorker(fresh, succeed);
     expect(await ended(fresh, runId)).toBe('SUCCESS');
-    expect(after.tickets.map((ticket) => [ticket.nodeId, ticket.attempt])).toEqual([['n1', 2], ['n2', 1]]);
+    expect(after.tickets.map((ticket) => [ticket.nodeId, ticket.attempt])).toEqual([
+      ['n1', 2],
+      ['n2', 1],
+    ]);
   });
 
   test('every connection cut again and again loses no run and repeats no result', async () => {
     await using engine = await engineOn(database.url);
     await deploy(engine, chain('cut', 10));
-    const retrying = async (settle: () => Promise<void>): Promise<void> => settle().catch((error: { code?: string }) => (error.code === 'DATABASE_UNAVAILABLE' ? retrying(settle) : undefined));
+    const retrying = async (settle: () => Promise<void>): Promise<void> =>
+      settle().catch((error: { code?: string }) => (error.code === 'DATABASE_UNAVAILABLE' ? retrying(settle) : undefined));
     const worker = seatWorker(engine, () => undefined);
     let cuts = 0;
     let handled = 0;
     const serve = async (nth: number): Promise<void> => {
       const ticket = await worker.ticket(nth);
       handled += 1;
-      if (handled % 15 === 0) cuts += (await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hivekeeper-%' AND datname = current_database()`).length;
-      await retrying(() => engine.services.runs.settle({ workerId: worker.workerId, ticketId: ticket.ticketId, token: ticket.token, outcome: { ok: true, output: ticket.nodeId } }));
+      if (handled % 15 === 0)
+        cuts += (
+          await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hivekeeper-%' AND datname = current_database()`
+        ).length;
+      await retrying(() =>
+        engine.services.runs.settle({
+          workerId: worker.workerId,
+          ticketId: ticket.ticketId,
+          token: ticket.token,
+          outcome: { ok: true, output: ticket.nodeId },
+        }),
+      );
       engine.services.desk.setCredits(worker.workerId, 1_000);
     };
     const runIds = await Promise.all(Array.from({ length: 30 }, () => start(engine, 'cut')));
@@ -83,7 +104,9 @@ describe('recovery', () => {
     await served;
     expect(await Promise.all(runIds.map((runId) => ended(engine, runId)))).toEqual(runIds.map(() => 'SUCCESS'));
     expect(cuts).toBeGreaterThanOrEqual(4);
-    const events = (await sql<{ events: RunEvent[] }[]>`SELECT j.events FROM run_journal j WHERE run_id = ANY (${runIds})`).flatMap((row) => row.events);
+    const events = (await sql<{ events: RunEvent[] }[]>`SELECT j.events FROM run_journal j WHERE run_id = ANY (${runIds})`).flatMap(
+      (row) => row.events,
+    );
     expect(events.filter((event) => event.type === 'ticket.settled')).toHaveLength(300);
     expect(events.filter((event) => event.type === 'ticket.lost')).toHaveLength(0);
   });

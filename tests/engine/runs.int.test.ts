@@ -25,7 +25,10 @@ afterEach(async () => {
   await engine[Symbol.asyncDispose]();
 });
 
-const journalOf = async (runId: string): Promise<RunEvent[]> => (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId} ORDER BY version`).flatMap((row) => row.events);
+const journalOf = async (runId: string): Promise<RunEvent[]> =>
+  (await sql<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId} ORDER BY version`).flatMap(
+    (row) => row.events,
+  );
 const codeOf = (error: unknown) => (HiveError.is(error) ? error.code : String(error));
 
 describe('a run', () => {
@@ -51,7 +54,12 @@ describe('a run', () => {
     const ticket = await worker.ticket(1);
     await engine.services.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
     expect(worker.revoked).toEqual([ticket.ticketId]);
-    const late = engine.services.runs.settle({ workerId: worker.workerId, ticketId: ticket.ticketId, token: ticket.token, outcome: { ok: true, output: 1 } });
+    const late = engine.services.runs.settle({
+      workerId: worker.workerId,
+      ticketId: ticket.ticketId,
+      token: ticket.token,
+      outcome: { ok: true, output: 1 },
+    });
     await expect(late).rejects.toSatisfy((error) => codeOf(error) === 'TICKET_NOT_HELD');
     expect((await engine.services.runs.view(defaultTenantId, runId)).status).toBe('CANCELLED');
     // Again is no fault.
@@ -59,7 +67,13 @@ describe('a run', () => {
   });
 
   test('is tried again after its pause when an attempt fails, and ends FAILED with the error when none is left', async () => {
-    await deploy(engine, { name: 'flaky', nodes: [{ id: 'a', agent: 'noop', retry: { maxAttempts: 3, backoffMs: 20, factor: 1, jitterRatio: 0 } }, { id: 'b', agent: 'noop', needs: ['a'] }] });
+    await deploy(engine, {
+      name: 'flaky',
+      nodes: [
+        { id: 'a', agent: 'noop', retry: { maxAttempts: 3, backoffMs: 20, factor: 1, jitterRatio: 0 } },
+        { id: 'b', agent: 'noop', needs: ['a'] },
+      ],
+    });
     const worker = seatWorker(engine, () => ({ ok: false, error: { code: 'AGENT_FAILED', message: 'no luck' } }));
     const runId = await start(engine, 'flaky');
     expect(await ended(engine, runId)).toBe('FAILED');
@@ -76,7 +90,8 @@ describe('a run', () => {
     const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
     expect(approval).toMatchObject({ status: 'PENDING', input: { amount: 7 }, nodeId: 'a' });
     expect((await engine.services.runs.view(defaultTenantId, runId)).status).toBe('WAITING_APPROVAL');
-    const decide = () => engine.services.runs.decideApproval({ tenantId: defaultTenantId, approvalId: approval!.id, approved: true, by: 'anna' });
+    const decide = () =>
+      engine.services.runs.decideApproval({ tenantId: defaultTenantId, approvalId: approval!.id, approved: true, by: 'anna' });
     const [first, second] = await Promise.allSettled([decide(), decide()]);
     expect([first.status, second.status].sort()).toEqual(['fulfilled', 'rejected']);
     expect(await ended(engine, runId)).toBe('SUCCESS');
@@ -90,9 +105,15 @@ describe('a ticket', () => {
     const worker = seatWorker(engine, () => undefined);
     const runId = await start(engine, 'one');
     const { ticketId, token } = await worker.ticket(1);
-    const settle = (shown: string) => engine.services.runs.settle({ workerId: worker.workerId, ticketId, token: shown, outcome: { ok: true, output: 1 } });
+    const settle = (shown: string) =>
+      engine.services.runs.settle({ workerId: worker.workerId, ticketId, token: shown, outcome: { ok: true, output: 1 } });
     const [epoch, counter] = token.split('.');
-    for (const wrong of [`${epoch}.${Number(counter) - 1}`, `${epoch}.${Number(counter) + 1}`, `${Number(epoch) - 1}.${counter}`, `${Number(epoch) + 1}.${counter}`]) {
+    for (const wrong of [
+      `${epoch}.${Number(counter) - 1}`,
+      `${epoch}.${Number(counter) + 1}`,
+      `${Number(epoch) - 1}.${counter}`,
+      `${Number(epoch) + 1}.${counter}`,
+    ]) {
       await expect(settle(wrong)).rejects.toSatisfy((error) => codeOf(error) === 'TICKET_NOT_HELD');
     }
     await settle(token);
@@ -113,7 +134,12 @@ describe('a ticket', () => {
     const [second] = other.tickets;
     expect(second).toMatchObject({ nodeId: 'n0', attempt: 2 });
     expect(Number(second!.token.split('.')[1])).toBeGreaterThan(Number(first.token.split('.')[1]));
-    const late = engine.services.runs.settle({ workerId: silent.workerId, ticketId: first.ticketId, token: first.token, outcome: { ok: true, output: 1 } });
+    const late = engine.services.runs.settle({
+      workerId: silent.workerId,
+      ticketId: first.ticketId,
+      token: first.token,
+      outcome: { ok: true, output: 1 },
+    });
     await expect(late).rejects.toSatisfy((error) => codeOf(error) === 'TICKET_NOT_HELD');
   });
 
@@ -158,12 +184,21 @@ describe('a trigger', () => {
     await deploy(engine, chain('once', 1));
     seatWorker(engine, succeed);
     const fire = (context: { readonly x: number; readonly y?: number }) =>
-      engine.services.triggers.fire({ tenantId: defaultTenantId, workflow: { name: 'once' }, context, kind: 'api', by: 'test', idempotency: { route: 'runs', key: 'k-1' } });
+      engine.services.triggers.fire({
+        tenantId: defaultTenantId,
+        workflow: { name: 'once' },
+        context,
+        kind: 'api',
+        by: 'test',
+        idempotency: { route: 'runs', key: 'k-1' },
+      });
     const answers = await Promise.all(Array.from({ length: 32 }, (_, index) => fire(index % 2 === 0 ? { x: 1, y: 2 } : { y: 2, x: 1 })));
     expect(new Set(answers.map((answer) => answer.runId)).size).toBe(1);
     expect(answers.filter((answer) => !answer.isReplay)).toHaveLength(1);
     await expect(fire({ x: 2 })).rejects.toSatisfy((error) => codeOf(error) === 'IDEMPOTENCY_KEY_REUSED');
-    const [row] = await sql<{ count: number }[]>`SELECT count(*)::integer AS count FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE w.name = 'once'`;
+    const [row] = await sql<
+      { count: number }[]
+    >`SELECT count(*)::integer AS count FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE w.name = 'once'`;
     expect(row?.count).toBe(1);
   });
 });
@@ -176,14 +211,26 @@ describe('the record', () => {
     const log = await sql<{ seq: string; at_ms: number; actor: string; action: string; object: string; hash: Buffer }[]>`
       SELECT seq, extract(epoch FROM at) * 1000 AS at_ms, actor, action, object, hash FROM audit_log WHERE tenant_id = ${defaultTenantId} ORDER BY seq`;
     expect(log.map((entry) => Number(entry.seq))).toEqual(log.map((_, index) => index + 1));
-    const journal = new Map((await sql<{ run_id: string; version: number; events: string }[]>`SELECT run_id, version, events::text AS events FROM run_journal`).map((row) => [`${row.run_id} ${row.version}`, row.events]));
+    const journal = new Map(
+      (
+        await sql<{ run_id: string; version: number; events: string }[]>`SELECT run_id, version, events::text AS events FROM run_journal`
+      ).map((row) => [`${row.run_id} ${row.version}`, row.events]),
+    );
     const seen = new Map<string, number>();
     let before: Buffer = hash('sha256', '', 'buffer');
     for (const entry of log) {
       if (entry.object.startsWith('run_')) {
         const version = (seen.get(entry.object) ?? 0) + 1;
         seen.set(entry.object, version);
-        const fields = [defaultTenantId, entry.seq, String(Number(entry.at_ms)), entry.actor, entry.action, entry.object, journal.get(`${entry.object} ${version}`)].join('\x1f');
+        const fields = [
+          defaultTenantId,
+          entry.seq,
+          String(Number(entry.at_ms)),
+          entry.actor,
+          entry.action,
+          entry.object,
+          journal.get(`${entry.object} ${version}`),
+        ].join('\x1f');
         expect(entry.hash.equals(hash('sha256', Buffer.concat([before, Buffer.from(fields)]), 'buffer'))).toBe(true);
       }
       before = entry.hash;
@@ -196,7 +243,9 @@ describe('the record', () => {
     await deploy(engine, chain('hidden', 1));
     const asApplication = postgres(database.url, { max: 1 });
     try {
-      const tables = await sql<{ name: string; forced: boolean }[]>`SELECT relname AS name, relforcerowsecurity AS forced FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'schema_migrations'`;
+      const tables = await sql<
+        { name: string; forced: boolean }[]
+      >`SELECT relname AS name, relforcerowsecurity AS forced FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'schema_migrations'`;
       expect(tables.length).toBeGreaterThan(10);
       for (const { name, forced } of tables) {
         expect([name, forced]).toEqual([name, true]);

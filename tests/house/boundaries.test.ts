@@ -84,7 +84,10 @@ describe('the walls between the parts', () => {
     [
       'production code that uses fakes',
       'testkit-is-for-tests',
-      { 'apps/worker/src/main.ts': "import '../../../packages/testkit/src/main.ts';\n", 'packages/testkit/src/main.ts': 'export const a = 1;\n' },
+      {
+        'apps/worker/src/main.ts': "import '../../../packages/testkit/src/main.ts';\n",
+        'packages/testkit/src/main.ts': 'export const a = 1;\n',
+      },
     ],
   ])('stop %s', async (_what, rule, files) => {
     for (const [path, text] of Object.entries(files)) await write(path, text);
@@ -131,7 +134,11 @@ describe('the law of the line', () => {
       "no-restricted-properties: 'process.env' is restricted from being used. Read config.ts.",
     ],
     ['a default export', 'export default 1;\n', 'no-restricted-syntax: Named exports only.'],
-    ['any', 'export const open = (value: any) => value;\n', '@typescript-eslint/no-explicit-any: Unexpected any. Specify a different type.'],
+    [
+      'any',
+      'export const open = (value: any) => value;\n',
+      '@typescript-eslint/no-explicit-any: Unexpected any. Specify a different type.',
+    ],
   ])('stops %s', async (_what, text, fault) => {
     expect(await faultsOf(text)).toEqual([fault]);
   });

@@ -28,7 +28,9 @@ describe('the documents made from code', () => {
   });
 
   it('a bar in a text does not break the table', () => {
-    const document = errorsDocument({ A: { httpStatus: 400, consequence: 'terminal', fault: 'caller', cause: 'a | b', remedy: 'c', exitCode: 2 } });
+    const document = errorsDocument({
+      A: { httpStatus: 400, consequence: 'terminal', fault: 'caller', cause: 'a | b', remedy: 'c', exitCode: 2 },
+    });
     expect(document).toContain('| `A` | 400 | caller | terminal | 2 | a \\| b | c |');
   });
 });

@@ -23,7 +23,9 @@ afterAll(() => door[Symbol.asyncDispose]());
 const { body, text } = await door.call('GET /v1/openapi.json');
 const document = body as Document;
 const routes = door.app.routeTable.entries.filter(({ method }) => method !== 'HEAD');
-const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })));
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
+);
 const documented = new Map(operations.map(({ name, operation }) => [name, operation]));
 const nameOf = ({ method, url }: { method: string; url: string }) => `${method} ${url.replaceAll(/:(\w+)/g, '{$1}')}`;
 
@@ -37,19 +39,25 @@ describe('the OpenAPI document', () => {
     expect(operations.map(({ name }) => name).sort()).toEqual(routes.map(nameOf).sort());
   });
 
-  it.each(routes.map((route) => [nameOf(route), route] as const))('says of %s what it is, what it takes, what it answers and who may call it', (name, { access, schema, url }) => {
-    const operation = documented.get(name) as Operation;
-    expect(operation.summary).toMatch(/^\S.{5,}[^.]$/);
-    expect(operation.tags).toHaveLength(1);
-    expect(operation.security).toEqual(access === 'open' ? [] : undefined);
-    expect(operation.requestBody !== undefined).toBe(schema.body !== undefined);
-    const inPath = [...url.matchAll(/:(\w+)/g)].map((match) => match[1]);
-    expect((operation.parameters ?? []).filter((parameter) => parameter.in === 'path').map((parameter) => parameter.name)).toEqual(inPath);
-    const statuses = Object.keys(operation.responses);
-    expect(statuses.some((status) => /^[25]\d\d$/.test(status))).toBe(true);
-    expect(statuses).toEqual(expect.arrayContaining(['4XX', '5XX']));
-    for (const [status, { content }] of Object.entries(operation.responses)) if (status !== '204') expect(Object.values(content ?? {})[0]?.schema, `${status} of ${name}`).toBeDefined();
-  });
+  it.each(routes.map((route) => [nameOf(route), route] as const))(
+    'says of %s what it is, what it takes, what it answers and who may call it',
+    (name, { access, schema, url }) => {
+      const operation = documented.get(name) as Operation;
+      expect(operation.summary).toMatch(/^\S.{5,}[^.]$/);
+      expect(operation.tags).toHaveLength(1);
+      expect(operation.security).toEqual(access === 'open' ? [] : undefined);
+      expect(operation.requestBody !== undefined).toBe(schema.body !== undefined);
+      const inPath = [...url.matchAll(/:(\w+)/g)].map((match) => match[1]);
+      expect((operation.parameters ?? []).filter((parameter) => parameter.in === 'path').map((parameter) => parameter.name)).toEqual(
+        inPath,
+      );
+      const statuses = Object.keys(operation.responses);
+      expect(statuses.some((status) => /^[25]\d\d$/.test(status))).toBe(true);
+      expect(statuses).toEqual(expect.arrayContaining(['4XX', '5XX']));
+      for (const [status, { content }] of Object.entries(operation.responses))
+        if (status !== '204') expect(Object.values(content ?? {})[0]?.schema, `${status} of ${name}`).toBeDefined();
+    },
+  );
 
   it('names every error code of the catalogue, and no other', () => {
     const schema = document.components.schemas.Error as { properties: { error: { properties: { code: { enum: string[] } } } } };

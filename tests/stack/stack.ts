@@ -45,11 +45,28 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const control = spawn(
     process.execPath,
     [
-      '--disable-warning=ExperimentalWarning', join(product, 'apps/control/src/main.ts'), '--json',
-      '--data', dataDirectory, '--port', String(port), '--workers', String(workerCount),
-      ...roots.flatMap((root) => ['--root', root]), ...(isOpen ? ['--no-auth'] : []),
+      '--disable-warning=ExperimentalWarning',
+      join(product, 'apps/control/src/main.ts'),
+      '--json',
+      '--data',
+      dataDirectory,
+      '--port',
+      String(port),
+      '--workers',
+      String(workerCount),
+      ...roots.flatMap((root) => ['--root', root]),
+      ...(isOpen ? ['--no-auth'] : []),
     ],
-    { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { PATH: process.env['PATH'], HOME: process.env['HOME'], HIVE_LEASE_MS: String(leaseMs), HIVE_LOG_LEVEL: 'info', ...options.environment } },
+    {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        HIVE_LEASE_MS: String(leaseMs),
+        HIVE_LOG_LEVEL: 'info',
+        ...options.environment,
+      },
+    },
   );
   const log: string[] = [];
   createInterface({ input: control.stderr! }).on('line', (line) => log.push(line));
@@ -113,7 +130,11 @@ export async function allGone(pids: readonly number[]): Promise<void> {
   while ((await Promise.all(pids.map(isAlive))).some(Boolean)) await new Promise((fulfil) => setImmediate(fulfil));
 }
 
-const commandLine = (pid: number) => readFile(`/proc/${pid}/cmdline`, 'utf8').then((text) => text.replaceAll('\0', ' '), () => '');
+const commandLine = (pid: number) =>
+  readFile(`/proc/${pid}/cmdline`, 'utf8').then(
+    (text) => text.replaceAll('\0', ' '),
+    () => '',
+  );
 
 async function allProcesses(): Promise<{ readonly pid: number; readonly parent: number }[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
@@ -128,6 +149,7 @@ async function allProcesses(): Promise<{ readonly pid: number; readonly parent: 
 
 function isBelow(pid: number, ancestor: number, processes: readonly { readonly pid: number; readonly parent: number }[]): boolean {
   let current = processes.find((process) => process.pid === pid)?.parent;
-  while (current !== undefined && current !== ancestor && current > 1) current = processes.find((process) => process.pid === current)?.parent;
+  while (current !== undefined && current !== ancestor && current > 1)
+    current = processes.find((process) => process.pid === current)?.parent;
   return current === ancestor;
 }

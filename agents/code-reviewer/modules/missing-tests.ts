@@ -13,13 +13,15 @@ export function findMissingTests(graph: ModuleGraph, files: readonly CodeFile[])
   const modules = files.filter((file) => isTestable(file, graph));
   const tests = files.filter(({ isTest }) => isTest);
   if (modules.length < fewModules) return [];
-  if (tests.length === 0) return [remarkOn(modules[0]?.path ?? '', `none of ${modules.length} modules has a test: there are no tests here`, 'warning')];
+  if (tests.length === 0)
+    return [remarkOn(modules[0]?.path ?? '', `none of ${modules.length} modules has a test: there are no tests here`, 'warning')];
   const reached = reachableFrom(
     graph,
     tests.map(({ path }) => path),
   );
   const words = new Set(tests.filter((file) => !isScriptFile(file)).flatMap(wordsOf));
-  const isTested = (file: CodeFile): boolean => (isScriptFile(file) ? reached.has(file.path) : words.has(basename(file.path).replace(/\.[^.]+$/, '')));
+  const isTested = (file: CodeFile): boolean =>
+    isScriptFile(file) ? reached.has(file.path) : words.has(basename(file.path).replace(/\.[^.]+$/, ''));
   return [...Map.groupBy(modules, ({ path }) => dirname(path)).values()].flatMap((folder) =>
     judgeFolder(
       folder,

@@ -16,7 +16,8 @@ export interface ModuleGraph {
 const extensions = ['.ts', '.tsx', '.js', '.jsx', '.mts', '.mjs', '.cts', '.cjs'];
 const entryFile = /(^|\/)((index|main|cli|app|server|worker)\.[^/]+|[^/]*\.(config|setup|stories|d)\.[mc]?[jt]sx?|\.[^/]+)$/;
 const entryFolder = /(^|\/)(bin|scripts|tools|pages|routes|migrations|seeds|examples?|benchmarks?)\//;
-const namesScripts = /(^|\/)(package\.json|[^/]*\.(html|ya?ml|sh|toml|vue|svelte|astro|mdx)|Dockerfile|Makefile|agent\.json|tsconfig[^/]*\.json)$/;
+const namesScripts =
+  /(^|\/)(package\.json|[^/]*\.(html|ya?ml|sh|toml|vue|svelte|astro|mdx)|Dockerfile|Makefile|agent\.json|tsconfig[^/]*\.json)$/;
 const scriptToken = /(?<![\w@.~/-])[\w@.~/-]{1,200}\.[mc]?[jt]sx?\b/g;
 const fromClause = /\bfrom\s+['"]([^'"]+)['"]/g;
 
@@ -24,7 +25,9 @@ export function buildModuleGraph(tree: SourceTree, files: readonly CodeFile[]): 
   const modules = new Map(files.filter(isScriptFile).map((file) => [file.path, readModule(file)]));
   const packages = readPackages(tree);
   const resolve = resolverOf(new Set(modules.keys()), packages);
-  const entries = new Set(files.filter(({ path, text }) => entryFile.test(path) || entryFolder.test(path) || text.startsWith('#!')).map(({ path }) => path));
+  const entries = new Set(
+    files.filter(({ path, text }) => entryFile.test(path) || entryFolder.test(path) || text.startsWith('#!')).map(({ path }) => path),
+  );
   for (const path of tree.paths.filter((each) => namesScripts.test(each))) {
     const text = readSource(tree, path) ?? '';
     const named = [...text.matchAll(scriptToken)].map(([token]) => token);
@@ -65,7 +68,10 @@ function resolverOf(paths: ReadonlySet<string>, packages: ReadonlyMap<string, st
 /** The file at a path, with an extension added, `.js` read as the `.ts` it was made from, or the folder's index. */
 function fileAt(path: string, paths: ReadonlySet<string>): string[] {
   const stem = path.replace(/\.([mc]?)js(x?)$/, '');
-  const candidates = [path, ...extensions.flatMap((extension) => [`${stem}${extension}`, `${path}${extension}`, `${path}/index${extension}`])];
+  const candidates = [
+    path,
+    ...extensions.flatMap((extension) => [`${stem}${extension}`, `${path}${extension}`, `${path}/index${extension}`]),
+  ];
   const found = candidates.find((candidate) => paths.has(candidate));
   return found === undefined ? [] : [found];
 }

@@ -58,7 +58,8 @@ const timesNamed = (node: ts.Node): number => (ts.isExportSpecifier(node) ? 2 : 
 function referenceOf(node: ts.Node): Reference | undefined {
   if (ts.isImportDeclaration(node)) return { specifier: textOf(node.moduleSpecifier), names: importedNames(node.importClause) };
   if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) return reexportOf(node, textOf(node.moduleSpecifier));
-  if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) return { specifier: textOf(node.argument.literal), names: [everything] };
+  if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+    return { specifier: textOf(node.argument.literal), names: [everything] };
   if (!ts.isCallExpression(node)) return undefined;
   const isLoad = node.expression.kind === ts.SyntaxKind.ImportKeyword || /^require(\.resolve)?$/.test(dottedName(node.expression));
   const [specifier] = node.arguments;
@@ -97,9 +98,14 @@ interface Named {
 
 /** Types are left out: they are exported for who writes out the type of a value. */
 function exportedBy(statement: ts.Statement): Named[] {
-  if (ts.isExportDeclaration(statement)) return statement.moduleSpecifier === undefined && !statement.isTypeOnly ? specifiersOf(statement.exportClause) : [];
+  if (ts.isExportDeclaration(statement))
+    return statement.moduleSpecifier === undefined && !statement.isTypeOnly ? specifiersOf(statement.exportClause) : [];
   if (!hasModifier(statement, ts.SyntaxKind.ExportKeyword) || hasModifier(statement, ts.SyntaxKind.DefaultKeyword)) return [];
-  const names = ts.isVariableStatement(statement) ? statement.declarationList.declarations.map(({ name }) => name) : isValue(statement) ? [statement.name] : [];
+  const names = ts.isVariableStatement(statement)
+    ? statement.declarationList.declarations.map(({ name }) => name)
+    : isValue(statement)
+      ? [statement.name]
+      : [];
   return names.flatMap((name) => (name !== undefined && ts.isIdentifier(name) ? [named(name)] : []));
 }
 
@@ -114,4 +120,6 @@ const named = (node: ts.Identifier): Named => ({ name: node.text, ownName: node.
 const specifiersOf = (clause: ts.NamedExportBindings | undefined): Named[] =>
   clause === undefined || ts.isNamespaceExport(clause)
     ? []
-    : clause.elements.filter(({ isTypeOnly }) => !isTypeOnly).map((node) => ({ name: node.name.text, ownName: (node.propertyName ?? node.name).text, node }));
+    : clause.elements
+        .filter(({ isTypeOnly }) => !isTypeOnly)
+        .map((node) => ({ name: node.name.text, ownName: (node.propertyName ?? node.name).text, node }));

@@ -26,22 +26,23 @@ describe('findDeadExports', () => {
   const packageFile = { 'package.json': '{"name":"app","main":"src/start.ts"}' };
   const dead = async (files: Record<string, string>) => {
     const { graph, code } = await graphOf({ ...packageFile, ...files });
-    return findDeadExports(graph, code).map(({ file, line, severity, description }) => `${file}:${line} ${severity} ${description.split(' ')[0]}`);
+    return findDeadExports(graph, code).map(
+      ({ file, line, severity, description }) => `${file}:${line} ${severity} ${description.split(' ')[0]}`,
+    );
   };
 
   it('finds functions, classes and values that nothing takes', async () => {
-    expect(await dead({ 'src/a.ts': 'export const one = 1;\n\nexport function two() {}\nexport class Three {}\nconst four = 4;\nexport { four };' })).toEqual([
-      'src/a.ts:1 warning one',
-      'src/a.ts:3 warning two',
-      'src/a.ts:4 warning Three',
-      'src/a.ts:6 warning four',
-    ]);
+    expect(
+      await dead({
+        'src/a.ts': 'export const one = 1;\n\nexport function two() {}\nexport class Three {}\nconst four = 4;\nexport { four };',
+      }),
+    ).toEqual(['src/a.ts:1 warning one', 'src/a.ts:3 warning two', 'src/a.ts:4 warning Three', 'src/a.ts:6 warning four']);
   });
 
   it('says of what only its own file uses that it need not be exported', async () => {
-    expect(await dead({ 'src/a.ts': 'export const one = 1;\nexport const two = one;', 'src/b.ts': "import { two } from './a.ts';\ntwo;" })).toEqual([
-      'src/a.ts:1 info one',
-    ]);
+    expect(
+      await dead({ 'src/a.ts': 'export const one = 1;\nexport const two = one;', 'src/b.ts': "import { two } from './a.ts';\ntwo;" }),
+    ).toEqual(['src/a.ts:1 info one']);
   });
 
   it.each([
@@ -70,7 +71,10 @@ describe('findDeadExports', () => {
     ['an index', { 'src/index.ts': "export { one } from './a.ts';", 'src/a.ts': 'export const one = 1;' }],
     ['a file that package.json names', { 'src/start.ts': 'export const one = 1;' }],
     ['a file that a page names', { 'src/page.ts': 'export const one = 1;', 'index.html': '<script src="src/page.ts"></script>' }],
-    ['a file that a component imports', { 'src/a.ts': 'export const one = 1;', 'src/B.vue': "<script>import { one } from './a';</script>" }],
+    [
+      'a file that a component imports',
+      { 'src/a.ts': 'export const one = 1;', 'src/B.vue': "<script>import { one } from './a';</script>" },
+    ],
     ['configuration', { 'vite.config.ts': 'export const one = 1;' }],
     ['a test', { 'src/a.test.ts': 'export const one = 1;' }],
     ['a type', { 'src/a.ts': 'export interface A {}\nexport type B = A;' }],
@@ -90,15 +94,15 @@ describe('findMissingTests', () => {
   };
 
   it('tells once of a folder, and names the modules that no test reaches', async () => {
-    expect(await missing({ 'src/a.ts': body, 'src/b.ts': body, 'src/c.ts': body, 'src/a.test.ts': "import { work } from './a.ts';" })).toEqual([
-      'info src/b.ts: no test reaches 2 of 3 modules in src: b.ts, c.ts',
-    ]);
+    expect(
+      await missing({ 'src/a.ts': body, 'src/b.ts': body, 'src/c.ts': body, 'src/a.test.ts': "import { work } from './a.ts';" }),
+    ).toEqual(['info src/b.ts: no test reaches 2 of 3 modules in src: b.ts, c.ts']);
   });
 
   it('is louder about a folder that is reached by no test at all', async () => {
-    expect(await missing({ 'src/a.ts': body, 'far/b.ts': body, 'far/c.ts': body, 'src/a.test.ts': "import { work } from './a.ts';" })).toEqual([
-      'warning far/b.ts: no test reaches 2 of 2 modules in far: b.ts, c.ts',
-    ]);
+    expect(
+      await missing({ 'src/a.ts': body, 'far/b.ts': body, 'far/c.ts': body, 'src/a.test.ts': "import { work } from './a.ts';" }),
+    ).toEqual(['warning far/b.ts: no test reaches 2 of 2 modules in far: b.ts, c.ts']);
   });
 
   it('counts what a test reaches through other modules or starts as a process', async () => {
@@ -114,9 +118,9 @@ describe('findMissingTests', () => {
 
   it('matches modules of other languages by name', async () => {
     const python = 'def work():\n    pass\n'.repeat(5);
-    expect(await missing({ 'app/orders.py': python, 'app/prices.py': python, 'app/taxes.py': python, 'tests/test_orders.py': 'import prices' })).toEqual([
-      'info app/taxes.py: no test reaches 1 of 3 modules in app: taxes.py',
-    ]);
+    expect(
+      await missing({ 'app/orders.py': python, 'app/prices.py': python, 'app/taxes.py': python, 'tests/test_orders.py': 'import prices' }),
+    ).toEqual(['info app/taxes.py: no test reaches 1 of 3 modules in app: taxes.py']);
   });
 
   it('asks for no test of entries, declarations, tables and small modules', async () => {

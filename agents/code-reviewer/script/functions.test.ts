@@ -21,7 +21,8 @@ describe('measureFunctions', () => {
   ])('counts the paths through %j', (body, complexity) => expect(complexityOf(body)).toBe(complexity));
 
   it('measures functions inside functions, methods and arrows by their own names', () => {
-    const text = 'const outer = () => {\n  const inner = (x) => x ? 1 : 2;\n  return inner;\n};\nclass A { m(a, b) {} }\ncall(function () {});';
+    const text =
+      'const outer = () => {\n  const inner = (x) => x ? 1 : 2;\n  return inner;\n};\nclass A { m(a, b) {} }\ncall(function () {});';
     expect(measureFunctions(scriptOf(text))).toEqual([
       { name: 'outer', line: 1, complexity: 1, lines: 4, parameters: 0 },
       { name: 'inner', line: 2, complexity: 2, lines: 1, parameters: 1 },
@@ -35,7 +36,8 @@ describe('measureFunctions', () => {
     expect(codeFileOf('a.ts', 'f('.repeat(20_000))).not.toHaveProperty('script');
   });
 
-  it('leaves out what has no body', () => expect(measureFunctions(scriptOf('declare function f(): void; interface A { m(): void }'))).toEqual([]));
+  it('leaves out what has no body', () =>
+    expect(measureFunctions(scriptOf('declare function f(): void; interface A { m(): void }'))).toEqual([]));
 });
 
 describe('judgeFunctions', () => {

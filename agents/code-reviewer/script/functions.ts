@@ -46,7 +46,11 @@ const branching: ReadonlySet<ts.SyntaxKind> = new Set([
   ts.SyntaxKind.WhileStatement,
   ts.SyntaxKind.DoStatement,
 ]);
-const joining: ReadonlySet<ts.SyntaxKind> = new Set([ts.SyntaxKind.AmpersandAmpersandToken, ts.SyntaxKind.BarBarToken, ts.SyntaxKind.QuestionQuestionToken]);
+const joining: ReadonlySet<ts.SyntaxKind> = new Set([
+  ts.SyntaxKind.AmpersandAmpersandToken,
+  ts.SyntaxKind.BarBarToken,
+  ts.SyntaxKind.QuestionQuestionToken,
+]);
 
 function branchesIn(body: ts.Node): number {
   let branches = 0;
@@ -113,7 +117,14 @@ export function judgeFunctions({ path, isTest }: ScriptFile, measures: readonly 
         .map((each) => {
           const value = bound.valueOf(each);
           const severity: Severity = value > bound.error ? 'error' : 'warning';
-          return { rule: bound.rule, severity, file: path, line: each.line, description: bound.describe(each.name, value), suggestion: bound.suggestion };
+          return {
+            rule: bound.rule,
+            severity,
+            file: path,
+            line: each.line,
+            description: bound.describe(each.name, value),
+            suggestion: bound.suggestion,
+          };
         }),
     );
 }

@@ -4,7 +4,22 @@ import type { Remark } from '../issue.ts';
 
 /** What there is an asynchronous form of, without its ending `Sync`. */
 const blocking = new Set([
-  ...['readFile', 'writeFile', 'appendFile', 'copyFile', 'readdir', 'stat', 'lstat', 'exists', 'access', 'mkdir', 'rm', 'rmdir', 'unlink', 'rename'],
+  ...[
+    'readFile',
+    'writeFile',
+    'appendFile',
+    'copyFile',
+    'readdir',
+    'stat',
+    'lstat',
+    'exists',
+    'access',
+    'mkdir',
+    'rm',
+    'rmdir',
+    'unlink',
+    'rename',
+  ],
   ...['exec', 'execFile', 'spawn', 'pbkdf2', 'scrypt', 'gzip', 'gunzip', 'deflate', 'inflate', 'brotliCompress', 'brotliDecompress'],
 ]);
 const requestName = /^(_?req|_?request|ctx|context)$/;

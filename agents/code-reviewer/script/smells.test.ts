@@ -15,13 +15,23 @@ const families: [string, string[], string[]][] = [
   [
     'quadratic-copy',
     ['list.reduce((all, x) => ({ ...all, [x.id]: x }), {})', 'list.reduce((all, x) => [...all, x], [])'],
-    ['list.reduce((sum, x) => sum + x, 0)', 'list.reduce((all, x) => ({ ...x, last: all }), {})', 'list.map((x) => ({ ...x }))', 'list.reduce(add, 0)'],
+    [
+      'list.reduce((sum, x) => sum + x, 0)',
+      'list.reduce((all, x) => ({ ...x, last: all }), {})',
+      'list.map((x) => ({ ...x }))',
+      'list.reduce(add, 0)',
+    ],
   ],
   ['json-clone', ['JSON.parse(JSON.stringify(a))'], ['JSON.parse(text)', 'JSON.stringify(JSON.parse(text))', 'structuredClone(a)']],
   [
     'cookie-flags',
     ['response.cookie("session", id)', 'res.cookie("session", id, { secure: true })', 'reply.setCookie("a", b, { httpOnly: false })'],
-    ['res.cookie("session", id, { httpOnly: true })', 'res.cookie("session", id, { ...safe })', 'res.cookie("session", id, options)', 'jar.setCookie(a, b)'],
+    [
+      'res.cookie("session", id, { httpOnly: true })',
+      'res.cookie("session", id, { ...safe })',
+      'res.cookie("session", id, options)',
+      'jar.setCookie(a, b)',
+    ],
   ],
   [
     'open-cors',

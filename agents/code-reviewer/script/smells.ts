@@ -63,7 +63,8 @@ const checkJsonClone: Check = (node) => {
 const checkCookie: Check = (node) => {
   if (!ts.isCallExpression(node) || !/^(res|response|reply)\.(cookie|setCookie)$/.test(dottedName(node.expression))) return undefined;
   const options = node.arguments[2];
-  if (options !== undefined && (!ts.isObjectLiteralExpression(options) || hasSpread(options) || valueIn(options, 'httpOnly') === 'true')) return undefined;
+  if (options !== undefined && (!ts.isObjectLiteralExpression(options) || hasSpread(options) || valueIn(options, 'httpOnly') === 'true'))
+    return undefined;
   return {
     rule: 'cookie-flags',
     severity: 'warning',
@@ -73,7 +74,11 @@ const checkCookie: Check = (node) => {
 };
 
 const checkCors: Check = (node) => {
-  if (!ts.isObjectLiteralExpression(node) || valueIn(node, 'credentials') !== 'true' || !/^(true|['"]\*['"])$/.test(valueIn(node, 'origin') ?? ''))
+  if (
+    !ts.isObjectLiteralExpression(node) ||
+    valueIn(node, 'credentials') !== 'true' ||
+    !/^(true|['"]\*['"])$/.test(valueIn(node, 'origin') ?? '')
+  )
     return undefined;
   return {
     rule: 'open-cors',
@@ -84,7 +89,8 @@ const checkCors: Check = (node) => {
 };
 
 const checkMessage: Check = (node) => {
-  if (!ts.isCallExpression(node) || methodOf(node) !== 'postMessage' || !/^['"]\*['"]$/.test(node.arguments[1]?.getText() ?? '')) return undefined;
+  if (!ts.isCallExpression(node) || methodOf(node) !== 'postMessage' || !/^['"]\*['"]$/.test(node.arguments[1]?.getText() ?? ''))
+    return undefined;
   return {
     rule: 'open-message',
     severity: 'warning',

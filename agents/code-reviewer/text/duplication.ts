@@ -56,7 +56,8 @@ export function findDuplication(files: readonly CodeFile[]): Remark[] {
 /** Tests, examples and declarations repeat themselves by nature. */
 const isJudged = ({ path, isTest }: CodeFile): boolean => !isTest && !/(^|\/)(examples?|bench(marks?)?)\/|\.d\.[mc]?ts$/.test(path);
 
-const silent = /^(?:\/\/|#|\/?\*|--)|^[\s()[\]{};,]*$|^(?:import|from|using|package|require|include|use)\b|^\}? from ['"]|^(?:type )?[\w$]+(?: as \w+)?,?$/;
+const silent =
+  /^(?:\/\/|#|\/?\*|--)|^[\s()[\]{};,]*$|^(?:import|from|using|package|require|include|use)\b|^\}? from ['"]|^(?:type )?[\w$]+(?: as \w+)?,?$/;
 
 const sayingLines = (lines: readonly string[]): Line[] =>
   lines.map((line, index) => ({ number: index + 1, text: line.trim().replaceAll(/\s+/g, ' ') })).filter(({ text }) => !silent.test(text));

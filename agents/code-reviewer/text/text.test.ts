@@ -6,7 +6,8 @@ import { judgeSize } from './size.ts';
 
 const steps = (count: number, name = 'order') =>
   Array.from({ length: count }, (_, index) => `  ${name}.total = add(${name}.total, price(${index}));`).join('\n');
-const rulesIn = (path: string, text: string) => judgeSize(codeFileOf(path, text)).map(({ rule, severity, line }) => `${rule} ${severity} ${line}`);
+const rulesIn = (path: string, text: string) =>
+  judgeSize(codeFileOf(path, text)).map(({ rule, severity, line }) => `${rule} ${severity} ${line}`);
 
 describe('judgeSize', () => {
   it.each([
@@ -38,12 +39,14 @@ describe('judgeSize', () => {
 
 describe('findDuplication', () => {
   const found = (...files: [string, string][]) =>
-    findDuplication(files.map(([path, text]) => codeFileOf(path, text))).map(({ file, line, description }) => `${file}:${line} ${description}`);
+    findDuplication(files.map(([path, text]) => codeFileOf(path, text))).map(
+      ({ file, line, description }) => `${file}:${line} ${description}`,
+    );
 
   it('finds a block that stands in two files, at its first line, whatever its indentation', () => {
-    expect(found(['a.ts', `start();\n${steps(13)}`], ['b.ts', `import x from 'x';\nbegin();\n\n${steps(13).replaceAll('  ', '\t')}`])).toEqual([
-      'b.ts:4 13 lines repeat a.ts:2',
-    ]);
+    expect(
+      found(['a.ts', `start();\n${steps(13)}`], ['b.ts', `import x from 'x';\nbegin();\n\n${steps(13).replaceAll('  ', '\t')}`]),
+    ).toEqual(['b.ts:4 13 lines repeat a.ts:2']);
   });
 
   it('finds a block that stands twice in one file', () => {
@@ -52,7 +55,9 @@ describe('findDuplication', () => {
 
   it('tells once of all that one file repeats of another', () => {
     const two = `${steps(12)}\nother()\n${steps(14, 'invoice')}`;
-    expect(found(['a.ts', two], ['b.ts', two.replace('other', 'another')])).toEqual(['b.ts:14 14 lines repeat a.ts:14, and 1 more such blocks']);
+    expect(found(['a.ts', two], ['b.ts', two.replace('other', 'another')])).toEqual([
+      'b.ts:14 14 lines repeat a.ts:14, and 1 more such blocks',
+    ]);
   });
 
   it.each([
@@ -69,7 +74,8 @@ describe('findDuplication', () => {
 });
 
 describe('findPiledTodos', () => {
-  const todos = (count: number, lines: number) => findPiledTodos(codeFileOf('a.ts', '// TODO later\n'.repeat(count) + 'x()\n'.repeat(lines)));
+  const todos = (count: number, lines: number) =>
+    findPiledTodos(codeFileOf('a.ts', '// TODO later\n'.repeat(count) + 'x()\n'.repeat(lines)));
 
   it.each([
     [2, 0],
@@ -79,7 +85,9 @@ describe('findPiledTodos', () => {
   it.each([
     [3, 100],
     [5, 900],
-  ])('reports %i notes in about %i lines', (count, lines) => expect(todos(count, lines)).toMatchObject([{ rule: 'todo-density', severity: 'info', line: 1 }]));
+  ])('reports %i notes in about %i lines', (count, lines) =>
+    expect(todos(count, lines)).toMatchObject([{ rule: 'todo-density', severity: 'info', line: 1 }]),
+  );
   it('counts comments only', () => expect(findPiledTodos(codeFileOf('a.ts', 'const TODO = "TODO";\n'.repeat(9)))).toEqual([]));
 });
 

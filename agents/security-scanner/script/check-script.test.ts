@@ -101,8 +101,17 @@ const families: [string, string[], string[]][] = [
   ],
   [
     'insecure-random',
-    ['const token = Math.random().toString(36)', 'function newPassword() { return pick(Math.random()); }', 'user.sessionId = Math.random()'],
-    ['const delayMs = 100 * Math.random()', 'const maxTokens = Math.random()', 'const token = randomUUID()', 'function tokenize() { return Math.random(); }'],
+    [
+      'const token = Math.random().toString(36)',
+      'function newPassword() { return pick(Math.random()); }',
+      'user.sessionId = Math.random()',
+    ],
+    [
+      'const delayMs = 100 * Math.random()',
+      'const maxTokens = Math.random()',
+      'const token = randomUUID()',
+      'function tokenize() { return Math.random(); }',
+    ],
   ],
   [
     'tls-verification',

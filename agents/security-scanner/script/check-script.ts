@@ -8,9 +8,21 @@ import { checkMarkup } from './markup.ts';
 import { parseScript, visit } from './script.ts';
 import { checkSql } from './sql.ts';
 
-const checks: readonly Check[] = [checkCodeInjection, checkCommandInjection, checkSql, checkMarkup, checkCipher, checkRandom, checkTls, checkPath];
+const checks: readonly Check[] = [
+  checkCodeInjection,
+  checkCommandInjection,
+  checkSql,
+  checkMarkup,
+  checkCipher,
+  checkRandom,
+  checkTls,
+  checkPath,
+];
 
-/** Every check on every node of a JavaScript or TypeScript file; broken syntax is read as far as it goes, code nested too deeply not at all. */
+/**
+ * Every check on every node of a JavaScript or TypeScript file; broken syntax is read as far as it goes, code nested
+ * too deeply not at all.
+ */
 export function checkScript({ path, text }: Source): readonly Hit[] {
   const script = parseScript(path, text);
   if (script === undefined) return [];

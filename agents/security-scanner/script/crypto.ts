@@ -24,7 +24,11 @@ export const checkCipher: Check = (node, script) => {
   if (!/^create(C|Dec)ipher(iv)?$/.test(name)) return undefined;
   const isWeak = /^(des|rc2|rc4|bf|idea)\b|-ecb$/.test(algorithm) || !name.endsWith('iv');
   return isWeak
-    ? { type: 'weak-crypto', severity: 'high', description: `${algorithm || name} does not keep a secret; use aes-256-gcm with createCipheriv` }
+    ? {
+        type: 'weak-crypto',
+        severity: 'high',
+        description: `${algorithm || name} does not keep a secret; use aes-256-gcm with createCipheriv`,
+      }
     : undefined;
 };
 
@@ -49,7 +53,10 @@ function enclosingNames(from: ts.Node): string[] {
   const names: string[] = [];
   for (let node = from.parent; node !== undefined; node = node.parent) {
     if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken) names.push(node.left.getText());
-    if ((ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node) || ts.isPropertyDeclaration(node)) && node.initializer !== undefined)
+    if (
+      (ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node) || ts.isPropertyDeclaration(node)) &&
+      node.initializer !== undefined
+    )
       names.push(node.name.getText());
     if ((ts.isFunctionDeclaration(node) || ts.isMethodDeclaration(node)) && node.name !== undefined) return [...names, node.name.getText()];
   }
@@ -67,6 +74,10 @@ export const checkTls: Check = (node) => {
       /NODE_TLS_REJECT_UNAUTHORIZED/.test(node.left.getText()) &&
       /0/.test(node.right.getText()));
   return isOff
-    ? { type: 'tls-verification', severity: 'high', description: 'certificates are not verified, so anybody may answer; trust the CA you need instead' }
+    ? {
+        type: 'tls-verification',
+        severity: 'high',
+        description: 'certificates are not verified, so anybody may answer; trust the CA you need instead',
+      }
     : undefined;
 };

@@ -7,7 +7,19 @@ import { type Script, bare, calledName, dottedName, propertyOf } from './script.
  */
 
 const maxSteps = 8;
-const shapesText = new Set(['join', 'map', 'filter', 'trim', 'toUpperCase', 'toLowerCase', 'repeat', 'slice', 'concat', 'flat', 'toString']);
+const shapesText = new Set([
+  'join',
+  'map',
+  'filter',
+  'trim',
+  'toUpperCase',
+  'toLowerCase',
+  'repeat',
+  'slice',
+  'concat',
+  'flat',
+  'toString',
+]);
 const givesNumber = new Set(['Number', 'parseInt', 'parseFloat', 'BigInt']);
 const ownPlaces = /^(__dirname|__filename|process\.(execPath|pid|platform|arch|version)|import\.meta\.(dirname|filename|url))$/;
 
@@ -30,7 +42,8 @@ function partsOf(inner: ts.Expression): readonly (ts.Expression | undefined)[] |
   if (isSum(inner)) return operandsOf(inner);
   if (ts.isBinaryExpression(inner)) return isArithmetic(inner) ? [] : [inner.left, inner.right];
   if (ts.isArrayLiteralExpression(inner)) return inner.elements.map((each) => (ts.isSpreadElement(each) ? each.expression : each));
-  if (ts.isObjectLiteralExpression(inner)) return inner.properties.map((each) => (ts.isPropertyAssignment(each) ? each.initializer : undefined));
+  if (ts.isObjectLiteralExpression(inner))
+    return inner.properties.map((each) => (ts.isPropertyAssignment(each) ? each.initializer : undefined));
   return ts.isElementAccessExpression(inner) ? [inner.expression] : undefined;
 }
 
@@ -39,7 +52,9 @@ const isKeyword = (node: ts.Node): boolean =>
   (ts.isIdentifier(node) && node.text === 'undefined');
 
 const isArithmetic = ({ operatorToken }: ts.BinaryExpression): boolean =>
-  [ts.SyntaxKind.MinusToken, ts.SyntaxKind.AsteriskToken, ts.SyntaxKind.SlashToken, ts.SyntaxKind.PercentToken].includes(operatorToken.kind);
+  [ts.SyntaxKind.MinusToken, ts.SyntaxKind.AsteriskToken, ts.SyntaxKind.SlashToken, ts.SyntaxKind.PercentToken].includes(
+    operatorToken.kind,
+  );
 
 /** An imported name in capitals is a constant by convention. */
 function isFixedName(name: ts.Identifier, script: Script, steps: number): boolean {
@@ -134,7 +149,8 @@ function operandsOf(expression: ts.Expression): ts.Expression[] {
   return operands;
 }
 
-const isSum = (node: ts.Node): node is ts.BinaryExpression => ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken;
+const isSum = (node: ts.Node): node is ts.BinaryExpression =>
+  ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken;
 
 /** True for the whole of a text being put together, not a piece of a larger one. */
 export const isWholeAssembly = (node: ts.Node): node is ts.Expression =>

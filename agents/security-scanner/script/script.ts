@@ -28,7 +28,13 @@ export function parseScript(path: string, text: string): Script | undefined {
   const file = parse(path, text);
   if (file === undefined) return undefined;
   const declared = new Set<string>();
-  const script = { file, declared, imports: new Map<string, Imported>(), values: new Map<string, ts.Expression>(), origins: new Map<string, ts.Expression>() };
+  const script = {
+    file,
+    declared,
+    imports: new Map<string, Imported>(),
+    values: new Map<string, ts.Expression>(),
+    origins: new Map<string, ts.Expression>(),
+  };
   visit(file, (node) => {
     if (ts.isImportDeclaration(node)) readImport(node, script.imports);
     if (ts.isVariableDeclaration(node)) readRequire(node, script.imports);
@@ -48,7 +54,8 @@ function parse(path: string, text: string): ts.SourceFile | undefined {
 }
 
 type Declaration = ts.VariableDeclaration | ts.ParameterDeclaration | ts.BindingElement;
-const isDeclaration = (node: ts.Node): node is Declaration => ts.isVariableDeclaration(node) || ts.isParameter(node) || ts.isBindingElement(node);
+const isDeclaration = (node: ts.Node): node is Declaration =>
+  ts.isVariableDeclaration(node) || ts.isParameter(node) || ts.isBindingElement(node);
 
 interface NameTables {
   readonly name: string;
@@ -65,7 +72,10 @@ function readDeclaration(node: Declaration, { name, declared, values, origins }:
   declared.add(name);
 }
 
-/** Calls `see` on a node and on what lies below it, unless `see` answers false. Keeps its own stack: code may be nested deeper than calls. */
+/**
+ * Calls `see` on a node and on what lies below it, unless `see` answers false. Keeps its own stack: code may be nested
+ * deeper than calls.
+ */
 export function visit(node: ts.Node, see: (node: ts.Node) => boolean | void): void {
   const pending = [node];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

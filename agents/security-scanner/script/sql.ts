@@ -24,9 +24,17 @@ const makesPlaceholders = /\$\$\{|['"`]\?['"`]/;
 export const checkSql: Check = (node, script) => {
   if (!isWholeAssembly(node)) return undefined;
   const assembly = assemblyOf(node);
-  if (assembly === undefined || !statement.test(assembly.parts.join(hole).trimStart().slice(0, maxBeginning)) || !hasInjectable(assembly, script))
+  if (
+    assembly === undefined ||
+    !statement.test(assembly.parts.join(hole).trimStart().slice(0, maxBeginning)) ||
+    !hasInjectable(assembly, script)
+  )
     return undefined;
-  return { type: 'sql-injection', severity: 'high', description: 'an SQL statement put together from values; pass them as query parameters' };
+  return {
+    type: 'sql-injection',
+    severity: 'high',
+    description: 'an SQL statement put together from values; pass them as query parameters',
+  };
 };
 
 /** What a statement is, it says early; what a hole is for, just before it. */

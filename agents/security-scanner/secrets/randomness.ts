@@ -14,7 +14,9 @@ export function looksRandom(value: string): boolean {
 }
 
 function changesOfKind(value: string): number {
-  const kinds = [...value.replaceAll(/[^a-z0-9]/gi, '')].map((character) => (/[a-z]/.test(character) ? 'lower' : /[A-Z]/.test(character) ? 'upper' : 'digit'));
+  const kinds = [...value.replaceAll(/[^a-z0-9]/gi, '')].map((character) =>
+    /[a-z]/.test(character) ? 'lower' : /[A-Z]/.test(character) ? 'upper' : 'digit',
+  );
   return kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length / value.length;
 }
 
@@ -29,4 +31,5 @@ export const isPlaceholder = (value: string): boolean => standIn.test(value) || 
 export const isPlaceholderPassword = (value: string): boolean => isPlaceholder(value) || standInWord.test(value);
 
 /** True for names, paths and addresses: words joined by marks, `my-app-token-v2`. */
-export const isName = (value: string): boolean => /^[a-z]+([-_.:/@][a-z]*\d{0,2})*$/i.test(value) || /^(\/|\.{0,2}\/|[a-z]+:\/\/)/i.test(value);
+export const isName = (value: string): boolean =>
+  /^[a-z]+([-_.:/@][a-z]*\d{0,2})*$/i.test(value) || /^(\/|\.{0,2}\/|[a-z]+:\/\/)/i.test(value);

@@ -5,7 +5,13 @@ import { findSecrets, redact } from './secrets.ts';
 // Put together here, so that no scanner of this repository takes the examples for leaks.
 const made = (...pieces: string[]): string => pieces.join('');
 const noise = made('q7Zt2LxP9vKd4RmW', '8yBn3HsC6jFg1TaE', '5uXo0QwI');
-const key = made('-----BEGIN RSA ', 'PRIVATE KEY-----\n', 'MIIEpAIBAAKCAQEAq7Zt2LxP9vKd4RmW8yBn\n3HsC6jFg1TaE5uXo0QwI\n', '-----END RSA ', 'PRIVATE KEY-----');
+const key = made(
+  '-----BEGIN RSA ',
+  'PRIVATE KEY-----\n',
+  'MIIEpAIBAAKCAQEAq7Zt2LxP9vKd4RmW8yBn\n3HsC6jFg1TaE5uXo0QwI\n',
+  '-----END RSA ',
+  'PRIVATE KEY-----',
+);
 
 const secretsIn = (text: string, path = 'src/a.ts') => findSecrets(sourceOf(path, text)).map(({ secret }) => secret);
 

@@ -11,7 +11,10 @@ export interface SecretHit extends Hit {
 const prose = new Set(['.md', '.mdx', '.txt', '.rst', '.adoc', '.html', '.csv']);
 const settings = new Set(['.env', '.ini', '.cfg', '.conf', '.properties', '.yml', '.yaml', '.toml']);
 
-const secretWords = [...['passw(?:or)?d', 'passphrase', 'pwd', 'secret', 'token', 'credentials?'], '(?:api|access|private|secret|auth)[_-]?key'];
+const secretWords = [
+  ...['passw(?:or)?d', 'passphrase', 'pwd', 'secret', 'token', 'credentials?'],
+  '(?:api|access|private|secret|auth)[_-]?key',
+];
 const secretName = String.raw`[\w.-]{0,40}(?:${secretWords.join('|')})`;
 const quotedAssignment = new RegExp(`(${secretName})['"]?\\]?\\s*(?::|=>|:?=)\\s*(['"\`])([^'"\`\\s]{8,200})\\2`, 'gi');
 const bareAssignment = new RegExp(`^[ \\t]*(?:export[ \\t]+)?(${secretName})[ \\t]*[:=][ \\t]*()([^\\s'"#\`]{8,200})[ \\t]*$`, 'gim');
@@ -38,7 +41,10 @@ export function findSecrets(source: Source): readonly SecretHit[] {
 function findTokens(text: string, forms: readonly TokenForm[]): SecretHit[] {
   return forms.flatMap(({ name, severity, form, isOftenInvented }) =>
     [...text.matchAll(form)]
-      .map((match) => ({ secret: match[1] ?? match[0], offset: match.index + (match[1] === undefined ? 0 : match[0].lastIndexOf(match[1])) }))
+      .map((match) => ({
+        secret: match[1] ?? match[0],
+        offset: match.index + (match[1] === undefined ? 0 : match[0].lastIndexOf(match[1])),
+      }))
       .filter(({ secret }) => !(isOftenInvented ? isPlaceholderPassword(secret) : isPlaceholder(secret)))
       .map((found) => secretHit(found, { severity, description: `${name}; revoke it and read it from the environment or a secret store` })),
   );
@@ -51,14 +57,22 @@ function findAssignments({ text, extension }: Source): SecretHit[] {
     if (!isLikelyPassword(value)) return [];
     const found = { secret: value, offset: match.index + whole.lastIndexOf(value) };
     return [
-      secretHit(found, { severity: 'high', description: `a secret written into the source as "${name}"; read it from the environment or a secret store` }),
+      secretHit(found, {
+        severity: 'high',
+        description: `a secret written into the source as "${name}"; read it from the environment or a secret store`,
+      }),
     ];
   });
 }
 
 /** Prefers silence: a password of letters only is indistinguishable from a word. */
 const isLikelyPassword = (value: string): boolean =>
-  /\d/.test(value) && /[a-z]/i.test(value) && entropyOf(value) >= 3 && !isName(value) && !isPlaceholderPassword(value) && !/[()[\]{}]|=>/.test(value);
+  /\d/.test(value) &&
+  /[a-z]/i.test(value) &&
+  entropyOf(value) >= 3 &&
+  !isName(value) &&
+  !isPlaceholderPassword(value) &&
+  !/[()[\]{}]|=>/.test(value);
 
 function findNoise(text: string): SecretHit[] {
   return [...text.matchAll(quotedNoise)].flatMap((match) => {

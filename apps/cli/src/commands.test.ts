@@ -70,7 +70,10 @@ describe('starting a run', () => {
       { workingDirectory: directory },
     );
     expect([exitCode, stdout.split('\n')[0]]).toEqual([0, runId]);
-    expect(control.seen[0]).toMatchObject({ body: '{"context":{"depth":2,"target":"/repo","deep":true}}', headers: { 'idempotency-key': 'k' } });
+    expect(control.seen[0]).toMatchObject({
+      body: '{"context":{"depth":2,"target":"/repo","deep":true}}',
+      headers: { 'idempotency-key': 'k' },
+    });
   });
 
   it('reaches a workflow that is called like a subcommand by its full form', async () => {
@@ -104,7 +107,9 @@ describe('starting a run', () => {
       'POST /v1/workflows/nightly/runs': { body: { id: runId, status: 'PENDING' } },
       [`GET /v1/runs/${runId}`]: { body: { ...failedRun, status: 'SUCCESS', error: undefined } },
       [`GET /v1/runs/${runId}/events`]: (response) =>
-        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(frame('1.0', { type: 'run.finished', atMs: 5, status: 'SUCCESS' })),
+        response
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end(frame('1.0', { type: 'run.finished', atMs: 5, status: 'SUCCESS' })),
     });
     const { exitCode, stdout } = await hive(['run', 'nightly', '--watch', '--json', '--url', control.url]);
     const lines = stdout
@@ -157,9 +162,13 @@ describe('looking at runs', () => {
 
   it('says why a run waits, for how long, and what to type', async () => {
     await using control = await controlPlane({
-      [`GET /v1/why/${runId}`]: { body: { runId, status: 'RUNNING', explanation: 'Node scan waits.', nextCommand: 'hive status', sinceMs: 65_000 } },
+      [`GET /v1/why/${runId}`]: {
+        body: { runId, status: 'RUNNING', explanation: 'Node scan waits.', nextCommand: 'hive status', sinceMs: 65_000 },
+      },
     });
-    expect((await hive(['why', runId, '--url', control.url])).stdout).toBe('Node scan waits. (RUNNING for 1 min 5 s)\n\nNext: hive status\n');
+    expect((await hive(['why', runId, '--url', control.url])).stdout).toBe(
+      'Node scan waits. (RUNNING for 1 min 5 s)\n\nNext: hive status\n',
+    );
   });
 
   it('cancels with a reason and retries', async () => {

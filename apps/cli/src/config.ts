@@ -5,7 +5,10 @@ const text = (setting: Omit<Setting<string>, 'parse'>): Setting<string> => ({ ..
 
 /** What `hive` reads from its environment. */
 export const cliSettings = {
-  url: { ...text({ variable: 'HIVE_URL', option: '--url', description: 'Address of the control plane.' }), defaultText: 'http://127.0.0.1:9002' },
+  url: {
+    ...text({ variable: 'HIVE_URL', option: '--url', description: 'Address of the control plane.' }),
+    defaultText: 'http://127.0.0.1:9002',
+  },
   token: text({
     variable: 'HIVE_TOKEN',
     option: '--token-file',

@@ -29,7 +29,9 @@ Next: hive workflows validate <file>`);
   });
 
   it('of ours shows where it came from', () => {
-    expect(failureText(asHiveError(new TypeError('x is undefined')), plain)).toMatch(/^INTERNAL: x is undefined\nTypeError: x is undefined\n {4}at /);
+    expect(failureText(asHiveError(new TypeError('x is undefined')), plain)).toMatch(
+      /^INTERNAL: x is undefined\nTypeError: x is undefined\n {4}at /,
+    );
   });
 
   it.each(Object.entries(errorCatalogue))('%s ends hive with the exit status of the catalogue', (code, entry) => {
@@ -46,7 +48,10 @@ describe('a command line that is wrong', () => {
     [['rums'], "COMMAND_INVALID: unknown command 'rums' (Did you mean runs?)"],
     [['run', 'show'], "COMMAND_INVALID: missing required argument 'id'"],
     [['runs', '--colour'], "COMMAND_INVALID: unknown option '--colour'"],
-    [['runs', '--status', 'DONE'], "COMMAND_INVALID: option '--status <status>' argument 'DONE' is invalid. Allowed choices are PENDING, RUNNING"],
+    [
+      ['runs', '--status', 'DONE'],
+      "COMMAND_INVALID: option '--status <status>' argument 'DONE' is invalid. Allowed choices are PENDING, RUNNING",
+    ],
     [['why', 'a', 'b'], "COMMAND_INVALID: too many arguments for 'why'"],
     [['run', 'w', '--input', 'novalue'], 'COMMAND_INVALID: --input novalue is neither name=value nor @file'],
   ])('%j ends with 2 and says what is wrong', async (args, message) => {

@@ -6,7 +6,9 @@ import { HiveError } from '@hivekeeper/contract/hive-error';
 
 /** The context that `--input` options give: `name=value` sets one field, `@file` all fields of a document; the last one wins. */
 export async function contextOf(inputs: readonly string[], directory: string): Promise<JsonObject> {
-  const parts = await Promise.all(inputs.map((input) => (input.startsWith('@') ? readObject(resolve(directory, input.slice(1))) : fieldOf(input))));
+  const parts = await Promise.all(
+    inputs.map((input) => (input.startsWith('@') ? readObject(resolve(directory, input.slice(1))) : fieldOf(input))),
+  );
   return Object.assign({}, ...parts) as JsonObject;
 }
 

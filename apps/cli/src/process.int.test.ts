@@ -7,7 +7,9 @@ const bin = fileURLToPath(new URL('../bin/hive.mjs', import.meta.url));
 
 const hive = (...args: readonly string[]): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> =>
   new Promise((resolve) => {
-    const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HIVE_') && name !== 'NODE_OPTIONS'));
+    const environment = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('HIVE_') && name !== 'NODE_OPTIONS'),
+    );
     const child = execFile(process.execPath, [bin, ...args], { env: environment, cwd: import.meta.dirname }, (_error, stdout, stderr) =>
       resolve({ exitCode: child.exitCode ?? -1, stdout, stderr }),
     );

@@ -44,7 +44,9 @@ export function programFor(terminal: Terminal, version: string): Program {
   return { command, exitCode: () => exitCode };
 }
 
-type Act = <Options>(work: (session: Session, options: Options, ...args: string[]) => Promise<Ending>) => (...received: unknown[]) => Promise<void>;
+type Act = <Options>(
+  work: (session: Session, options: Options, ...args: string[]) => Promise<Ending>,
+) => (...received: unknown[]) => Promise<void>;
 
 function addStacks(hive: Command, act: Act): void {
   hive
@@ -113,14 +115,18 @@ function addRuns(hive: Command, act: Act): void {
     .description('end a run for good')
     .option('--reason <text>', 'kept with the run')
     .action(
-      act<{ readonly reason?: string }>(async (session, options, id = '') => (await import('./commands/runs.ts')).cancelRun(session, id, options)),
+      act<{ readonly reason?: string }>(async (session, options, id = '') =>
+        (await import('./commands/runs.ts')).cancelRun(session, id, options),
+      ),
     );
   run
     .command('retry <id>')
     .description('start a failed run again, with the same version and context')
     .option('--watch', 'follow the new run to its end')
     .action(
-      act<{ readonly watch?: boolean }>(async (session, options, id = '') => (await import('./commands/runs.ts')).retryRun(session, id, options)),
+      act<{ readonly watch?: boolean }>(async (session, options, id = '') =>
+        (await import('./commands/runs.ts')).retryRun(session, id, options),
+      ),
     );
   run.addHelpText('after', '\nOptions of a start: hive run start --help');
   hive
@@ -130,7 +136,9 @@ function addRuns(hive: Command, act: Act): void {
     .option('--workflow <name>', 'only runs of this workflow')
     .option('--limit <n>', 'most runs to list', '20')
     .action(
-      act<import('./commands/runs.ts').ListOptions>(async (session, options) => (await import('./commands/runs.ts')).listRuns(session, options)),
+      act<import('./commands/runs.ts').ListOptions>(async (session, options) =>
+        (await import('./commands/runs.ts')).listRuns(session, options),
+      ),
     );
 }
 
@@ -172,12 +180,16 @@ function addDefinitions(hive: Command, act: Act): void {
     .command('show <name>')
     .description('a workflow as YAML')
     .option('--revision <n>', 'this version instead of the newest')
-    .action(act<{ readonly revision?: string }>(async (session, options, name = '') => (await load()).showWorkflow(session, name, options)));
+    .action(
+      act<{ readonly revision?: string }>(async (session, options, name = '') => (await load()).showWorkflow(session, name, options)),
+    );
   workflows
     .command('graph <file|name>')
     .description('a workflow as a tree and as a Mermaid flowchart')
     .addOption(new Option('--format <format>', 'only one of them').choices(['tree', 'mermaid']))
-    .action(act<{ readonly format?: string }>(async (session, options, source = '') => (await load()).graphWorkflow(session, source, options)));
+    .action(
+      act<{ readonly format?: string }>(async (session, options, source = '') => (await load()).graphWorkflow(session, source, options)),
+    );
 }
 
 function addApprovals(hive: Command, act: Act): void {
@@ -214,7 +226,9 @@ function addInsight(hive: Command, act: Act): void {
     .description('what happened in a run')
     .option('--follow', 'keep printing until the run ends')
     .action(
-      act<{ readonly follow?: boolean }>(async (session, options, id = '') => (await import('./commands/insight.ts')).logs(session, id, options)),
+      act<{ readonly follow?: boolean }>(async (session, options, id = '') =>
+        (await import('./commands/insight.ts')).logs(session, id, options),
+      ),
     );
   hive
     .command('status')

@@ -49,7 +49,8 @@ interface TokenSources {
 
 /** The API key: a named file, the environment, or this machine's admin key. @throws HiveError CONFIGURATION_INVALID */
 export function tokenFor({ url, token, tokenFile, dataDirectory }: TokenSources): string | undefined {
-  if (tokenFile !== undefined) return readKey(tokenFile, () => new HiveError('CONFIGURATION_INVALID', `--token-file ${tokenFile} cannot be read`));
+  if (tokenFile !== undefined)
+    return readKey(tokenFile, () => new HiveError('CONFIGURATION_INVALID', `--token-file ${tokenFile} cannot be read`));
   if (token !== undefined) return token;
   // The key of this machine's installation is never sent to another machine.
   return isLoopback(url) ? readKey(resolve(dataDirectory, 'admin.key')) : undefined;

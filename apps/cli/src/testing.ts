@@ -28,7 +28,13 @@ export async function hive(
 ): Promise<Ending> {
   const written = { stdout: '', stderr: '' };
   const screen = (name: 'stdout' | 'stderr') => ({ isTTY: false, columns: 200, write: (text: string) => (written[name] += text) });
-  const exitCode = await run(args, { stdout: screen('stdout'), stderr: screen('stderr'), environment, workingDirectory, clock: stillClock });
+  const exitCode = await run(args, {
+    stdout: screen('stdout'),
+    stderr: screen('stderr'),
+    environment,
+    workingDirectory,
+    clock: stillClock,
+  });
   return { exitCode, ...written };
 }
 
@@ -50,7 +56,12 @@ export async function controlPlane(answers: Readonly<Record<string, Answer>>) {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const call = { method: request.method ?? '', url: request.url ?? '', body: Buffer.concat(chunks).toString(), headers: request.headers };
+      const call = {
+        method: request.method ?? '',
+        url: request.url ?? '',
+        body: Buffer.concat(chunks).toString(),
+        headers: request.headers,
+      };
       seen.push(call);
       const answer = answers[`${call.method} ${call.url.split('?')[0]}`] ?? {
         status: 404,

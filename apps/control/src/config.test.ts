@@ -2,7 +2,10 @@ import { HiveError } from '@hivekeeper/contract';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from './config.ts';
 
-function faultOf(options: Parameters<typeof readConfig>[0], environment: Parameters<typeof readConfig>[1] = {}): { readonly code: string; readonly paths: readonly string[]; readonly message: string } {
+function faultOf(
+  options: Parameters<typeof readConfig>[0],
+  environment: Parameters<typeof readConfig>[1] = {},
+): { readonly code: string; readonly paths: readonly string[]; readonly message: string } {
   try {
     readConfig(options, environment);
   } catch (error) {
@@ -15,7 +18,16 @@ function faultOf(options: Parameters<typeof readConfig>[0], environment: Paramet
 describe('the configuration', () => {
   it('has a default for everything that needs a value', () => {
     expect(readConfig({}, {})).toEqual({
-      dataDirectory: './.hivekeeper', host: '127.0.0.1', port: 9_002, isOpen: false, workerCount: 0, databaseConnections: 8, leaseMs: 10_000, liveRuns: 5_000, drainMs: 25_000, logLevel: 'info',
+      dataDirectory: './.hivekeeper',
+      host: '127.0.0.1',
+      port: 9_002,
+      isOpen: false,
+      workerCount: 0,
+      databaseConnections: 8,
+      leaseMs: 10_000,
+      liveRuns: 5_000,
+      drainMs: 25_000,
+      logLevel: 'info',
     });
   });
 

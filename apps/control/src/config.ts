@@ -5,18 +5,82 @@ const setting = <T, S extends Setting<T>>(value: S & Setting<T>): S => value;
 
 /** Everything the control plane can be told; `docs/configuration.md` is generated from this table. */
 export const controlSettings = {
-  dataDirectory: setting({ variable: 'HIVE_DATA', option: '--data', description: 'Where the database, the admin key and reports lie.', defaultText: './.hivekeeper', parse: parseSetting.text }),
-  host: setting({ variable: 'HIVE_HOST', option: '--host', description: 'Address to listen on.', defaultText: '127.0.0.1', parse: parseSetting.text }),
-  port: setting({ variable: 'HIVE_PORT', option: '--port', description: 'Port to listen on; 0 takes a free one.', defaultText: '9002', parse: parseSetting.integer(0, 65_535) }),
-  isOpen: setting({ variable: 'HIVE_NO_AUTH', option: '--no-auth', description: 'Serve loopback callers without a key. Refused on any other address.', defaultText: 'false', parse: parseSetting.flag }),
-  workerCount: setting({ variable: 'HIVE_WORKERS', option: '--workers', description: 'Worker processes to run on this machine.', defaultText: '0', parse: parseSetting.integer(0, 64) }),
-  roots: setting({ variable: 'HIVE_ROOTS', option: '--root', description: 'Directories, separated by colons, below which the local workers may grant agents paths; the current one when unset.', parse: parseSetting.text }),
-  databaseUrl: setting({ variable: 'DATABASE_URL', description: 'PostgreSQL 15 or newer to use instead of the embedded one.', parse: parseSetting.text }),
-  databaseConnections: setting({ variable: 'HIVE_DATABASE_CONNECTIONS', description: 'Connections each of the two pools may open.', defaultText: '8', parse: parseSetting.integer(2, 200) }),
-  leaseMs: setting({ variable: 'HIVE_LEASE_MS', description: 'How long a ticket stays with a worker that says nothing, in milliseconds.', defaultText: '10000', parse: parseSetting.integer(1_000, 600_000) }),
-  liveRuns: setting({ variable: 'HIVE_LIVE_RUNS', description: 'Unfinished runs kept in memory.', defaultText: '5000', parse: parseSetting.integer(10, 1_000_000) }),
-  drainMs: setting({ variable: 'HIVE_DRAIN_MS', description: 'How long a stopping process waits for what it began, in milliseconds.', defaultText: '25000', parse: parseSetting.integer(0, 600_000) }),
-  logLevel: setting({ variable: 'HIVE_LOG_LEVEL', description: 'Least severe lines that are logged.', defaultText: 'info', parse: parseSetting.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent') }),
+  dataDirectory: setting({
+    variable: 'HIVE_DATA',
+    option: '--data',
+    description: 'Where the database, the admin key and reports lie.',
+    defaultText: './.hivekeeper',
+    parse: parseSetting.text,
+  }),
+  host: setting({
+    variable: 'HIVE_HOST',
+    option: '--host',
+    description: 'Address to listen on.',
+    defaultText: '127.0.0.1',
+    parse: parseSetting.text,
+  }),
+  port: setting({
+    variable: 'HIVE_PORT',
+    option: '--port',
+    description: 'Port to listen on; 0 takes a free one.',
+    defaultText: '9002',
+    parse: parseSetting.integer(0, 65_535),
+  }),
+  isOpen: setting({
+    variable: 'HIVE_NO_AUTH',
+    option: '--no-auth',
+    description: 'Serve loopback callers without a key. Refused on any other address.',
+    defaultText: 'false',
+    parse: parseSetting.flag,
+  }),
+  workerCount: setting({
+    variable: 'HIVE_WORKERS',
+    option: '--workers',
+    description: 'Worker processes to run on this machine.',
+    defaultText: '0',
+    parse: parseSetting.integer(0, 64),
+  }),
+  roots: setting({
+    variable: 'HIVE_ROOTS',
+    option: '--root',
+    description: 'Directories, separated by colons, below which the local workers may grant agents paths; the current one when unset.',
+    parse: parseSetting.text,
+  }),
+  databaseUrl: setting({
+    variable: 'DATABASE_URL',
+    description: 'PostgreSQL 15 or newer to use instead of the embedded one.',
+    parse: parseSetting.text,
+  }),
+  databaseConnections: setting({
+    variable: 'HIVE_DATABASE_CONNECTIONS',
+    description: 'Connections each of the two pools may open.',
+    defaultText: '8',
+    parse: parseSetting.integer(2, 200),
+  }),
+  leaseMs: setting({
+    variable: 'HIVE_LEASE_MS',
+    description: 'How long a ticket stays with a worker that says nothing, in milliseconds.',
+    defaultText: '10000',
+    parse: parseSetting.integer(1_000, 600_000),
+  }),
+  liveRuns: setting({
+    variable: 'HIVE_LIVE_RUNS',
+    description: 'Unfinished runs kept in memory.',
+    defaultText: '5000',
+    parse: parseSetting.integer(10, 1_000_000),
+  }),
+  drainMs: setting({
+    variable: 'HIVE_DRAIN_MS',
+    description: 'How long a stopping process waits for what it began, in milliseconds.',
+    defaultText: '25000',
+    parse: parseSetting.integer(0, 600_000),
+  }),
+  logLevel: setting({
+    variable: 'HIVE_LOG_LEVEL',
+    description: 'Least severe lines that are logged.',
+    defaultText: 'info',
+    parse: parseSetting.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+  }),
 } as const;
 
 /** The values in force. */
@@ -31,7 +95,8 @@ const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 export function readConfig(options: ControlOptions, environment: Readonly<Record<string, string | undefined>>): ControlConfig {
   const { values, faults } = readSettings(controlSettings, { options, environment });
   const all = [...faults];
-  if (values.isOpen && !loopback.has(values.host)) all.push({ variable: 'HIVE_NO_AUTH', message: `without authentication only loopback may be served, not ${values.host}` });
+  if (values.isOpen && !loopback.has(values.host))
+    all.push({ variable: 'HIVE_NO_AUTH', message: `without authentication only loopback may be served, not ${values.host}` });
   if (all.length > 0) {
     throw new HiveError('CONFIGURATION_INVALID', all.map(({ variable, message }) => `${variable}: ${message}`).join('; '), {
       issues: all.map(({ variable, message }) => ({ path: `/${variable}`, message })),

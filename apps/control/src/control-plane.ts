@@ -28,7 +28,11 @@ export interface ControlPlane extends AsyncDisposable {
 }
 
 /** Starts a control plane. Disposing it drains: no new work, what was begun is finished, within `drainMs`. */
-export async function startControlPlane(config: ControlConfig, log: Log, environment: Readonly<Record<string, string | undefined>>): Promise<ControlPlane> {
+export async function startControlPlane(
+  config: ControlConfig,
+  log: Log,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<ControlPlane> {
   await using stack = new AsyncDisposableStack();
   const dataDirectory = resolve(config.dataDirectory);
   await mkdir(dataDirectory, { recursive: true });
@@ -39,10 +43,19 @@ export async function startControlPlane(config: ControlConfig, log: Log, environ
   // Named by the place they lie at: control planes that share a database must not take each other's keys away.
   const place = `${hostname()}:${dataDirectory}`;
   await keptKey(engine.services.keys, { file: join(dataDirectory, 'admin.key'), name: `admin@${place}`, role: 'admin' });
-  const token = await keptKey(engine.services.keys, { file: join(dataDirectory, 'local-workers.key'), name: `local-workers@${place}`, role: 'worker' });
+  const token = await keptKey(engine.services.keys, {
+    file: join(dataDirectory, 'local-workers.key'),
+    name: `local-workers@${place}`,
+    role: 'worker',
+  });
 
   let isDraining = false;
-  const server = await createServer({ ...engine.services, version, isDraining: () => isDraining, authentication: config.isOpen ? 'none' : 'api-key' });
+  const server = await createServer({
+    ...engine.services,
+    version,
+    isDraining: () => isDraining,
+    authentication: config.isOpen ? 'none' : 'api-key',
+  });
   stack.defer(() => server.close());
   const address = await listen(server, config);
   stack.use(
@@ -77,13 +90,17 @@ async function listen(server: Awaited<ReturnType<typeof createServer>>, { host, 
   try {
     return await server.listen({ host, port });
   } catch (cause) {
-    if ((cause as { code?: string }).code === 'EADDRINUSE') throw new HiveError('PORT_IN_USE', `port ${port} on ${host} is taken`, { cause });
+    if ((cause as { code?: string }).code === 'EADDRINUSE')
+      throw new HiveError('PORT_IN_USE', `port ${port} on ${host} is taken`, { cause });
     throw cause;
   }
 }
 
 /** A key that a file keeps over restarts, readable by its owner only. */
-async function keptKey(keys: KeyRing, { file, ...key }: { readonly file: string; readonly name: string; readonly role: Role }): Promise<string> {
+async function keptKey(
+  keys: KeyRing,
+  { file, ...key }: { readonly file: string; readonly name: string; readonly role: Role },
+): Promise<string> {
   const kept = await readFile(file, 'utf8').catch(ifAbsent(''));
   if (kept.trim() !== '') {
     await keys.adopt({ ...key, tenantId: defaultTenantId, text: kept.trim() });

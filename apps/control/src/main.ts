@@ -75,6 +75,10 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const known = HiveError.is(error) ? error : undefined;
-  process.stderr.write(known === undefined ? `${error instanceof Error ? error.stack : String(error)}\n` : `${known.code}: ${known.message}\n${known.entry.remedy}\n`);
+  process.stderr.write(
+    known === undefined
+      ? `${error instanceof Error ? error.stack : String(error)}\n`
+      : `${known.code}: ${known.message}\n${known.entry.remedy}\n`,
+  );
   process.exit(known?.entry.exitCode ?? 1);
 });

@@ -5,7 +5,10 @@ import { parse } from 'yaml';
 import type { Services } from './http/services.ts';
 
 /** Registers the agents and workflows that come with the product, or brings them up to this version. Idempotent. */
-export async function registerShipped({ agents, workflows }: Pick<Services, 'agents' | 'workflows'>, productDirectory: string): Promise<void> {
+export async function registerShipped(
+  { agents, workflows }: Pick<Services, 'agents' | 'workflows'>,
+  productDirectory: string,
+): Promise<void> {
   for (const entryPath of await manifestDirectories(join(productDirectory, 'agents'))) {
     await agents.ensure({ tenantId: defaultTenantId, entryPath, given: {}, by: 'platform' });
   }

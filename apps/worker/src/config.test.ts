@@ -50,6 +50,8 @@ describe('the configuration of a worker', () => {
     [['--log-level', 'loud'], 'HIVE_LOG_LEVEL'],
     [['--unknown'], '--unknown'],
   ])('refuses %j and names what is wrong', (args, words) => {
-    expect(() => readConfig(args, {})).toThrow(expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining(words) }));
+    expect(() => readConfig(args, {})).toThrow(
+      expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining(words) }),
+    );
   });
 });

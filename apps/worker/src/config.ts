@@ -7,7 +7,13 @@ import { type SettingValues, parseSetting, readSettings } from '@hivekeeper/kern
 
 /** Everything the worker reads from outside: its options, and the environment where an option is absent. */
 export const workerSettings = {
-  url: { variable: 'HIVE_URL', option: '--url', description: 'Address of the control plane.', defaultText: 'http://127.0.0.1:9002', parse: parseUrl },
+  url: {
+    variable: 'HIVE_URL',
+    option: '--url',
+    description: 'Address of the control plane.',
+    defaultText: 'http://127.0.0.1:9002',
+    parse: parseUrl,
+  },
   token: {
     variable: 'HIVE_TOKEN',
     option: '--token',
@@ -20,7 +26,12 @@ export const workerSettings = {
     description: 'Number of an inherited file descriptor that holds the API key.',
     parse: parseSetting.integer(0, 1_023),
   },
-  name: { variable: 'HIVE_WORKER_NAME', option: '--name', description: 'Name of the worker in lists; the host name where absent.', parse: parseName },
+  name: {
+    variable: 'HIVE_WORKER_NAME',
+    option: '--name',
+    description: 'Name of the worker in lists; the host name where absent.',
+    parse: parseName,
+  },
   parallel: {
     variable: 'HIVE_PARALLEL',
     option: '--parallel',
@@ -64,7 +75,8 @@ export type WorkerConfig = Omit<SettingValues<typeof workerSettings>, 'name' | '
  */
 export function readConfig(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): WorkerConfig {
   const { values, faults } = readSettings(workerSettings, { options: optionsOf(args), environment });
-  if (faults.length > 0) throw new HiveError('CONFIGURATION_INVALID', faults.map(({ variable, message }) => `${variable}: ${message}`).join('; '));
+  if (faults.length > 0)
+    throw new HiveError('CONFIGURATION_INVALID', faults.map(({ variable, message }) => `${variable}: ${message}`).join('; '));
   return {
     ...values,
     name: values.name ?? nameOfHost(hostname()),
@@ -80,7 +92,7 @@ function optionsOf(args: readonly string[]): Readonly<Record<string, string | un
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { 'url': text, 'token': text, 'token-fd': text, 'name': text, 'parallel': text, 'root': many, 'label': many, 'log-level': text },
+      options: { url: text, token: text, 'token-fd': text, name: text, parallel: text, root: many, label: many, 'log-level': text },
     });
     const { 'token-fd': tokenFd, 'log-level': logLevel, root, label, ...rest } = values;
     return { ...rest, tokenFd, logLevel, roots: root?.join(delimiter), labels: label?.join(',') };

@@ -126,7 +126,11 @@ afterEach(async () => {
 });
 
 function startWorker(
-  options: { readonly environment?: object; readonly stdio?: readonly ('ignore' | 'ipc' | number)[]; readonly args?: readonly string[] } = {},
+  options: {
+    readonly environment?: object;
+    readonly stdio?: readonly ('ignore' | 'ipc' | number)[];
+    readonly args?: readonly string[];
+  } = {},
 ): ChildProcess {
   const worker = spawn(process.execPath, [main, '--root', root, ...(options.args ?? [])], {
     env: { PATH: process.env.PATH, HIVE_URL: url, HIVE_TOKEN: token, HIVE_LOG_LEVEL: 'warn', ...options.environment },

@@ -102,7 +102,10 @@ describe('a call', () => {
   it('says UNREACHABLE, with the reason, where nobody listens', async () => {
     const { url } = await serve(() => undefined);
     await Promise.all(closers.splice(0).map((close) => close()));
-    await expect(createClient({ url }).status()).rejects.toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('ECONNREFUSED') });
+    await expect(createClient({ url }).status()).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
   });
 
   it('says UNREACHABLE where the server accepts and never answers', async () => {
@@ -113,7 +116,9 @@ describe('a call', () => {
   it('gives the caller its own reason back when it aborts', async () => {
     const abort = new AbortController();
     const { client } = await serve(() => abort.abort('enough'));
-    await expect(client().worker.poll({ workerId: 'wrk_1' as never, credits: 1, held: [], waitMs: 10 }, abort.signal)).rejects.toBe('enough');
+    await expect(client().worker.poll({ workerId: 'wrk_1' as never, credits: 1, held: [], waitMs: 10 }, abort.signal)).rejects.toBe(
+      'enough',
+    );
   });
 
   it('refuses an address that is none', async () => {
@@ -164,7 +169,9 @@ describe('the event stream of a run', () => {
   });
 
   it('tells a refusal at once', async () => {
-    const { client, seen } = await serve((response) => json(response, 404, { error: { code: 'NOT_FOUND', message: 'no run', remedy: 'r' } }));
+    const { client, seen } = await serve((response) =>
+      json(response, 404, { error: { code: 'NOT_FOUND', message: 'no run', remedy: 'r' } }),
+    );
     await expect(collect(client().events('run_1'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(seen).toHaveLength(1);
   });

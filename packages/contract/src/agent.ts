@@ -28,10 +28,17 @@ export const pathGrantSchema = z.strictObject({
 
 /** Bounds on one execution; the worker may set lower ones. */
 export const limitsSchema = z.strictObject({
-  memoryBytes: z.int().min(16 * 1024 * 1024).default(512 * 1024 * 1024),
+  memoryBytes: z
+    .int()
+    .min(16 * 1024 * 1024)
+    .default(512 * 1024 * 1024),
   cpuCores: z.number().min(0.05).max(64).default(1),
   maxProcesses: z.int().min(1).max(4_096).default(128),
-  outputBytes: z.int().min(1_024).max(64 * 1024 * 1024).default(8 * 1024 * 1024),
+  outputBytes: z
+    .int()
+    .min(1_024)
+    .max(64 * 1024 * 1024)
+    .default(8 * 1024 * 1024),
 });
 
 /**
@@ -52,7 +59,10 @@ export const agentManifestSchema = z.strictObject({
   grants: z.array(pathGrantSchema).max(20).default([]),
   network: z.boolean().default(false),
   /** Names of environment variables of the worker that the agent may see. */
-  environment: z.array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/)).max(50).default([]),
+  environment: z
+    .array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/))
+    .max(50)
+    .default([]),
   limits: limitsSchema.prefault({}),
 });
 

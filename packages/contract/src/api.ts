@@ -119,7 +119,11 @@ export type WorkflowView = z.infer<typeof workflowViewSchema>;
 
 /** `POST /v1/agents`: registers an agent by the directory (or file) it lies in; its `agent.json` is read there. */
 export const registerAgentSchema = z.strictObject({
-  entryPath: z.string().min(1).max(4_096).describe('Absolute path, on the control plane’s machine, of a directory with agent.json, or of one source file'),
+  entryPath: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .describe('Absolute path, on the control plane’s machine, of a directory with agent.json, or of one source file'),
   /** Stand in for what a single file without manifest cannot say. */
   name: nameSchema.optional(),
   version: z.string().max(50).optional(),

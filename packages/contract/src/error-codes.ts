@@ -16,7 +16,11 @@ export interface ErrorEntry {
   readonly exitCode: number;
 }
 
-const entry = (httpStatus: number, [fault, consequence]: readonly [Fault, Consequence], text: { cause: string; remedy: string }): ErrorEntry => ({
+const entry = (
+  httpStatus: number,
+  [fault, consequence]: readonly [Fault, Consequence],
+  text: { cause: string; remedy: string },
+): ErrorEntry => ({
   httpStatus,
   fault,
   consequence,
@@ -38,65 +42,220 @@ function exitCodeOf(httpStatus: number, fault: Fault): number {
  */
 export const errorCatalogue = {
   // The call
-  INVALID_REQUEST: entry(400, ['caller', 'terminal'], { cause: 'The request does not have the documented shape.', remedy: 'Correct the fields that `issues` names.' }),
-  COMMAND_INVALID: entry(400, ['caller', 'terminal'], { cause: 'The command line is not one that `hive` understands.', remedy: 'Correct what the message names; `hive <command> --help` lists what can be typed.' }),
-  MALFORMED_JSON: entry(400, ['caller', 'terminal'], { cause: 'The body is not JSON.', remedy: 'Send one JSON document with content-type application/json.' }),
-  BODY_TOO_LARGE: entry(413, ['caller', 'terminal'], { cause: 'The body is larger than the limit.', remedy: 'Send less, or pass a reference instead of the data.' }),
-  UNSUPPORTED_MEDIA_TYPE: entry(415, ['caller', 'terminal'], { cause: 'The content type is not one this route reads.', remedy: 'Send application/json.' }),
-  UNSTORABLE_VALUE: entry(422, ['caller', 'terminal'], { cause: 'The body holds a value that cannot be stored unchanged (U+0000, half a surrogate pair, a prototype key, nesting beyond 64).', remedy: 'Remove the value at the path that `issues` names.' }),
+  INVALID_REQUEST: entry(400, ['caller', 'terminal'], {
+    cause: 'The request does not have the documented shape.',
+    remedy: 'Correct the fields that `issues` names.',
+  }),
+  COMMAND_INVALID: entry(400, ['caller', 'terminal'], {
+    cause: 'The command line is not one that `hive` understands.',
+    remedy: 'Correct what the message names; `hive <command> --help` lists what can be typed.',
+  }),
+  MALFORMED_JSON: entry(400, ['caller', 'terminal'], {
+    cause: 'The body is not JSON.',
+    remedy: 'Send one JSON document with content-type application/json.',
+  }),
+  BODY_TOO_LARGE: entry(413, ['caller', 'terminal'], {
+    cause: 'The body is larger than the limit.',
+    remedy: 'Send less, or pass a reference instead of the data.',
+  }),
+  UNSUPPORTED_MEDIA_TYPE: entry(415, ['caller', 'terminal'], {
+    cause: 'The content type is not one this route reads.',
+    remedy: 'Send application/json.',
+  }),
+  UNSTORABLE_VALUE: entry(422, ['caller', 'terminal'], {
+    cause: 'The body holds a value that cannot be stored unchanged (U+0000, half a surrogate pair, a prototype key, nesting beyond 64).',
+    remedy: 'Remove the value at the path that `issues` names.',
+  }),
   ROUTE_NOT_FOUND: entry(404, ['caller', 'terminal'], { cause: 'There is no such route.', remedy: 'See /v1/openapi.json.' }),
-  METHOD_NOT_ALLOWED: entry(405, ['caller', 'terminal'], { cause: 'The route exists, but not with this method.', remedy: 'Use a method that the Allow header lists.' }),
-  NOT_FOUND: entry(404, ['caller', 'terminal'], { cause: 'There is no such thing, or not for you.', remedy: 'Check the id; list what there is.' }),
-  ALREADY_EXISTS: entry(409, ['caller', 'terminal'], { cause: 'Something with this name exists already.', remedy: 'Choose another name, or change what exists.' }),
+  METHOD_NOT_ALLOWED: entry(405, ['caller', 'terminal'], {
+    cause: 'The route exists, but not with this method.',
+    remedy: 'Use a method that the Allow header lists.',
+  }),
+  NOT_FOUND: entry(404, ['caller', 'terminal'], {
+    cause: 'There is no such thing, or not for you.',
+    remedy: 'Check the id; list what there is.',
+  }),
+  ALREADY_EXISTS: entry(409, ['caller', 'terminal'], {
+    cause: 'Something with this name exists already.',
+    remedy: 'Choose another name, or change what exists.',
+  }),
   STILL_IN_USE: entry(409, ['caller', 'terminal'], { cause: 'It is used by something else.', remedy: 'Remove or change its users first.' }),
-  IDEMPOTENCY_KEY_REUSED: entry(422, ['caller', 'terminal'], { cause: 'The Idempotency-Key was used before with another body.', remedy: 'Use a new key for a new request.' }),
+  IDEMPOTENCY_KEY_REUSED: entry(422, ['caller', 'terminal'], {
+    cause: 'The Idempotency-Key was used before with another body.',
+    remedy: 'Use a new key for a new request.',
+  }),
   // Who may
-  UNAUTHENTICATED: entry(401, ['caller', 'terminal'], { cause: 'The request carries no valid API key.', remedy: 'Send `Authorization: Bearer <key>`; the first key is in admin.key in the data directory.' }),
-  FORBIDDEN: entry(403, ['caller', 'terminal'], { cause: 'The key is valid, but its role does not allow this.', remedy: 'Use a key with the role that the route needs.' }),
-  HOST_NOT_ALLOWED: entry(421, ['caller', 'terminal'], { cause: 'Host or Origin names another site; without authentication only loopback is served.', remedy: 'Call http://127.0.0.1:<port>, or start with authentication.' }),
+  UNAUTHENTICATED: entry(401, ['caller', 'terminal'], {
+    cause: 'The request carries no valid API key.',
+    remedy: 'Send `Authorization: Bearer <key>`; the first key is in admin.key in the data directory.',
+  }),
+  FORBIDDEN: entry(403, ['caller', 'terminal'], {
+    cause: 'The key is valid, but its role does not allow this.',
+    remedy: 'Use a key with the role that the route needs.',
+  }),
+  HOST_NOT_ALLOWED: entry(421, ['caller', 'terminal'], {
+    cause: 'Host or Origin names another site; without authentication only loopback is served.',
+    remedy: 'Call http://127.0.0.1:<port>, or start with authentication.',
+  }),
   // Workflows and agents
-  WORKFLOW_INVALID: entry(422, ['caller', 'terminal'], { cause: 'The workflow breaks a rule: a cycle, an unknown or repeated node, an expression or template that does not parse.', remedy: 'Correct the nodes that `issues` names; `hive workflows validate FILE` checks without storing.' }),
-  UNKNOWN_AGENT: entry(422, ['caller', 'terminal'], { cause: 'The workflow names an agent that is not registered.', remedy: 'Register the agent first, or correct its name; `hive agents` lists them.' }),
-  WORKFLOW_NOT_ACTIVE: entry(409, ['caller', 'terminal'], { cause: 'The workflow is not ACTIVE.', remedy: 'Set its status to ACTIVE, or start another workflow.' }),
-  AGENT_INVALID: entry(422, ['caller', 'terminal'], { cause: 'The agent cannot be registered: no readable manifest or entry at its path, or its install failed.', remedy: 'Correct what the message names.' }),
+  WORKFLOW_INVALID: entry(422, ['caller', 'terminal'], {
+    cause: 'The workflow breaks a rule: a cycle, an unknown or repeated node, an expression or template that does not parse.',
+    remedy: 'Correct the nodes that `issues` names; `hive workflows validate FILE` checks without storing.',
+  }),
+  UNKNOWN_AGENT: entry(422, ['caller', 'terminal'], {
+    cause: 'The workflow names an agent that is not registered.',
+    remedy: 'Register the agent first, or correct its name; `hive agents` lists them.',
+  }),
+  WORKFLOW_NOT_ACTIVE: entry(409, ['caller', 'terminal'], {
+    cause: 'The workflow is not ACTIVE.',
+    remedy: 'Set its status to ACTIVE, or start another workflow.',
+  }),
+  AGENT_INVALID: entry(422, ['caller', 'terminal'], {
+    cause: 'The agent cannot be registered: no readable manifest or entry at its path, or its install failed.',
+    remedy: 'Correct what the message names.',
+  }),
   // Runs
-  RUN_FINISHED: entry(409, ['caller', 'terminal'], { cause: 'The run has ended; nothing can change it.', remedy: 'Start a new run, or retry this one.' }),
-  RUN_NOT_RETRYABLE: entry(409, ['caller', 'terminal'], { cause: 'Only a run that FAILED, TIMED_OUT or was CANCELLED can be retried.', remedy: 'Wait for its end, or start a new run.' }),
-  APPROVAL_ALREADY_DECIDED: entry(409, ['caller', 'terminal'], { cause: 'The approval was decided, expired or cancelled before.', remedy: 'Look at the run; nothing is left to decide.' }),
-  APPROVAL_REJECTED: entry(409, ['caller', 'terminal'], { cause: 'A person refused the node.', remedy: 'Read the notes of the approval; start a new run when the reason is gone.' }),
-  APPROVAL_EXPIRED: entry(409, ['caller', 'terminal'], { cause: 'Nobody decided before the approval expired.', remedy: 'Retry the run and decide in time.' }),
-  RUN_CANCELLED: entry(409, ['caller', 'terminal'], { cause: 'The run was cancelled.', remedy: 'Start a new run if the work is still wanted.' }),
-  RUN_TIMED_OUT: entry(504, ['caller', 'terminal'], { cause: 'The run did not end within the workflow’s timeoutMs.', remedy: 'See which node was slow with `hive run show`; raise timeoutMs if that is expected.' }),
-  TEMPLATE_UNRESOLVED: entry(422, ['caller', 'terminal'], { cause: 'A template or expression names a value that is not there, or cannot be evaluated.', remedy: 'Correct the path; `hive run show` prints what each node gave.' }),
-  MAP_NOT_ARRAY: entry(422, ['caller', 'terminal'], { cause: 'The `map` template gave something else than an array of at most 10,000 elements.', remedy: 'Point `map` at an array.' }),
-  RUN_TOO_LARGE: entry(422, ['caller', 'terminal'], { cause: 'The run would need more than 1,000,000 tickets.', remedy: 'Map over fewer elements, or split the work into several runs.' }),
+  RUN_FINISHED: entry(409, ['caller', 'terminal'], {
+    cause: 'The run has ended; nothing can change it.',
+    remedy: 'Start a new run, or retry this one.',
+  }),
+  RUN_NOT_RETRYABLE: entry(409, ['caller', 'terminal'], {
+    cause: 'Only a run that FAILED, TIMED_OUT or was CANCELLED can be retried.',
+    remedy: 'Wait for its end, or start a new run.',
+  }),
+  APPROVAL_ALREADY_DECIDED: entry(409, ['caller', 'terminal'], {
+    cause: 'The approval was decided, expired or cancelled before.',
+    remedy: 'Look at the run; nothing is left to decide.',
+  }),
+  APPROVAL_REJECTED: entry(409, ['caller', 'terminal'], {
+    cause: 'A person refused the node.',
+    remedy: 'Read the notes of the approval; start a new run when the reason is gone.',
+  }),
+  APPROVAL_EXPIRED: entry(409, ['caller', 'terminal'], {
+    cause: 'Nobody decided before the approval expired.',
+    remedy: 'Retry the run and decide in time.',
+  }),
+  RUN_CANCELLED: entry(409, ['caller', 'terminal'], {
+    cause: 'The run was cancelled.',
+    remedy: 'Start a new run if the work is still wanted.',
+  }),
+  RUN_TIMED_OUT: entry(504, ['caller', 'terminal'], {
+    cause: 'The run did not end within the workflow’s timeoutMs.',
+    remedy: 'See which node was slow with `hive run show`; raise timeoutMs if that is expected.',
+  }),
+  TEMPLATE_UNRESOLVED: entry(422, ['caller', 'terminal'], {
+    cause: 'A template or expression names a value that is not there, or cannot be evaluated.',
+    remedy: 'Correct the path; `hive run show` prints what each node gave.',
+  }),
+  MAP_NOT_ARRAY: entry(422, ['caller', 'terminal'], {
+    cause: 'The `map` template gave something else than an array of at most 10,000 elements.',
+    remedy: 'Point `map` at an array.',
+  }),
+  RUN_TOO_LARGE: entry(422, ['caller', 'terminal'], {
+    cause: 'The run would need more than 1,000,000 tickets.',
+    remedy: 'Map over fewer elements, or split the work into several runs.',
+  }),
   // Tickets and workers
-  TICKET_NOT_HELD: entry(409, ['platform', 'terminal'], { cause: 'The fencing token is not the ticket’s current one: the lease ran out, the run ended, or somebody else holds it.', remedy: 'Drop the work; its result is not wanted.' }),
-  LEASE_LOST: entry(500, ['platform', 'retry'], { cause: 'The lease ran out, or the worker that held it vanished.', remedy: 'Nothing: the ticket is issued again. See the worker’s log for what ended it.' }),
-  LEASE_LOST_TOO_OFTEN: entry(500, ['platform', 'pause'], { cause: 'Every worker that took the ticket vanished before it finished.', remedy: 'See the workers’ logs for what kills them; the agent may exhaust the machine.' }),
-  SHUTTING_DOWN: entry(503, ['platform', 'retry'], { cause: 'The process is draining and takes no new work.', remedy: 'Retry; another process or the restarted one answers.' }),
+  TICKET_NOT_HELD: entry(409, ['platform', 'terminal'], {
+    cause: 'The fencing token is not the ticket’s current one: the lease ran out, the run ended, or somebody else holds it.',
+    remedy: 'Drop the work; its result is not wanted.',
+  }),
+  LEASE_LOST: entry(500, ['platform', 'retry'], {
+    cause: 'The lease ran out, or the worker that held it vanished.',
+    remedy: 'Nothing: the ticket is issued again. See the worker’s log for what ended it.',
+  }),
+  LEASE_LOST_TOO_OFTEN: entry(500, ['platform', 'pause'], {
+    cause: 'Every worker that took the ticket vanished before it finished.',
+    remedy: 'See the workers’ logs for what kills them; the agent may exhaust the machine.',
+  }),
+  SHUTTING_DOWN: entry(503, ['platform', 'retry'], {
+    cause: 'The process is draining and takes no new work.',
+    remedy: 'Retry; another process or the restarted one answers.',
+  }),
   // Agents at work
-  NODE_TIMED_OUT: entry(504, ['agent', 'retry'], { cause: 'The agent did not finish within the node’s timeoutMs and was killed.', remedy: 'Raise timeoutMs, or find out why it is slow.' }),
-  AGENT_FAILED: entry(500, ['agent', 'retry'], { cause: 'The agent ended with an exit status other than 0.', remedy: 'Read its message and the excerpt of its stderr.' }),
-  AGENT_KILLED: entry(500, ['agent', 'retry'], { cause: 'The agent was ended by a signal.', remedy: 'Read the excerpt; look for a crash in native code or an outside kill.' }),
-  AGENT_OUT_OF_MEMORY: entry(500, ['agent', 'retry'], { cause: 'The agent used more memory than its limit.', remedy: 'Raise limits.memoryBytes in its manifest, or give it less input.' }),
-  AGENT_OUTPUT_TOO_LARGE: entry(500, ['agent', 'terminal'], { cause: 'The agent wrote more to stdout than its limit.', remedy: 'Write large results to a granted path and return the path.' }),
-  AGENT_OUTPUT_INVALID: entry(500, ['agent', 'retry'], { cause: 'Stdout was not exactly one JSON document that can be stored.', remedy: 'Print logs to stderr and one JSON document to stdout; the excerpt shows what came.' }),
-  AGENT_OUTPUT_SCHEMA: entry(500, ['agent', 'retry'], { cause: 'The output breaks the outputSchema of the agent’s capability.', remedy: 'Correct the agent or the schema.' }),
-  AGENT_INPUT_SCHEMA: entry(422, ['caller', 'terminal'], { cause: 'The resolved input breaks the inputSchema of the agent’s capability.', remedy: 'Correct the node’s input.' }),
-  AGENT_UNKNOWN_ACTION: entry(422, ['caller', 'terminal'], { cause: 'The agent has no capability of that name.', remedy: 'Use an action that `hive agents` lists.' }),
-  AGENT_NOT_RUNNABLE: entry(500, ['platform', 'terminal'], { cause: 'The worker cannot start the agent: its files or its runtime are missing there.', remedy: 'Install the runtime, or make the agent’s directory present on the worker.' }),
-  SANDBOX_UNAVAILABLE: entry(503, ['platform', 'pause'], { cause: 'The agent is untrusted and the worker has no working sandbox.', remedy: 'Install bubblewrap and allow user namespaces; `hive doctor` says what is missing.' }),
-  PATH_NOT_ALLOWED: entry(403, ['caller', 'terminal'], { cause: 'The input grants the agent a path outside the worker’s workspace roots.', remedy: 'Start the worker with `--root DIR`, or use a path below one.' }),
+  NODE_TIMED_OUT: entry(504, ['agent', 'retry'], {
+    cause: 'The agent did not finish within the node’s timeoutMs and was killed.',
+    remedy: 'Raise timeoutMs, or find out why it is slow.',
+  }),
+  AGENT_FAILED: entry(500, ['agent', 'retry'], {
+    cause: 'The agent ended with an exit status other than 0.',
+    remedy: 'Read its message and the excerpt of its stderr.',
+  }),
+  AGENT_KILLED: entry(500, ['agent', 'retry'], {
+    cause: 'The agent was ended by a signal.',
+    remedy: 'Read the excerpt; look for a crash in native code or an outside kill.',
+  }),
+  AGENT_OUT_OF_MEMORY: entry(500, ['agent', 'retry'], {
+    cause: 'The agent used more memory than its limit.',
+    remedy: 'Raise limits.memoryBytes in its manifest, or give it less input.',
+  }),
+  AGENT_OUTPUT_TOO_LARGE: entry(500, ['agent', 'terminal'], {
+    cause: 'The agent wrote more to stdout than its limit.',
+    remedy: 'Write large results to a granted path and return the path.',
+  }),
+  AGENT_OUTPUT_INVALID: entry(500, ['agent', 'retry'], {
+    cause: 'Stdout was not exactly one JSON document that can be stored.',
+    remedy: 'Print logs to stderr and one JSON document to stdout; the excerpt shows what came.',
+  }),
+  AGENT_OUTPUT_SCHEMA: entry(500, ['agent', 'retry'], {
+    cause: 'The output breaks the outputSchema of the agent’s capability.',
+    remedy: 'Correct the agent or the schema.',
+  }),
+  AGENT_INPUT_SCHEMA: entry(422, ['caller', 'terminal'], {
+    cause: 'The resolved input breaks the inputSchema of the agent’s capability.',
+    remedy: 'Correct the node’s input.',
+  }),
+  AGENT_UNKNOWN_ACTION: entry(422, ['caller', 'terminal'], {
+    cause: 'The agent has no capability of that name.',
+    remedy: 'Use an action that `hive agents` lists.',
+  }),
+  AGENT_NOT_RUNNABLE: entry(500, ['platform', 'terminal'], {
+    cause: 'The worker cannot start the agent: its files or its runtime are missing there.',
+    remedy: 'Install the runtime, or make the agent’s directory present on the worker.',
+  }),
+  SANDBOX_UNAVAILABLE: entry(503, ['platform', 'pause'], {
+    cause: 'The agent is untrusted and the worker has no working sandbox.',
+    remedy: 'Install bubblewrap and allow user namespaces; `hive doctor` says what is missing.',
+  }),
+  PATH_NOT_ALLOWED: entry(403, ['caller', 'terminal'], {
+    cause: 'The input grants the agent a path outside the worker’s workspace roots.',
+    remedy: 'Start the worker with `--root DIR`, or use a path below one.',
+  }),
   // The platform
-  DATABASE_UNAVAILABLE: entry(503, ['platform', 'retry'], { cause: 'PostgreSQL does not answer.', remedy: 'Retry; see `hive doctor` and the database’s log.' }),
-  DATABASE_UNSAFE: entry(500, ['platform', 'pause'], { cause: 'The database would lose acknowledged work or ignore tenant isolation (fsync, synchronous_commit or full_page_writes off; a role that bypasses row security).', remedy: 'Change the setting or the role that the message names.' }),
-  DATABASE_MIGRATION: entry(500, ['platform', 'pause'], { cause: 'The schema cannot be brought to this version: a migration changed after it was applied, the database is newer, or a lock was not free.', remedy: 'Run the version that wrote the schema, or restore the original migration file.' }),
-  DATA_DIRECTORY_IN_USE: entry(409, ['caller', 'terminal'], { cause: 'Another process holds the data directory.', remedy: 'Stop the process that the message names, or use another --data.' }),
-  PORT_IN_USE: entry(409, ['caller', 'terminal'], { cause: 'Another process listens on the port.', remedy: 'Use another --port, or stop the other process.' }),
-  CONFIGURATION_INVALID: entry(500, ['caller', 'terminal'], { cause: 'An option or environment variable has a value that cannot be used.', remedy: 'Correct the variable that the message names; docs/configuration.md lists them.' }),
-  UNREACHABLE: entry(503, ['caller', 'retry'], { cause: 'No control plane answers at the address.', remedy: 'Start one with `hive up`, or pass --url.' }),
-  INTERNAL: entry(500, ['platform', 'retry'], { cause: 'A fault of ours.', remedy: 'Report it with the request id; the log has the details.' }),
+  DATABASE_UNAVAILABLE: entry(503, ['platform', 'retry'], {
+    cause: 'PostgreSQL does not answer.',
+    remedy: 'Retry; see `hive doctor` and the database’s log.',
+  }),
+  DATABASE_UNSAFE: entry(500, ['platform', 'pause'], {
+    cause:
+      'The database would lose acknowledged work or ignore tenant isolation (fsync, synchronous_commit or full_page_writes off; a role that bypasses row security).',
+    remedy: 'Change the setting or the role that the message names.',
+  }),
+  DATABASE_MIGRATION: entry(500, ['platform', 'pause'], {
+    cause:
+      'The schema cannot be brought to this version: a migration changed after it was applied, the database is newer, or a lock was not free.',
+    remedy: 'Run the version that wrote the schema, or restore the original migration file.',
+  }),
+  DATA_DIRECTORY_IN_USE: entry(409, ['caller', 'terminal'], {
+    cause: 'Another process holds the data directory.',
+    remedy: 'Stop the process that the message names, or use another --data.',
+  }),
+  PORT_IN_USE: entry(409, ['caller', 'terminal'], {
+    cause: 'Another process listens on the port.',
+    remedy: 'Use another --port, or stop the other process.',
+  }),
+  CONFIGURATION_INVALID: entry(500, ['caller', 'terminal'], {
+    cause: 'An option or environment variable has a value that cannot be used.',
+    remedy: 'Correct the variable that the message names; docs/configuration.md lists them.',
+  }),
+  UNREACHABLE: entry(503, ['caller', 'retry'], {
+    cause: 'No control plane answers at the address.',
+    remedy: 'Start one with `hive up`, or pass --url.',
+  }),
+  INTERNAL: entry(500, ['platform', 'retry'], {
+    cause: 'A fault of ours.',
+    remedy: 'Report it with the request id; the log has the details.',
+  }),
 } as const satisfies Record<string, ErrorEntry>;
 
 /** A code of the catalogue. */

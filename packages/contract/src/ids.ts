@@ -17,7 +17,10 @@ export type IdKind = keyof typeof idPrefixes;
 
 const ulid = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
 const idSchema = <Kind extends IdKind>(kind: Kind) =>
-  z.string().regex(new RegExp(`^${idPrefixes[kind]}_${ulid}(\\.[0-9]{1,6})?$`), `expected an id such as ${idPrefixes[kind]}_01JD…`).brand<Kind>();
+  z
+    .string()
+    .regex(new RegExp(`^${idPrefixes[kind]}_${ulid}(\\.[0-9]{1,6})?$`), `expected an id such as ${idPrefixes[kind]}_01JD…`)
+    .brand<Kind>();
 
 /** `run_…` */
 export const runIdSchema = idSchema('run');
@@ -68,4 +71,7 @@ export const runIdOfApproval = (approvalId: ApprovalId): RunId => `run_${approva
 /** A name people choose: of an agent, a workflow, a worker. */
 export const nameSchema = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/i, 'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)');
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,99}$/i,
+    'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)',
+  );

@@ -5,13 +5,7 @@
  * run.ts          states, journal events, notices, views · ticket.ts  the worker protocol · api.ts  the rest of /v1
  * error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
-export {
-  type JsonDefect,
-  type JsonObject,
-  type JsonValue,
-  findJsonDefect,
-  maxJsonDepth,
-} from './json.ts';
+export { type JsonDefect, type JsonObject, type JsonValue, findJsonDefect, maxJsonDepth } from './json.ts';
 export {
   type AgentId,
   type ApiKeyId,
@@ -135,17 +129,5 @@ export {
   workerViewSchema,
   workflowViewSchema,
 } from './api.ts';
-export {
-  type Consequence,
-  type ErrorCode,
-  type ErrorEntry,
-  type Fault,
-  errorCatalogue,
-  isErrorCode,
-} from './error-codes.ts';
-export {
-  type ErrorBody,
-  type Issue,
-  errorBodyOf,
-  HiveError,
-} from './hive-error.ts';
+export { type Consequence, type ErrorCode, type ErrorEntry, type Fault, errorCatalogue, isErrorCode } from './error-codes.ts';
+export { type ErrorBody, type Issue, errorBodyOf, HiveError } from './hive-error.ts';

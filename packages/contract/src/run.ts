@@ -12,8 +12,7 @@ export const nodeStatusSchema = z.enum([...runStatusSchema.options, 'SKIPPED']);
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 
 /** True where nothing can change any more. */
-export const isTerminal = (status: NodeStatus): boolean =>
-  status !== 'PENDING' && status !== 'RUNNING' && status !== 'WAITING_APPROVAL';
+export const isTerminal = (status: NodeStatus): boolean => status !== 'PENDING' && status !== 'RUNNING' && status !== 'WAITING_APPROVAL';
 
 /** Why an attempt, a node or a run failed. */
 export interface Failure {
@@ -34,7 +33,13 @@ export type Outcome = { readonly ok: true; readonly output: JsonValue } | { read
  * database's.
  */
 export type RunEvent =
-  | { readonly type: 'run.created'; readonly atMs: number; readonly context: JsonObject; readonly deadlineAtMs?: number; /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[] }
+  | {
+      readonly type: 'run.created';
+      readonly atMs: number;
+      readonly context: JsonObject;
+      readonly deadlineAtMs?: number;
+      /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[];
+    }
   | {
       readonly type: 'ticket.settled';
       readonly atMs: number;
@@ -46,8 +51,21 @@ export type RunEvent =
       readonly workerId?: WorkerId;
     }
   /** The lease ran out or its holder vanished: not the agent's fault, so it does not count against `maxAttempts`. */
-  | { readonly type: 'ticket.lost'; readonly atMs: number; readonly ticketId: TicketId; readonly workerId?: WorkerId; readonly leasedAtMs?: number }
-  | { readonly type: 'approval.decided'; readonly atMs: number; readonly approvalId: ApprovalId; readonly approved: boolean; readonly by: string; readonly notes?: string }
+  | {
+      readonly type: 'ticket.lost';
+      readonly atMs: number;
+      readonly ticketId: TicketId;
+      readonly workerId?: WorkerId;
+      readonly leasedAtMs?: number;
+    }
+  | {
+      readonly type: 'approval.decided';
+      readonly atMs: number;
+      readonly approvalId: ApprovalId;
+      readonly approved: boolean;
+      readonly by: string;
+      readonly notes?: string;
+    }
   /** A due time stored by the run has come. */
   | { readonly type: 'run.woken'; readonly atMs: number }
   | { readonly type: 'run.cancelled'; readonly atMs: number; readonly by: string; readonly reason?: string };
@@ -56,11 +74,45 @@ export type RunEvent =
 export type RunNotice =
   | { readonly type: 'run.started'; readonly atMs: number }
   | { readonly type: 'node.started'; readonly atMs: number; readonly nodeId: string; readonly slotCount: number }
-  | { readonly type: 'ticket.issued'; readonly atMs: number; readonly nodeId: string; readonly slot: number; readonly attempt: number; readonly ticketId: TicketId }
-  | { readonly type: 'attempt.failed'; readonly atMs: number; readonly nodeId: string; readonly slot: number; readonly attempt: number; readonly error: Failure; readonly retryAtMs?: number }
-  | { readonly type: 'approval.requested'; readonly atMs: number; readonly nodeId: string; readonly approvalId: ApprovalId; readonly expiresAtMs: number }
-  | { readonly type: 'approval.closed'; readonly atMs: number; readonly nodeId: string; readonly approvalId: ApprovalId; readonly decision: 'APPROVED' | 'REJECTED' | 'EXPIRED' | 'CANCELLED' }
-  | { readonly type: 'node.finished'; readonly atMs: number; readonly nodeId: string; readonly status: NodeStatus; readonly durationMs?: number; readonly error?: Failure }
+  | {
+      readonly type: 'ticket.issued';
+      readonly atMs: number;
+      readonly nodeId: string;
+      readonly slot: number;
+      readonly attempt: number;
+      readonly ticketId: TicketId;
+    }
+  | {
+      readonly type: 'attempt.failed';
+      readonly atMs: number;
+      readonly nodeId: string;
+      readonly slot: number;
+      readonly attempt: number;
+      readonly error: Failure;
+      readonly retryAtMs?: number;
+    }
+  | {
+      readonly type: 'approval.requested';
+      readonly atMs: number;
+      readonly nodeId: string;
+      readonly approvalId: ApprovalId;
+      readonly expiresAtMs: number;
+    }
+  | {
+      readonly type: 'approval.closed';
+      readonly atMs: number;
+      readonly nodeId: string;
+      readonly approvalId: ApprovalId;
+      readonly decision: 'APPROVED' | 'REJECTED' | 'EXPIRED' | 'CANCELLED';
+    }
+  | {
+      readonly type: 'node.finished';
+      readonly atMs: number;
+      readonly nodeId: string;
+      readonly status: NodeStatus;
+      readonly durationMs?: number;
+      readonly error?: Failure;
+    }
   | { readonly type: 'run.finished'; readonly atMs: number; readonly status: RunStatus; readonly error?: Failure };
 
 /** The one thing an unfinished run waits for; stored in the transaction that made it so. */

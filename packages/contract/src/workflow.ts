@@ -31,7 +31,11 @@ export const retryPolicySchema = z.strictObject({
 /** Who must agree before a node has any effect, and until when. */
 export const approvalRuleSchema = z.strictObject({
   message: z.string().max(2_000).optional(),
-  expiresAfterMs: z.int().min(1_000).max(30 * 86_400_000).default(86_400_000),
+  expiresAfterMs: z
+    .int()
+    .min(1_000)
+    .max(30 * 86_400_000)
+    .default(86_400_000),
 });
 
 /** What a failed node means for its run. */
@@ -49,7 +53,11 @@ export const nodeDefinitionSchema = z
     /** A CEL expression; the node is SKIPPED where it is false. */
     when: z.string().min(1).max(2_000).optional(),
     retry: retryPolicySchema.prefault({}),
-    timeoutMs: z.int().min(100).max(7 * 86_400_000).default(300_000),
+    timeoutMs: z
+      .int()
+      .min(100)
+      .max(7 * 86_400_000)
+      .default(300_000),
     approval: z.union([z.boolean(), approvalRuleSchema]).optional(),
     onFailure: onFailureSchema.default('fail'),
     /** The output that stands in for the node's own where `onFailure` is `fallback`. */
@@ -67,7 +75,11 @@ export const workflowDefinitionSchema = z.strictObject({
   name: nameSchema,
   description: z.string().max(4_000).optional(),
   /** After this long the run ends TIMED_OUT. */
-  timeoutMs: z.int().min(100).max(30 * 86_400_000).optional(),
+  timeoutMs: z
+    .int()
+    .min(100)
+    .max(30 * 86_400_000)
+    .optional(),
   /** Larger is sooner. */
   priority: z.int().min(-100).max(100).default(0),
   /** What starts runs besides the API; kept as written, read by triggers. */

@@ -15,7 +15,11 @@ describe('who the server runs as', () => {
   it('is the owner of the cluster for root, and anybody else is refused', async () => {
     const owner = { uid: 54_321, gid: 54_321 };
     if (me.uid === 0) expect(await accountFor(owner)).toEqual(owner);
-    else await expect(accountFor(owner)).rejects.toMatchObject({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining('uid 54321') });
+    else
+      await expect(accountFor(owner)).rejects.toMatchObject({
+        code: 'CONFIGURATION_INVALID',
+        message: expect.stringContaining('uid 54321'),
+      });
   });
 });
 

@@ -23,7 +23,10 @@ export async function accountFor(clusterOwner: Account | undefined): Promise<Acc
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   if (uid !== 0) {
     if (clusterOwner !== undefined && clusterOwner.uid !== uid) {
-      throw new HiveError('CONFIGURATION_INVALID', `The database belongs to uid ${clusterOwner.uid}, this process runs as uid ${uid}: start it as that user or as root.`);
+      throw new HiveError(
+        'CONFIGURATION_INVALID',
+        `The database belongs to uid ${clusterOwner.uid}, this process runs as uid ${uid}: start it as that user or as root.`,
+      );
     }
     return { uid, gid };
   }
@@ -39,11 +42,18 @@ async function systemUser(name: string): Promise<Account | undefined> {
 
 async function createOwnUser(): Promise<Account> {
   const command = ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', ownUser];
-  const fault: unknown = await promisify(execFile)('useradd', command, { env: serverEnvironment }).then(() => undefined, (error: unknown) => error);
+  const fault: unknown = await promisify(execFile)('useradd', command, { env: serverEnvironment }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   // Also after a failure: another start may have created it at the same moment.
   const account = await systemUser(ownUser);
   if (account !== undefined) return account;
-  throw new HiveError('DATABASE_UNAVAILABLE', `PostgreSQL does not run as root, and the system user ${ownUser} could not be created: create it, or start as an ordinary user.`, { cause: fault });
+  throw new HiveError(
+    'DATABASE_UNAVAILABLE',
+    `PostgreSQL does not run as root, and the system user ${ownUser} could not be created: create it, or start as an ordinary user.`,
+    { cause: fault },
+  );
 }
 
 /** True when the account may execute (for a directory: pass) `path` and pass all above it, by mode bits; access lists are not looked at. */

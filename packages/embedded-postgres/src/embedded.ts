@@ -60,7 +60,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 
 async function startLocked(options: EmbeddedPostgresOptions, lock: Disposable): Promise<EmbeddedPostgres> {
   const { directory, log } = options;
-  const cluster = await prepareCluster({ directory, package: await installedPackage(), systemDirectory: options.systemDirectory ?? '/var/lib/hivekeeper', fast: options.fast ?? false });
+  const cluster = await prepareCluster({
+    directory,
+    package: await installedPackage(),
+    systemDirectory: options.systemDirectory ?? '/var/lib/hivekeeper',
+    fast: options.fast ?? false,
+  });
   const port = options.port ?? (await freePort());
   const socketDirectory = socketDirectoryIn(cluster.path, port);
   const supervisor = await Supervisor.start({
@@ -94,8 +99,13 @@ async function startLocked(options: EmbeddedPostgresOptions, lock: Disposable): 
   };
 }
 
-function urlOf({ secrets }: Cluster, role: PostgresRole, { port, host }: { readonly port: number; readonly host: string | undefined }): string {
-  const [user, password, database] = role === 'app' ? ['hive', secrets.appPassword, 'hive'] : ['postgres', secrets.superuserPassword, 'postgres'];
+function urlOf(
+  { secrets }: Cluster,
+  role: PostgresRole,
+  { port, host }: { readonly port: number; readonly host: string | undefined },
+): string {
+  const [user, password, database] =
+    role === 'app' ? ['hive', secrets.appPassword, 'hive'] : ['postgres', secrets.superuserPassword, 'postgres'];
   const way = host === undefined ? '' : `?host=${encodeURIComponent(host)}`;
   return `postgres://${user}:${password}@127.0.0.1:${port}/${database}${way}`;
 }

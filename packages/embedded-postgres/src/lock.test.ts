@@ -13,7 +13,9 @@ describe('a directory', () => {
 
   it('has one holder at a time, whose pid the next one is told', () => {
     const first = lockDirectory(directory);
-    expect(() => lockDirectory(directory)).toThrow(expect.objectContaining({ code: 'DATA_DIRECTORY_IN_USE', message: expect.stringContaining(`process ${process.pid}`) }));
+    expect(() => lockDirectory(directory)).toThrow(
+      expect.objectContaining({ code: 'DATA_DIRECTORY_IN_USE', message: expect.stringContaining(`process ${process.pid}`) }),
+    );
     first[Symbol.dispose]();
     lockDirectory(directory)[Symbol.dispose]();
   });

@@ -30,7 +30,11 @@ function refusalOf(directory: string, cause: unknown): HiveError {
   if (cause instanceof Error && 'errcode' in cause && cause.errcode === busy) {
     return new HiveError('DATA_DIRECTORY_IN_USE', `${directory} is held by process ${readHolder(directory)}.`, { cause });
   }
-  return new HiveError('CONFIGURATION_INVALID', `${directory} cannot be used: ${String(cause)}. It must belong to the user that starts the server.`, { cause });
+  return new HiveError(
+    'CONFIGURATION_INVALID',
+    `${directory} cannot be used: ${String(cause)}. It must belong to the user that starts the server.`,
+    { cause },
+  );
 }
 
 function readHolder(directory: string): string {

@@ -21,7 +21,10 @@ const pollMs = 5;
  */
 export async function clearOrphans(cluster: string, log: Log): Promise<void> {
   const pidFile = join(cluster, 'postmaster.pid');
-  const postmasterPid = await readFile(pidFile, 'utf8').then((content) => Number(content.split('\n')[0]), () => undefined);
+  const postmasterPid = await readFile(pidFile, 'utf8').then(
+    (content) => Number(content.split('\n')[0]),
+    () => undefined,
+  );
   if (postmasterPid === undefined || process.platform !== 'linux') return;
   for (const { signal, patienceMs } of attempts) {
     const pids = await processesIn(cluster);
@@ -35,13 +38,14 @@ export async function clearOrphans(cluster: string, log: Log): Promise<void> {
     await emptied(cluster, patienceMs);
   }
   const left = await processesIn(cluster);
-  if (left.length > 0) throw new HiveError('DATA_DIRECTORY_IN_USE', `Processes ${left.join(', ')} still work in ${cluster} and cannot be ended.`);
+  if (left.length > 0)
+    throw new HiveError('DATA_DIRECTORY_IN_USE', `Processes ${left.join(', ')} still work in ${cluster} and cannot be ended.`);
   if (isAlive(postmasterPid)) await disown(pidFile);
 }
 
 /**
- * Puts our own pid in the place of the stranger's: for the parent of a postmaster that is one that cannot be meant. The other lines must stay, for
- * the next postmaster finds in them the shared memory that it has to remove.
+ * Puts our own pid in the place of the stranger's: for the parent of a postmaster that is one that cannot be meant. The
+ * other lines must stay, for the next postmaster finds in them the shared memory that it has to remove.
  */
 async function disown(pidFile: string): Promise<void> {
   const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n').slice(1);

@@ -40,9 +40,10 @@ const maxLogBytes = 10 * 1024 * 1024;
 /**
  * Starts a postmaster and waits until it accepts connections.
  *
- * `setpriv --pdeathsig` makes the kernel send a fast shutdown when the thread that spawned it ends, even by SIGKILL; the shell in between refuses
- * to start when we died before that took hold. Where there is no setpriv (macOS, some minimal images), a killed owner leaves the server running until
- * the next start on the directory: that ends it on Linux, and fails elsewhere.
+ * `setpriv --pdeathsig` makes the kernel send a fast shutdown when the thread that spawned it ends, even by SIGKILL;
+ * the shell in between refuses to start when we died before that took hold. Where there is no setpriv (macOS, some
+ * minimal images), a killed owner leaves the server running until the next start on the directory: that ends it on
+ * Linux, and fails elsewhere.
  */
 export async function startPostmaster(cluster: Cluster, options: PostmasterOptions): Promise<Postmaster> {
   const { account } = cluster;
@@ -64,7 +65,8 @@ export async function startPostmaster(cluster: Cluster, options: PostmasterOptio
 }
 
 /** Whether the server ends with its owner by itself. */
-export const canDieWithOwner = (): boolean => process.platform === 'linux' && serverEnvironment.PATH.split(':').some((directory) => existsSync(join(directory, 'setpriv')));
+export const canDieWithOwner = (): boolean =>
+  process.platform === 'linux' && serverEnvironment.PATH.split(':').some((directory) => existsSync(join(directory, 'setpriv')));
 
 function commandOf(cluster: Cluster, listening: Listening): string[] {
   const server = [cluster.binaries.postgres, ...postmasterArguments(cluster.path, listening)];
@@ -104,7 +106,10 @@ async function stop(child: ChildProcess, exited: Promise<PostmasterExit>): Promi
 }
 
 async function rotate(logFile: string): Promise<void> {
-  const sizeBytes = await stat(logFile).then(({ size }) => size, () => 0);
+  const sizeBytes = await stat(logFile).then(
+    ({ size }) => size,
+    () => 0,
+  );
   if (sizeBytes > maxLogBytes) await rename(logFile, `${logFile}.1`);
 }
 

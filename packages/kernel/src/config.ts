@@ -12,7 +12,9 @@ export interface Setting<T> {
 /** A table of settings. */
 export type Settings = Readonly<Record<string, Setting<unknown>>>;
 /** The values of a table: `undefined` where unset and without default. */
-export type SettingValues<S extends Settings> = { readonly [Name in keyof S]: S[Name] extends Setting<infer T> ? T | (S[Name] extends { defaultText: string } ? never : undefined) : never };
+export type SettingValues<S extends Settings> = {
+  readonly [Name in keyof S]: S[Name] extends Setting<infer T> ? T | (S[Name] extends { defaultText: string } ? never : undefined) : never;
+};
 
 /** What was wrong with one variable. */
 export interface SettingFault {
@@ -23,11 +25,16 @@ export interface SettingFault {
 /** Reads a table: option before environment before default; an empty text counts as unset. Collects every fault. */
 export function readSettings<S extends Settings>(
   settings: S,
-  sources: { readonly options: Readonly<Record<string, string | undefined>>; readonly environment: Readonly<Record<string, string | undefined>> },
+  sources: {
+    readonly options: Readonly<Record<string, string | undefined>>;
+    readonly environment: Readonly<Record<string, string | undefined>>;
+  },
 ): { readonly values: SettingValues<S>; readonly faults: readonly SettingFault[] } {
   const faults: SettingFault[] = [];
   const values = Object.entries(settings).map(([name, setting]) => {
-    const text = [sources.options[name], sources.environment[setting.variable], setting.defaultText].find((candidate) => candidate !== undefined && candidate !== '');
+    const text = [sources.options[name], sources.environment[setting.variable], setting.defaultText].find(
+      (candidate) => candidate !== undefined && candidate !== '',
+    );
     if (text === undefined) return [name, undefined];
     try {
       return [name, setting.parse(text)];
@@ -51,7 +58,8 @@ export const parseSetting = {
     (least: number, most: number) =>
     (text: string): number => {
       const value = Number(text);
-      if (!Number.isInteger(value) || value < least || value > most) throw new RangeError(`expected a whole number from ${least} to ${most}, got "${text}"`);
+      if (!Number.isInteger(value) || value < least || value > most)
+        throw new RangeError(`expected a whole number from ${least} to ${most}, got "${text}"`);
       return value;
     },
   oneOf:

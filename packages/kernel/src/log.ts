@@ -12,7 +12,19 @@ export interface LogOptions {
 }
 
 // Whatever a caller logs by mistake, these never reach a line.
-const secretPaths = ['authorization', 'headers.authorization', '*.headers.authorization', 'token', '*.token', 'apiKey', '*.apiKey', 'password', '*.password', 'cookie', '*.cookie'];
+const secretPaths = [
+  'authorization',
+  'headers.authorization',
+  '*.headers.authorization',
+  'token',
+  '*.token',
+  'apiKey',
+  '*.apiKey',
+  'password',
+  '*.password',
+  'cookie',
+  '*.cookie',
+];
 
 /** A JSON logger (one line an event, epoch milliseconds, names of levels). */
 export function newLog({ level, component, destination }: LogOptions): Log {

@@ -4,7 +4,10 @@ import { type AgentSurroundings, acceptRepositoryPath, runAgent } from './agent-
 
 const schema = z.preprocess(acceptRepositoryPath, z.object({ target: z.string().min(1) }));
 
-async function run(given: { variable?: string; argument?: string; stdin?: string }, handler: (input: { target: string }) => unknown = (input) => input) {
+async function run(
+  given: { variable?: string; argument?: string; stdin?: string },
+  handler: (input: { target: string }) => unknown = (input) => input,
+) {
   const seen = { stdout: '', stderr: '', status: -1 };
   const surroundings: AgentSurroundings = {
     environment: { AGENT_INPUT: given.variable },
@@ -27,7 +30,11 @@ describe('runAgent', () => {
   });
 
   it('prints one line of JSON and exits 0', async () => {
-    expect(await run({ stdin: '{"target":"a"}' }, () => ({ text: 'two\nlines' }))).toEqual({ stdout: '{"text":"two\\nlines"}\n', stderr: '', status: 0 });
+    expect(await run({ stdin: '{"target":"a"}' }, () => ({ text: 'two\nlines' }))).toEqual({
+      stdout: '{"text":"two\\nlines"}\n',
+      stderr: '',
+      status: 0,
+    });
   });
 
   it.each([

@@ -34,6 +34,8 @@ describe('defineWorkflow', () => {
 
   it('refuses fields that no workflow has', () => {
     const misspelt = { name: 'w', nodes: [{ id: 'a', agent: 'b', need: [] }] };
-    expect(() => defineWorkflow(misspelt)).toThrow(expect.objectContaining({ issues: [{ path: '/nodes/0', message: 'Unrecognized key: "need"' }] }));
+    expect(() => defineWorkflow(misspelt)).toThrow(
+      expect.objectContaining({ issues: [{ path: '/nodes/0', message: 'Unrecognized key: "need"' }] }),
+    );
   });
 });

@@ -68,7 +68,9 @@ describe('readSource', () => {
   });
 });
 
-it.each(['package-lock.json', 'web/app.min.js', 'a/yarn.lock', 'x.js.map'])('counts %s as generated', (path) => expect(isGenerated(path)).toBe(true));
+it.each(['package-lock.json', 'web/app.min.js', 'a/yarn.lock', 'x.js.map'])('counts %s as generated', (path) =>
+  expect(isGenerated(path)).toBe(true),
+);
 it.each(['lock.ts', 'src/admin.js', 'package.json'])('counts %s as written', (path) => expect(isGenerated(path)).toBe(false));
 it.each(['a.test.ts', 'tests/a.ts', 'src/__tests__/a.js', 'test_orders.py', 'orders_test.go'])('counts %s as a test', (path) =>
   expect(isTest(path)).toBe(true),

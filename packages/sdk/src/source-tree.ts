@@ -75,7 +75,8 @@ const generatedName =
 /** True for lock files, minified scripts and the like: text that nobody wrote or reads. */
 export const isGenerated = (path: SourcePath): boolean => generatedName.test(path);
 
-const testPath = /(^|\/)(tests?|__tests__|spec|e2e)\/|[._-](test|spec)\.[^/]+$|(^|\/)test_[^/]+\.py$|_test\.(py|go|rb)$|Tests?\.(java|kt|cs)$/;
+const testPath =
+  /(^|\/)(tests?|__tests__|spec|e2e)\/|[._-](test|spec)\.[^/]+$|(^|\/)test_[^/]+\.py$|_test\.(py|go|rb)$|Tests?\.(java|kt|cs)$/;
 
 /** True for tests and what lies in test folders. */
 export const isTest = (path: SourcePath): boolean => testPath.test(path);

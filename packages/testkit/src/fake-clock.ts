@@ -7,7 +7,10 @@ interface Alarm {
   readonly callback: () => void;
 }
 
-/** Time that moves when a test says so. Timers fire in the order of their due times, those of the same instant in the order they were set. */
+/**
+ * Time that moves when a test says so. Timers fire in the order of their due times, those of the same instant in the
+ * order they were set.
+ */
 export class FakeClock implements Clock {
   readonly #originMs: number;
   #elapsedMs = 0;
@@ -42,8 +45,9 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * Moves time and fires what falls due on the way, each at its own instant. Promises get to run before, between and after, so that a timer set
-   * in answer to another one fires too; answers of real sockets and files are not waited for.
+   * Moves time and fires what falls due on the way, each at its own instant. Promises get to run before, between and
+   * after, so that a timer set in answer to another one fires too; answers of real sockets and files are not waited
+   * for.
    */
   async advance(durationMs: number): Promise<void> {
     const untilMs = this.#elapsedMs + durationMs;

@@ -158,7 +158,10 @@ function pump(proxy: Proxy, link: Link, [from, to]: readonly [Socket, Socket]): 
     if (queue.length >= maxQueuedPieces) from.pause();
     void work();
   };
-  from.on('data', (bytes: Buffer) => push(bytes)).on('end', () => push('end')).on('close', (hadError) => push(hadError ? 'broken' : 'closed'));
+  from
+    .on('data', (bytes: Buffer) => push(bytes))
+    .on('end', () => push('end'))
+    .on('close', (hadError) => push(hadError ? 'broken' : 'closed'));
 }
 
 /** Resolves when the mode of the moment lets the piece go. */

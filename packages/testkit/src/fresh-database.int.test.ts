@@ -32,10 +32,13 @@ describe('a fresh database', () => {
 
   it('is used as a role that row security binds, on settings that lose nothing', async () => {
     await using database = await freshDatabase();
-    const [row] = await query(database.url, `
+    const [row] = await query(
+      database.url,
+      `
       SELECT rolsuper, rolbypassrls, current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
         current_setting('full_page_writes') AS full_page_writes
-      FROM pg_roles WHERE rolname = current_user`);
+      FROM pg_roles WHERE rolname = current_user`,
+    );
     expect(row).toEqual({ rolsuper: false, rolbypassrls: false, fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' });
   });
 

@@ -28,7 +28,12 @@ export async function freshDatabase(migrate: MigrateDatabase = async () => {}): 
       await administer(server.postgres, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await server.giveBack();
     };
-    return { url: urlOf(server.postgres.url('app'), name), superuserUrl: urlOf(server.postgres.url('superuser'), name), drop, [Symbol.asyncDispose]: drop };
+    return {
+      url: urlOf(server.postgres.url('app'), name),
+      superuserUrl: urlOf(server.postgres.url('superuser'), name),
+      drop,
+      [Symbol.asyncDispose]: drop,
+    };
   } catch (error) {
     await server.giveBack();
     throw error;

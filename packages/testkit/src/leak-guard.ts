@@ -8,8 +8,9 @@ const patienceMs = 2_000;
 const pollMs = 10;
 
 /**
- * Fails the test file when it leaves a socket, server, child process or timer behind that keeps the process alive. Call it first in the file, so
- * that it looks after every other clean-up. Timers that do not keep the process alive cannot be seen.
+ * Fails the test file when it leaves a socket, server, child process or timer behind that keeps the process alive. Call
+ * it first in the file, so that it looks after every other clean-up. Timers that do not keep the process alive cannot
+ * be seen.
  */
 export function guardLeaks(): void {
   let leaks: () => Promise<readonly string[]>;
@@ -49,7 +50,8 @@ function watchTimers(): { pending(): readonly NodeJS.Timeout[]; restore(): void 
       const timer = noted(originals.setTimeout(() => (timers.delete(timer), callback(...args)), delayMs));
       return timer;
     },
-    setInterval: (callback: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) => noted(originals.setInterval(callback, delayMs, ...args)),
+    setInterval: (callback: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) =>
+      noted(originals.setInterval(callback, delayMs, ...args)),
     clearTimeout: forget,
     clearInterval: forget,
   };

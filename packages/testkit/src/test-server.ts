@@ -44,7 +44,7 @@ export async function borrowServer(): Promise<TestServer> {
 
 /** A directory with a copy of a fresh cluster: copying takes a tenth of what initdb does. */
 async function newDirectory(): Promise<string> {
-  const base = await spaciousMemory() ?? tmpdir();
+  const base = (await spaciousMemory()) ?? tmpdir();
   await removeAbandoned(base);
   const directory = await mkdtemp(join(base, `${prefix}${process.pid}-`));
   await chmod(directory, 0o711);
@@ -65,7 +65,8 @@ async function pristineCluster(): Promise<string> {
   const draft = await mkdtemp(`${target}.`);
   await (await startEmbeddedPostgres({ directory: draft, log, fast: true })).stop();
   // The cluster was put elsewhere, so copies of this directory would share it.
-  if (!(await exists(join(draft, 'cluster')))) throw new HiveError('CONFIGURATION_INVALID', `Set TMPDIR to a directory that every user can reach; ${tmpdir()} is not.`);
+  if (!(await exists(join(draft, 'cluster'))))
+    throw new HiveError('CONFIGURATION_INVALID', `Set TMPDIR to a directory that every user can reach; ${tmpdir()} is not.`);
   // Somebody else may have been faster: theirs is as good.
   await rename(draft, target).catch(() => rm(draft, { recursive: true, force: true }));
   return target;
@@ -76,7 +77,10 @@ async function fingerprint(): Promise<string> {
   const files = (await readdir(source)).filter((file) => file.endsWith('.ts')).sort();
   const hash = createHash('sha256');
   for (const file of files) hash.update(await readFile(new URL(file, source)));
-  return hash.update(await readFile(fileURLToPath(new URL('../package.json', source)))).digest('hex').slice(0, 16);
+  return hash
+    .update(await readFile(fileURLToPath(new URL('../package.json', source))))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 // `cp` keeps owners, which node's own copy does not.

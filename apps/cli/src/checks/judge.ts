@@ -78,7 +78,9 @@ const cgroup = ({ cgroup: kind }: MachineFacts): Check =>
       );
 
 const setpriv = ({ hasSetpriv }: MachineFacts): Check =>
-  hasSetpriv ? ok('setpriv', 'there') : warn('setpriv', 'missing: children may outlive a parent that is killed with -9', 'Install util-linux.');
+  hasSetpriv
+    ? ok('setpriv', 'there')
+    : warn('setpriv', 'missing: children may outlive a parent that is killed with -9', 'Install util-linux.');
 
 const data = ({ dataDirectory, dataFault }: MachineFacts): Check =>
   dataFault === undefined
@@ -110,7 +112,8 @@ function control({ control: answer }: MachineFacts): Check {
           `${answer.code}: ${answer.message}`,
           'Pass its key with --token-file or HIVE_TOKEN, or its data directory with --data.',
         );
-  if (answer.workerCount === 0) return warn('control plane', `version ${answer.version}; no worker is connected`, 'Start one with hive worker.');
+  if (answer.workerCount === 0)
+    return warn('control plane', `version ${answer.version}; no worker is connected`, 'Start one with hive worker.');
   return ok('control plane', `version ${answer.version}, ${answer.workerCount === 1 ? 'a worker' : `${answer.workerCount} workers`}`);
 }
 

@@ -92,7 +92,11 @@ async function probeFront({ url, terminal }: Session): Promise<Pick<MachineFacts
 function takesConnections(url: string): Promise<boolean> {
   const { hostname, port, protocol } = new URL(url);
   return new Promise((resolve) => {
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80), timeout: patienceMs });
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: Number(port) || (protocol === 'https:' ? 443 : 80),
+      timeout: patienceMs,
+    });
     const answer = (isOpen: boolean) => {
       socket.destroy();
       resolve(isOpen);

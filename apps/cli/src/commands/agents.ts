@@ -23,7 +23,11 @@ export async function listAgents({ client, output }: Session): Promise<void> {
 }
 
 /** `hive agents register <path>` */
-export async function registerAgent({ client, output, terminal }: Session, path: string, { name }: { readonly name?: string }): Promise<void> {
+export async function registerAgent(
+  { client, output, terminal }: Session,
+  path: string,
+  { name }: { readonly name?: string },
+): Promise<void> {
   const agent = await client.registerAgent({ entryPath: resolve(terminal.workingDirectory, path), ...(name !== undefined && { name }) });
   output.show(agent, () => `${agent.name} ${agent.version} is registered (${agent.trust}, ${agent.riskLevel}).\n\nNext: hive agents`);
 }

@@ -54,10 +54,14 @@ export const controlCommand = (options: ControlOptions, workerCount: number, { e
 
 /** The command of a worker. */
 export const workerCommand = ({ url, token, ...options }: WorkerOptions, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
-  appCommand('worker', [...option('url', url), ...option('name', options.name), ...option('parallel', options.parallel), ...roots(options.root)], {
-    ...environment,
-    ...(token !== undefined && { HIVE_TOKEN: token }),
-  });
+  appCommand(
+    'worker',
+    [...option('url', url), ...option('name', options.name), ...option('parallel', options.parallel), ...roots(options.root)],
+    {
+      ...environment,
+      ...(token !== undefined && { HIVE_TOKEN: token }),
+    },
+  );
 
 function appCommand(app: 'control' | 'worker', args: readonly string[], environment: Terminal['environment']): AppCommand {
   const main = fileURLToPath(new URL(`../../../${app}/src/main.ts`, import.meta.url));

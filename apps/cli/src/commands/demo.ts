@@ -41,7 +41,10 @@ export async function demo(session: Session, options: DemoOptions): Promise<numb
     if (run === undefined) return interrupted;
     tell(local, { run, stack, data, keep: options.keep === true });
     if (options.keep)
-      await Promise.race([stack.ended, new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }))]);
+      await Promise.race([
+        stack.ended,
+        new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true })),
+      ]);
     else output.say(output.colors.dim('\nStopping…'));
     return run.status === 'SUCCESS' ? 0 : 1;
   } catch (error) {

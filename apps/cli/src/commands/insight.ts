@@ -12,9 +12,10 @@ export async function why({ client, output }: Session, id: string): Promise<void
   const answer = await client.why(id);
   const since = output.colors.dim(`(${answer.status} for ${durationText(answer.sinceMs)})`);
   output.show(answer, () =>
-    [`${answer.explanation} ${since}`, ...(answer.nextCommand === undefined ? [] : ['', `${output.colors.dim('Next:')} ${answer.nextCommand}`])].join(
-      '\n',
-    ),
+    [
+      `${answer.explanation} ${since}`,
+      ...(answer.nextCommand === undefined ? [] : ['', `${output.colors.dim('Next:')} ${answer.nextCommand}`]),
+    ].join('\n'),
   );
 }
 
@@ -33,7 +34,10 @@ export async function status({ client, output, terminal, url }: Session): Promis
   output.show(answer, () => statusPage(answer, { url, nowMs: terminal.clock.nowMs(), output }));
 }
 
-function statusPage(status: Status, { url, nowMs, output }: { readonly url: string; readonly nowMs: number; readonly output: Output }): string {
+function statusPage(
+  status: Status,
+  { url, nowMs, output }: { readonly url: string; readonly nowMs: number; readonly output: Output },
+): string {
   const runs = Object.entries(status.runs).map(([name, count]) => `${count} ${name}`);
   const { ready, leased, delayed } = status.tickets;
   const facts = [

@@ -48,7 +48,9 @@ export async function listRuns({ client, output, terminal }: Session, { status, 
     ...(workflow !== undefined && { workflow }),
     limit: Number(limit ?? 20),
   });
-  output.show(runs, () => (runs.length === 0 ? 'No runs.\n\nNext: hive run <workflow>' : runsTable(runs, terminal.clock.nowMs(), output.colors)));
+  output.show(runs, () =>
+    runs.length === 0 ? 'No runs.\n\nNext: hive run <workflow>' : runsTable(runs, terminal.clock.nowMs(), output.colors),
+  );
 }
 
 /** `hive run show <id>` */

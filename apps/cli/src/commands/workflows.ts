@@ -15,14 +15,19 @@ export async function validateWorkflow(session: Session, file: string): Promise<
   const definition = await load(session, file);
   const { issues } = await session.client.validateWorkflow(definition);
   if (issues.length > 0)
-    throw new HiveError('WORKFLOW_INVALID', `${definition.name} has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, { issues });
+    throw new HiveError('WORKFLOW_INVALID', `${definition.name} has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, {
+      issues,
+    });
   session.output.show({ valid: true, name: definition.name }, () => `${definition.name} is valid.\n\nNext: hive workflows deploy ${file}`);
 }
 
 /** `hive workflows deploy <file>` */
 export async function deployWorkflow(session: Session, file: string): Promise<void> {
   const workflow = await session.client.deployWorkflow(await load(session, file));
-  session.output.show(workflow, () => `${workflow.name} is deployed as version ${workflow.version}.\n\nNext: hive run ${workflow.name} --watch`);
+  session.output.show(
+    workflow,
+    () => `${workflow.name} is deployed as version ${workflow.version}.\n\nNext: hive run ${workflow.name} --watch`,
+  );
 }
 
 /** `hive workflows list` */

@@ -7,12 +7,18 @@ type Node = WorkflowInput['nodes'][number];
 export function graphTree({ name, nodes }: WorkflowInput): string {
   const children = Map.groupBy(inOrder(nodes), ({ parent }) => parent);
   const lines = [name];
-  const pending = (children.get(undefined) ?? []).map((entry, index, all) => ({ entry, prefix: '', isLast: index === all.length - 1 })).reverse();
+  const pending = (children.get(undefined) ?? [])
+    .map((entry, index, all) => ({ entry, prefix: '', isLast: index === all.length - 1 }))
+    .reverse();
   for (let item = pending.pop(); item !== undefined; item = pending.pop()) {
     const { entry, prefix, isLast } = item;
     lines.push(`${prefix}${isLast ? '└─' : '├─'} ${labelOf(entry.node, entry.parent)}`);
     const below = `${prefix}${isLast ? '   ' : '│  '}`;
-    const next = (children.get(entry.node.id) ?? []).map((child, index, all) => ({ entry: child, prefix: below, isLast: index === all.length - 1 }));
+    const next = (children.get(entry.node.id) ?? []).map((child, index, all) => ({
+      entry: child,
+      prefix: below,
+      isLast: index === all.length - 1,
+    }));
     pending.push(...next.reverse());
   }
   const drawn = new Set([...children.values()].flat().map(({ node }) => node.id));

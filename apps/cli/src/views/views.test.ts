@@ -57,7 +57,10 @@ describe('a table', () => {
 const node = (id: string, rest: object = {}) => ({ id, agent: `agent-${id}`, needs: [], status: 'PENDING', attempts: [], ...rest });
 const runOf = (...nodes: object[]) => ({ nodes }) as unknown as RunView;
 const board = (events: readonly object[], ...ids: string[]) =>
-  events.reduce<ReturnType<typeof boardOf>>((folded, event) => foldEvent(folded, event as BoardEvent), boardOf(runOf(...ids.map((id) => node(id)))));
+  events.reduce<ReturnType<typeof boardOf>>(
+    (folded, event) => foldEvent(folded, event as BoardEvent),
+    boardOf(runOf(...ids.map((id) => node(id)))),
+  );
 const textOf = (events: readonly object[], ...ids: string[]) =>
   boardText(board(events, ...ids), { nowMs: 3_000, colors, widthColumns: 80, maxRows: 5 }).split('\n');
 
@@ -68,7 +71,14 @@ describe('the board of a run', () => {
       { type: 'node.finished', atMs: 1_500, nodeId: 'a', status: 'SUCCESS', durationMs: 500 },
       { type: 'node.started', atMs: 1_500, nodeId: 'bb', slotCount: 1 },
       { type: 'progress', atMs: 2_000, nodeId: 'bb', slot: 0, attempt: 1, progress: { message: '4 of 9 files' } },
-      { type: 'node.finished', atMs: 2_000, nodeId: 'c', status: 'FAILED', durationMs: 300, error: { code: 'AGENT_FAILED', message: 'exit 1' } },
+      {
+        type: 'node.finished',
+        atMs: 2_000,
+        nodeId: 'c',
+        status: 'FAILED',
+        durationMs: 300,
+        error: { code: 'AGENT_FAILED', message: 'exit 1' },
+      },
       { type: 'approval.requested', atMs: 2_000, nodeId: 'd', approvalId: 'apr_1', expiresAtMs: 9_000 },
     ];
     expect(textOf(events, 'a', 'bb', 'c', 'd', 'e')).toEqual([
@@ -115,7 +125,11 @@ describe('the tree of a workflow', () => {
   });
 
   it('is drawn for a chain of 10,000 nodes', () => {
-    const nodes = Array.from({ length: 10_000 }, (_, index) => ({ id: `n${index}`, agent: 'x', needs: index === 0 ? [] : [`n${index - 1}`] }));
+    const nodes = Array.from({ length: 10_000 }, (_, index) => ({
+      id: `n${index}`,
+      agent: 'x',
+      needs: index === 0 ? [] : [`n${index - 1}`],
+    }));
     expect(graphTree({ name: 'w', nodes }).split('\n')).toHaveLength(10_001);
   });
 });

@@ -29,14 +29,27 @@ async function say(text: string): Promise<string> {
 describe('a connection', () => {
   it.each([1, 40])('gives the caller of a body %i MiB too large its answer, though the body is still on its way', async (extraMiB) => {
     const body = Buffer.alloc((16 + extraMiB) * 1024 * 1024, 0x20);
-    const call = request({ port, host: '127.0.0.1', path: '/v1/worker/settle', method: 'POST', headers: { 'content-type': 'application/json', 'content-length': body.length, 'x-api-key': door.keys.worker } });
+    const call = request({
+      port,
+      host: '127.0.0.1',
+      path: '/v1/worker/settle',
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-length': body.length, 'x-api-key': door.keys.worker },
+    });
     call.end(body);
     const [response] = (await once(call, 'response')) as [IncomingMessage];
-    expect({ status: response.statusCode, body: await json(response) }).toMatchObject({ status: 413, body: { error: { code: 'BODY_TOO_LARGE' } } });
+    expect({ status: response.statusCode, body: await json(response) }).toMatchObject({
+      status: 413,
+      body: { error: { code: 'BODY_TOO_LARGE' } },
+    });
   });
 
   it('that does not speak HTTP, or sends headers without end, is told so and closed', async () => {
-    for (const text of ['good morning\r\n\r\n', `GET / HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`, 'GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n']) {
+    for (const text of [
+      'good morning\r\n\r\n',
+      `GET / HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`,
+      'GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n',
+    ]) {
       const heard = await say(text);
       expect(heard).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]*x-content-type-options: nosniff\r\n[^]*connection: close\r\n/);
       expect(JSON.parse(heard.slice(heard.indexOf('{')))).toMatchObject({ error: { code: 'INVALID_REQUEST' } });

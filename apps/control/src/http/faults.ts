@@ -14,7 +14,10 @@ export function answerFault(error: unknown, reply: FastifyReply, log: Log): Fast
   const status = fault.entry.httpStatus;
   if (status >= 500) write(log, fault, request);
   // Set here too, because no hook has run where the router itself failed.
-  void reply.code(status).type('application/json; charset=utf-8').headers({ ...apiHeaders, 'x-request-id': request.id, ...headersOf(fault) });
+  void reply
+    .code(status)
+    .type('application/json; charset=utf-8')
+    .headers({ ...apiHeaders, 'x-request-id': request.id, ...headersOf(fault) });
   // The framework would close the connection, and a caller still sending would see a reset instead of this answer. Left
   // open, the rest of the body is read and thrown away, for as long as the request's time allows.
   if (fault.code === 'BODY_TOO_LARGE') void reply.removeHeader('connection');
@@ -71,7 +74,12 @@ function write(log: Log, fault: HiveError, { id, method, routeOptions }: Request
 export function answerNoHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const body = JSON.stringify(errorBodyOf(invalid('this is not an HTTP request, or its headers are too large')));
-  const head = { ...apiHeaders, 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  const head = {
+    ...apiHeaders,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
   const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 400 Bad Request\r\n${lines.join('')}\r\n${body}`);
 }

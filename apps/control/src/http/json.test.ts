@@ -18,7 +18,11 @@ describe('a body', () => {
 });
 
 describe('the issues of a body', () => {
-  const schema = z.strictObject({ nodes: z.array(z.strictObject({ approval: z.union([z.boolean(), z.strictObject({ message: z.string() })]), 'a/b~c': z.number().optional() })) });
+  const schema = z.strictObject({
+    nodes: z.array(
+      z.strictObject({ approval: z.union([z.boolean(), z.strictObject({ message: z.string() })]), 'a/b~c': z.number().optional() }),
+    ),
+  });
   const found = (value: unknown) => issuesOf(schema.safeParse(value).error?.issues ?? []).map(({ path, message }) => `${path}: ${message}`);
 
   it('name each unknown field', () => {

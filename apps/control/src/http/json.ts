@@ -55,7 +55,13 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
     const issues = issuesOf(result.error.issues).slice(0, mostIssues);
     const where = parts[httpPart] ?? '';
     const [first] = issues;
-    return { error: new HiveError('INVALID_REQUEST', first === undefined ? undefined : `${where}${first.path === '' ? '' : `${first.path}: `}${first.message}`, { issues }) };
+    return {
+      error: new HiveError(
+        'INVALID_REQUEST',
+        first === undefined ? undefined : `${where}${first.path === '' ? '' : `${first.path}: `}${first.message}`,
+        { issues },
+      ),
+    };
   };
 
 type ZodIssue = z.core.$ZodIssue;
@@ -64,11 +70,14 @@ type ZodIssue = z.core.$ZodIssue;
 export function issuesOf(found: readonly ZodIssue[], base: readonly PropertyKey[] = []): Issue[] {
   return found.flatMap((issue): Issue[] => {
     const path = [...base, ...issue.path];
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: pointerOf([...path, key]), message: 'there is no such field' }));
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ path: pointerOf([...path, key]), message: 'there is no such field' }));
     // Of a union's alternatives, the one that fits in kind tells most; where none fits, the union itself is what failed.
-    const fitting = issue.code === 'invalid_union' ? issue.errors.find((branch) => branch.every((inner) => inner.path.length > 0)) : undefined;
+    const fitting =
+      issue.code === 'invalid_union' ? issue.errors.find((branch) => branch.every((inner) => inner.path.length > 0)) : undefined;
     return fitting === undefined || fitting.length === 0 ? [{ path: pointerOf(path), message: issue.message }] : issuesOf(fitting, path);
   });
 }
 
-const pointerOf = (path: readonly PropertyKey[]): string => path.map((part) => `/${String(part).slice(0, 80).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+const pointerOf = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).slice(0, 80).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

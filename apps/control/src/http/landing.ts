@@ -2,9 +2,10 @@ import { hash } from 'node:crypto';
 import { answers, type App, textAnswer } from './route.ts';
 import type { Services } from './services.ts';
 
-const style = 'body{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem;color:#1d1d1f;background:#fff}'
-  + 'code{background:#f2f2f4;padding:.1em .3em;border-radius:4px}a{color:#0b57d0}'
-  + '@media(prefers-color-scheme:dark){body{color:#e8e8ea;background:#161618}code{background:#2a2a2e}a{color:#8ab4f8}}';
+const style =
+  'body{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem;color:#1d1d1f;background:#fff}' +
+  'code{background:#f2f2f4;padding:.1em .3em;border-radius:4px}a{color:#0b57d0}' +
+  '@media(prefers-color-scheme:dark){body{color:#e8e8ea;background:#161618}code{background:#2a2a2e}a{color:#8ab4f8}}';
 const policy = `default-src 'none'; style-src 'sha256-${hash('sha256', style, 'base64')}'; frame-ancestors 'none'`;
 
 /** The page a person sees who opens the address in a browser. */
@@ -12,13 +13,21 @@ export function addLandingPage(app: App, { version, authentication }: Services):
   const page = pageOf(version, authentication);
   app.get(
     '/',
-    { config: { access: 'open' }, schema: { summary: 'What this is', tags: ['platform'], response: answers({ 200: textAnswer('text/html', 'A page for people') }) } },
-    async (_request, reply) => reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(page as never),
+    {
+      config: { access: 'open' },
+      schema: { summary: 'What this is', tags: ['platform'], response: answers({ 200: textAnswer('text/html', 'A page for people') }) },
+    },
+    async (_request, reply) =>
+      reply
+        .type('text/html; charset=utf-8')
+        .header('content-security-policy', policy)
+        .send(page as never),
   );
 }
 
 const keyText = {
-  'api-key': 'Every call but the probes needs a key: send <code>Authorization: Bearer &lt;key&gt;</code>. The first key is in the file <code>admin.key</code> in the data directory.',
+  'api-key':
+    'Every call but the probes needs a key: send <code>Authorization: Bearer &lt;key&gt;</code>. The first key is in the file <code>admin.key</code> in the data directory.',
   none: 'This installation runs without authentication: it answers calls from this machine only, and everybody on it is admin.',
 } as const;
 

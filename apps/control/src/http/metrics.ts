@@ -17,12 +17,23 @@ export function addMetrics(app: App, services: Services): void {
     done();
   });
   app.addHook('onResponse', (request, reply, done) => {
-    gauges?.observe({ route: request.routeOptions.url ?? 'unknown', method: request.method, status: reply.statusCode }, reply.elapsedTime / 1_000);
+    gauges?.observe(
+      { route: request.routeOptions.url ?? 'unknown', method: request.method, status: reply.statusCode },
+      reply.elapsedTime / 1_000,
+    );
     done();
   });
   app.get(
     '/metrics',
-    { config: { access: 'admin' }, schema: { summary: 'Prometheus metrics', tags: ['platform'], querystring: noQuery, response: answers({ 200: textAnswer('text/plain', 'Prometheus text format') }) } },
+    {
+      config: { access: 'admin' },
+      schema: {
+        summary: 'Prometheus metrics',
+        tags: ['platform'],
+        querystring: noQuery,
+        response: answers({ 200: textAnswer('text/plain', 'Prometheus text format') }),
+      },
+    },
     async (request, reply) => {
       const loaded = await load();
       const { tenantId } = callerOf(request);
@@ -44,7 +55,9 @@ class Gauges {
   readonly registry: Registry;
   readonly #duration;
   readonly #children = new Map<string, { observe(seconds: number): void }>();
-  readonly #counted: Readonly<Record<'runs' | 'tickets' | 'workers', { readonly label: string; readonly gauge: InstanceType<Prometheus['Gauge']> }>>;
+  readonly #counted: Readonly<
+    Record<'runs' | 'tickets' | 'workers', { readonly label: string; readonly gauge: InstanceType<Prometheus['Gauge']> }>
+  >;
 
   constructor(prometheus: Prometheus) {
     const registry = new prometheus.Registry();
@@ -58,7 +71,10 @@ class Gauges {
       buckets: durationBucketsSeconds,
       registers,
     });
-    const gauge = (name: string, help: string, label: string) => ({ label, gauge: new prometheus.Gauge({ name, help, labelNames: [label], registers }) });
+    const gauge = (name: string, help: string, label: string) => ({
+      label,
+      gauge: new prometheus.Gauge({ name, help, labelNames: [label], registers }),
+    });
     this.#counted = {
       runs: gauge('hive_runs', 'Runs of the caller’s tenant by status', 'status'),
       tickets: gauge('hive_tickets', 'Live tickets by state', 'state'),

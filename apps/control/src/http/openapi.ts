@@ -2,8 +2,20 @@ import swagger from '@fastify/swagger';
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import {
-  agentSpecSchema, agentViewSchema, approvalViewSchema, blockerSchema, attemptSchema, leasedTicketSchema, nodeDefinitionSchema, runSummarySchema, runViewSchema, statusSchema,
-  whySchema, workerViewSchema, workflowDefinitionSchema, workflowViewSchema,
+  agentSpecSchema,
+  agentViewSchema,
+  approvalViewSchema,
+  blockerSchema,
+  attemptSchema,
+  leasedTicketSchema,
+  nodeDefinitionSchema,
+  runSummarySchema,
+  runViewSchema,
+  statusSchema,
+  whySchema,
+  workerViewSchema,
+  workflowDefinitionSchema,
+  workflowViewSchema,
 } from '@hivekeeper/contract';
 import { facadeComponents } from './facade/index.ts';
 import { answers, type App, errorBodySchema, noQuery } from './route.ts';
@@ -34,8 +46,15 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Hivekeeper', version, description: 'Run a fleet of AI agents, and keep it running.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
+      info: {
+        title: 'Hivekeeper',
+        version,
+        description: 'Run a fleet of AI agents, and keep it running.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      components: {
+        securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } },
+      },
       security: [{ bearer: [] }, { apiKey: [] }],
     },
     transform: createJsonSchemaTransform({ schemaRegistry }),
@@ -51,7 +70,15 @@ function addDocument(app: App): void {
   let document: string | undefined;
   app.get(
     '/v1/openapi.json',
-    { config: { access: 'admin' }, schema: { summary: 'This document', tags: ['platform'], querystring: noQuery, response: answers({ 200: z.looseObject({ openapi: z.string() }) }) } },
+    {
+      config: { access: 'admin' },
+      schema: {
+        summary: 'This document',
+        tags: ['platform'],
+        querystring: noQuery,
+        response: answers({ 200: z.looseObject({ openapi: z.string() }) }),
+      },
+    },
     async (_request, reply) => {
       document ??= JSON.stringify(app.swagger());
       return reply.type('application/json; charset=utf-8').send(document as never);

@@ -21,13 +21,20 @@ it('says that all is well, to anybody', async () => {
   expect(await probe('/health/db')).toMatchObject({ status: 200, body: { status: 'connected' } });
   expect(await probe('/ready')).toMatchObject({ status: 200, body: { status: 'ready' } });
   expect(await probe('/live')).toMatchObject({ status: 200, body: { status: 'alive' } });
-  expect(await probe('/api/health')).toMatchObject({ status: 200, body: { status: 'ok', service: 'orchestration', database: true, nats: false } });
+  expect(await probe('/api/health')).toMatchObject({
+    status: 200,
+    body: { status: 'ok', service: 'orchestration', database: true, nats: false },
+  });
 });
 
 it('goes red where the database takes no write, while the process itself is alive', async () => {
   door.world.probe = () => Promise.reject(new HiveError('DATABASE_UNAVAILABLE', 'connect ECONNREFUSED 10.1.2.3:5432'));
   expect(await probe('/health/db')).toMatchObject({ status: 503, body: { status: 'disconnected' } });
-  expect(await probe('/ready')).toMatchObject({ status: 503, body: { status: 'unavailable', error: { code: 'DATABASE_UNAVAILABLE' } }, headers: { 'retry-after': '1' } });
+  expect(await probe('/ready')).toMatchObject({
+    status: 503,
+    body: { status: 'unavailable', error: { code: 'DATABASE_UNAVAILABLE' } },
+    headers: { 'retry-after': '1' },
+  });
   expect(await probe('/api/health')).toMatchObject({ status: 503, body: { status: 'degraded', database: false } });
   expect((await probe('/live')).status).toBe(200);
   expect((await probe('/health')).status).toBe(200);

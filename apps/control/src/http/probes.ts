@@ -7,35 +7,56 @@ const longestProbeMs = 5_000;
 
 const state = z.object({ status: z.string() });
 const timedState = state.extend({ timestamp: z.iso.datetime() });
-const open = (summary: string, response: ReturnType<typeof answers>) => ({ config: { access: 'open' as const }, schema: { summary, tags: ['probes'], response } });
+const open = (summary: string, response: ReturnType<typeof answers>) => ({
+  config: { access: 'open' as const },
+  schema: { summary, tags: ['probes'], response },
+});
 
 /** The addresses that say how the process is. Open to all and never limited, because those who ask have no key. */
 export function addProbes(app: App, services: Services): void {
   const isDatabaseUp = sharedProbe(services);
   const timestamp = () => new Date(services.clock.nowMs()).toISOString();
   app.get('/live', open('The process answers', answers({ 200: state })), async () => ({ status: 'alive' }));
-  app.get('/health', open('The process answers, and when', answers({ 200: timedState })), async () => ({ status: 'ok', timestamp: timestamp() }));
+  app.get('/health', open('The process answers, and when', answers({ 200: timedState })), async () => ({
+    status: 'ok',
+    timestamp: timestamp(),
+  }));
   app.get('/health/db', open('The database takes writes', answers({ 200: state, 503: state })), async (_request, reply) =>
     (await isDatabaseUp()) ? { status: 'connected' } : reply.code(503).header('retry-after', '1').send({ status: 'disconnected' }),
   );
-  app.get('/health/nats', open('Always 503: there is no NATS in this installation', answers({ 503: state })), async (_request, reply) => reply.code(503).send({ status: 'not_configured' }));
-  app.get('/ready', open('New work is taken: a write to the database was committed', answers({ 200: state, 503: state.loose() })), async (request, reply) => {
-    const fault = services.isDraining() ? new HiveError('SHUTTING_DOWN') : (await isDatabaseUp()) ? undefined : new HiveError('DATABASE_UNAVAILABLE');
-    if (fault === undefined) return { status: 'ready' };
-    const status = fault.code === 'SHUTTING_DOWN' ? 'draining' : 'unavailable';
-    return reply.code(503).header('retry-after', '1').send({ status, ...errorBodyOf(fault, request.id) });
-  });
+  app.get('/health/nats', open('Always 503: there is no NATS in this installation', answers({ 503: state })), async (_request, reply) =>
+    reply.code(503).send({ status: 'not_configured' }),
+  );
   app.get(
-    '/api/health',
-    open('As CommandCenter tells it', answers({ 200: facadeHealth, 503: facadeHealth })),
-    async (_request, reply) => {
-      const database = await isDatabaseUp();
-      return reply.code(database ? 200 : 503).send({ status: database ? 'ok' : 'degraded', service: 'orchestration', database, nats: false, timestamp: timestamp() });
+    '/ready',
+    open('New work is taken: a write to the database was committed', answers({ 200: state, 503: state.loose() })),
+    async (request, reply) => {
+      const fault = services.isDraining()
+        ? new HiveError('SHUTTING_DOWN')
+        : (await isDatabaseUp())
+          ? undefined
+          : new HiveError('DATABASE_UNAVAILABLE');
+      if (fault === undefined) return { status: 'ready' };
+      const status = fault.code === 'SHUTTING_DOWN' ? 'draining' : 'unavailable';
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .send({ status, ...errorBodyOf(fault, request.id) });
     },
   );
+  app.get('/api/health', open('As CommandCenter tells it', answers({ 200: facadeHealth, 503: facadeHealth })), async (_request, reply) => {
+    const database = await isDatabaseUp();
+    return reply
+      .code(database ? 200 : 503)
+      .send({ status: database ? 'ok' : 'degraded', service: 'orchestration', database, nats: false, timestamp: timestamp() });
+  });
 }
 
-const facadeHealth = timedState.extend({ service: z.literal('orchestration'), database: z.boolean(), nats: z.boolean().describe('False: NATS is not part of this installation, and not needed') });
+const facadeHealth = timedState.extend({
+  service: z.literal('orchestration'),
+  database: z.boolean(),
+  nats: z.boolean().describe('False: NATS is not part of this installation, and not needed'),
+});
 
 /** One probe at a time, however many ask: open routes must not become a way to load the database. */
 function sharedProbe({ probeDatabase, clock, log }: Services): () => Promise<boolean> {

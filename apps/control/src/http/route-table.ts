@@ -23,7 +23,8 @@ export function collectRoutes(app: FastifyInstance, bodyLimitBytes: number): Rou
   const entries: RouteEntry[] = [];
   app.addHook('onRoute', ({ method, url, config, schema = {}, bodyLimit }) => {
     for (const each of [method].flat()) {
-      if (config?.access !== undefined) entries.push({ method: each, url, access: config.access, bodyLimitBytes: bodyLimit ?? bodyLimitBytes, schema });
+      if (config?.access !== undefined)
+        entries.push({ method: each, url, access: config.access, bodyLimitBytes: bodyLimit ?? bodyLimitBytes, schema });
     }
   });
   return {
@@ -38,4 +39,5 @@ export function collectRoutes(app: FastifyInstance, bodyLimitBytes: number): Rou
 const segmentsOf = (address: string): string[] => (address.split('?', 1)[0] ?? '').split('/');
 
 const matches = (pattern: readonly string[], segments: readonly string[]): boolean =>
-  pattern.length === segments.length && pattern.every((part, index) => (part.startsWith(':') ? segments[index] !== '' : part === segments[index]));
+  pattern.length === segments.length &&
+  pattern.every((part, index) => (part.startsWith(':') ? segments[index] !== '' : part === segments[index]));

@@ -35,7 +35,11 @@ export const errorBodySchema = z.object({
 });
 
 /** The answers of a route: its own, and the errors all routes share. */
-export const answers = <Own extends Record<number, z.ZodType | TextAnswer>>(own: Own) => ({ ...own, '4xx': errorBodySchema, '5xx': errorBodySchema });
+export const answers = <Own extends Record<number, z.ZodType | TextAnswer>>(own: Own) => ({
+  ...own,
+  '4xx': errorBodySchema,
+  '5xx': errorBodySchema,
+});
 
 interface TextAnswer {
   readonly description: string;
@@ -43,7 +47,10 @@ interface TextAnswer {
 }
 
 /** An answer that is not JSON. */
-export const textAnswer = (mediaType: string, description: string): TextAnswer => ({ description, content: { [mediaType]: { schema: z.string() } } });
+export const textAnswer = (mediaType: string, description: string): TextAnswer => ({
+  description,
+  content: { [mediaType]: { schema: z.string() } },
+});
 
 /** A query that may hold nothing: a misspelt parameter is told instead of ignored. */
 export const noQuery = z.strictObject({});

@@ -26,19 +26,49 @@ describe('a caller', () => {
 
   it('is told the same of what is another tenant’s as of what is not there', async () => {
     await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } });
-    const { body: workflow } = await door.call('POST /v1/workflows', { body: { name: 'review', nodes: [{ id: 'scan', agent: 'scanner' }] } });
+    const { body: workflow } = await door.call('POST /v1/workflows', {
+      body: { name: 'review', nodes: [{ id: 'scan', agent: 'scanner' }] },
+    });
     const { body: run } = await door.call('POST /v1/workflows/review/runs', {});
     const places = (runId: string, name: string, workflowId: string) => [
-      `GET /v1/runs/${runId}`, `POST /v1/runs/${runId}/cancel`, `POST /v1/runs/${runId}/retry`, `GET /v1/runs/${runId}/events`, `GET /v1/why/${runId}`, `GET /v1/workflows/${name}`, `POST /v1/workflows/${name}/runs`,
-      `GET /v1/workflows/${workflowId}`, `GET /api/workflows/${workflowId}`, `GET /api/workflows/${workflowId}/runs/${runId}`, `POST /api/workflows/runs/${runId}/retry`, `DELETE /api/workflows/${workflowId}`, `DELETE /v1/agents/scanner`,
+      `GET /v1/runs/${runId}`,
+      `POST /v1/runs/${runId}/cancel`,
+      `POST /v1/runs/${runId}/retry`,
+      `GET /v1/runs/${runId}/events`,
+      `GET /v1/why/${runId}`,
+      `GET /v1/workflows/${name}`,
+      `POST /v1/workflows/${name}/runs`,
+      `GET /v1/workflows/${workflowId}`,
+      `GET /api/workflows/${workflowId}`,
+      `GET /api/workflows/${workflowId}/runs/${runId}`,
+      `POST /api/workflows/runs/${runId}/retry`,
+      `DELETE /api/workflows/${workflowId}`,
+      `DELETE /v1/agents/scanner`,
     ];
     const absent = [run.id, workflow.id].map((id: string) => id.replace(/.$/, (last) => (last === '0' ? '1' : '0')));
     const foreign = await Promise.all(places(run.id, 'review', workflow.id).map((place) => door.call(place, { key: door.keys.foreign })));
-    const missing = await Promise.all(places(absent[0] as string, 'review', absent[1] as string).map((place) => door.call(place, { key: door.keys.foreign })));
+    const missing = await Promise.all(
+      places(absent[0] as string, 'review', absent[1] as string).map((place) => door.call(place, { key: door.keys.foreign })),
+    );
     expect(foreign.map(({ status }) => status)).toEqual(foreign.map(() => 404));
-    const told = ({ body }: { body: { error: { code: string; message: string } | string } }) => JSON.stringify(body).replaceAll(/(run|wfl)_[0-9A-Z]{26}/g, 'ID').replaceAll(/"requestId":"[^"]*"/g, '');
+    const told = ({ body }: { body: { error: { code: string; message: string } | string } }) =>
+      JSON.stringify(body)
+        .replaceAll(/(run|wfl)_[0-9A-Z]{26}/g, 'ID')
+        .replaceAll(/"requestId":"[^"]*"/g, '');
     expect(foreign.map(told)).toEqual(missing.map(told));
-    expect(await Promise.all(['GET /v1/runs', 'GET /v1/workflows', 'GET /v1/agents', 'GET /v1/approvals', 'GET /api/workflows?projectId=1', 'GET /api/agents?projectId=1', 'GET /api/approvals'].map(async (place) => (await door.call(place, { key: door.keys.foreign })).body))).toEqual([[], [], [], [], [], [], []]);
+    expect(
+      await Promise.all(
+        [
+          'GET /v1/runs',
+          'GET /v1/workflows',
+          'GET /v1/agents',
+          'GET /v1/approvals',
+          'GET /api/workflows?projectId=1',
+          'GET /api/agents?projectId=1',
+          'GET /api/approvals',
+        ].map(async (place) => (await door.call(place, { key: door.keys.foreign })).body),
+      ),
+    ).toEqual([[], [], [], [], [], [], []]);
   });
 });
 
@@ -50,13 +80,16 @@ describe('an installation without authentication', () => {
     expect((await open.call('GET /v1/agents', { key: null, headers: { host } })).status).toBe(200);
   });
 
-  it.each(['example.com', 'localhost.example.com', '127.0.0.1.example.com:9002', '127.0.0.2', 'localhost:', 'user@localhost'])('refuses the host "%s", on probes and unknown routes too', async (host) => {
-    await using open = await openly();
-    for (const place of ['GET /v1/agents', 'GET /health', 'GET /nowhere']) {
-      const { status, body } = await open.call(place, { key: null, headers: { host } });
-      expect({ status, code: body.error.code }).toEqual({ status: 421, code: 'HOST_NOT_ALLOWED' });
-    }
-  });
+  it.each(['example.com', 'localhost.example.com', '127.0.0.1.example.com:9002', '127.0.0.2', 'localhost:', 'user@localhost'])(
+    'refuses the host "%s", on probes and unknown routes too',
+    async (host) => {
+      await using open = await openly();
+      for (const place of ['GET /v1/agents', 'GET /health', 'GET /nowhere']) {
+        const { status, body } = await open.call(place, { key: null, headers: { host } });
+        expect({ status, code: body.error.code }).toEqual({ status: 421, code: 'HOST_NOT_ALLOWED' });
+      }
+    },
+  );
 
   it.each(['https://example.com', 'null', 'http://localhost.example.com', 'file://'])('refuses the origin %s', async (origin) => {
     await using open = await openly();
@@ -73,16 +106,33 @@ describe('a fault of ours', () => {
   it('is told without anything of the inside, and written down with the request’s id', async () => {
     Object.assign(door.services.workflows, { list: () => Promise.reject(new TypeError('secret table hive_internal')) });
     const { status, body, headers, text } = await door.call('GET /v1/workflows', { headers: { 'x-request-id': 'my-request.1' } });
-    expect({ status, code: body.error.code, requestId: body.error.requestId }).toEqual({ status: 500, code: 'INTERNAL', requestId: 'my-request.1' });
+    expect({ status, code: body.error.code, requestId: body.error.requestId }).toEqual({
+      status: 500,
+      code: 'INTERNAL',
+      requestId: 'my-request.1',
+    });
     expect(headers['x-request-id']).toBe('my-request.1');
     expect(text).not.toContain('secret');
-    expect(door.logged.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', requestId: 'my-request.1', route: '/v1/workflows', err: { message: expect.stringContaining('secret table hive_internal') } }]);
+    expect(door.logged.map((line) => JSON.parse(line))).toMatchObject([
+      {
+        level: 'error',
+        requestId: 'my-request.1',
+        route: '/v1/workflows',
+        err: { message: expect.stringContaining('secret table hive_internal') },
+      },
+    ]);
   });
 
   it('is passing where the database is away: 503 with Retry-After, and no address of it', async () => {
-    Object.assign(door.services.workflows, { list: () => Promise.reject(new HiveError('DATABASE_UNAVAILABLE', 'connect ECONNREFUSED 10.1.2.3:5432')) });
+    Object.assign(door.services.workflows, {
+      list: () => Promise.reject(new HiveError('DATABASE_UNAVAILABLE', 'connect ECONNREFUSED 10.1.2.3:5432')),
+    });
     const { status, body, headers, text } = await door.call('GET /v1/workflows');
-    expect({ status, code: body.error.code, retryAfter: headers['retry-after'] }).toEqual({ status: 503, code: 'DATABASE_UNAVAILABLE', retryAfter: '1' });
+    expect({ status, code: body.error.code, retryAfter: headers['retry-after'] }).toEqual({
+      status: 503,
+      code: 'DATABASE_UNAVAILABLE',
+      retryAfter: '1',
+    });
     expect(text).not.toContain('10.1.2.3');
   });
 

@@ -19,7 +19,16 @@ import { Intake } from './intake.ts';
 
 const leaseMs = 20_000;
 const ticketOf = (id: string, token = '1.1'): LeasedTicket =>
-  ({ ticketId: id, token, runId: 'run', nodeId: 'n', attempt: 1, agent: { name: 'one' }, leaseMs, timeoutMs: 1_000 }) as unknown as LeasedTicket;
+  ({
+    ticketId: id,
+    token,
+    runId: 'run',
+    nodeId: 'n',
+    attempt: 1,
+    agent: { name: 'one' },
+    leaseMs,
+    timeoutMs: 1_000,
+  }) as unknown as LeasedTicket;
 
 /** A control plane that answers as the test says, and a worker of two places beside it. */
 class Stage {

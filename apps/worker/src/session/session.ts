@@ -25,7 +25,11 @@ export interface SessionParts {
 }
 
 /** Starts work on a ticket, once `after` has settled: an earlier session of the same ticket must be gone first. */
-export function openSession(ticket: LeasedTicket, { execute, deliver, clock, log }: SessionParts, after: Promise<void> = Promise.resolve()): Session {
+export function openSession(
+  ticket: LeasedTicket,
+  { execute, deliver, clock, log }: SessionParts,
+  after: Promise<void> = Promise.resolve(),
+): Session {
   const controller = new AbortController();
   const ticketLog = log.child({
     ticketId: ticket.ticketId,
@@ -47,7 +51,9 @@ export function openSession(ticket: LeasedTicket, { execute, deliver, clock, log
     step({ type: 'reported', receipt: await deliver({ ticketId: ticket.ticketId, token: ticket.token }, next.outcome, controller.signal) });
   };
   const startedAtMs = clock.monotonicMs();
-  const ended = live().then(() => ticketLog.info({ ...summaryOf(state), durationMs: Math.round(clock.monotonicMs() - startedAtMs) }, 'ticket ended'));
+  const ended = live().then(() =>
+    ticketLog.info({ ...summaryOf(state), durationMs: Math.round(clock.monotonicMs() - startedAtMs) }, 'ticket ended'),
+  );
   return {
     ticket,
     state: () => state,

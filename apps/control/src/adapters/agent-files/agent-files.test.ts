@@ -19,7 +19,11 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 const filesIn = (environment: Readonly<Record<string, string | undefined>>): AgentFiles =>
-  diskAgentFiles({ shippedDirectory: join(root, 'shipped'), environment, log: newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } }) });
+  diskAgentFiles({
+    shippedDirectory: join(root, 'shipped'),
+    environment,
+    log: newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } }),
+  });
 
 /** Writes files below the test's directory; gives the first one's directory. */
 async function write(contents: Readonly<Record<string, string | object>>): Promise<string> {
@@ -30,13 +34,25 @@ async function write(contents: Readonly<Record<string, string | object>>): Promi
   return join(root, dirname(Object.keys(contents)[0] ?? ''));
 }
 
-const faultOf = (path: string, given = {}) => files.read(path, given).then(() => 'none', (error: unknown) => (HiveError.is(error) ? error.code : String(error)));
+const faultOf = (path: string, given = {}) =>
+  files.read(path, given).then(
+    () => 'none',
+    (error: unknown) => (HiveError.is(error) ? error.code : String(error)),
+  );
 const installs = () => logged.filter((line) => line.includes('installing')).length;
 
 describe('an agent in a directory', () => {
   it('is what its manifest says, with defaults, and what is given instead', async () => {
     const directory = await write({ 'scan/agent.json': { name: 'scan', version: '1.2.3' }, 'scan/index.ts': '' });
-    expect(await files.read(directory, { riskLevel: 'APPROVAL_REQUIRED', description: undefined } as never)).toMatchObject({ name: 'scan', version: '1.2.3', entry: 'index.ts', runtime: 'node', riskLevel: 'APPROVAL_REQUIRED', directory, trust: 'untrusted' });
+    expect(await files.read(directory, { riskLevel: 'APPROVAL_REQUIRED', description: undefined } as never)).toMatchObject({
+      name: 'scan',
+      version: '1.2.3',
+      entry: 'index.ts',
+      runtime: 'node',
+      riskLevel: 'APPROVAL_REQUIRED',
+      directory,
+      trust: 'untrusted',
+    });
   });
 
   it('is trusted below the product’s own agents only, by its real place', async () => {
@@ -100,7 +116,12 @@ describe('the dependencies of an agent', () => {
     write({
       'a/agent.json': { name: 'a', version: '1.0.0' },
       'a/index.ts': '',
-      'a/package.json': { name: 'a', version: '1.0.0', dependencies: { greeter: 'file:../greeter' }, scripts: { preinstall: 'touch ../ran' } },
+      'a/package.json': {
+        name: 'a',
+        version: '1.0.0',
+        dependencies: { greeter: 'file:../greeter' },
+        scripts: { preinstall: 'touch ../ran' },
+      },
       'greeter/package.json': { name: 'greeter', version: '1.0.0', scripts: { install: 'touch ../ran' } },
       'greeter/index.js': '',
     });
@@ -126,7 +147,14 @@ describe('the dependencies of an agent', () => {
   it('follow the lockfile where there is one', async () => {
     const directory = await dependent();
     const link = { '../greeter': { version: '1.0.0' }, 'node_modules/greeter': { resolved: '../greeter', link: true } };
-    await write({ 'a/package-lock.json': { name: 'a', version: '1.0.0', lockfileVersion: 3, packages: { '': { name: 'a', version: '1.0.0', dependencies: { greeter: 'file:../greeter' } }, ...link } } });
+    await write({
+      'a/package-lock.json': {
+        name: 'a',
+        version: '1.0.0',
+        lockfileVersion: 3,
+        packages: { '': { name: 'a', version: '1.0.0', dependencies: { greeter: 'file:../greeter' } }, ...link },
+      },
+    });
     await files.read(directory, {});
     await files.read(directory, {});
     expect(installs()).toBe(1);
@@ -134,7 +162,11 @@ describe('the dependencies of an agent', () => {
   }, 60_000);
 
   it('that cannot be installed make it invalid', async () => {
-    expect(await faultOf(await write({ 'a/index.ts': '', 'a/package.json': { dependencies: { gone: 'file:../gone' } }, 'a/package-lock.json': {} }))).toBe('AGENT_INVALID');
+    expect(
+      await faultOf(
+        await write({ 'a/index.ts': '', 'a/package.json': { dependencies: { gone: 'file:../gone' } }, 'a/package-lock.json': {} }),
+      ),
+    ).toBe('AGENT_INVALID');
     expect(await faultOf(await write({ 'b/index.ts': '', 'b/package.json': '{' }))).toBe('AGENT_INVALID');
   }, 60_000);
 
@@ -146,7 +178,14 @@ describe('the dependencies of an agent', () => {
   it('are installed by an npm that sees none of our secrets', async () => {
     const bin = await write({ 'bin/npm': '#!/bin/sh\n/usr/bin/env > ../seen\n' });
     await chmod(join(bin, 'npm'), 0o755);
-    files = filesIn({ PATH: bin, HOME: root, DATABASE_URL: 'postgres://secret', HIVE_TOKEN: 'secret', HTTPS_PROXY: 'http://127.0.0.1:1', npm_config_registry: 'http://127.0.0.1:1' });
+    files = filesIn({
+      PATH: bin,
+      HOME: root,
+      DATABASE_URL: 'postgres://secret',
+      HIVE_TOKEN: 'secret',
+      HTTPS_PROXY: 'http://127.0.0.1:1',
+      npm_config_registry: 'http://127.0.0.1:1',
+    });
     await files.read(await dependent(), {});
     const seen = await readFile(join(root, 'seen'), 'utf8');
     expect(seen).not.toContain('secret');

@@ -8,7 +8,14 @@ import type { Log } from '@hivekeeper/kernel';
 import type { AgentFiles } from '../../records/registry/index.ts';
 
 const run = promisify(execFile);
-const runtimeByExtension: Readonly<Record<string, AgentSpec['runtime']>> = { '.ts': 'node', '.mts': 'node', '.js': 'node', '.mjs': 'node', '.cjs': 'node', '.py': 'python' };
+const runtimeByExtension: Readonly<Record<string, AgentSpec['runtime']>> = {
+  '.ts': 'node',
+  '.mts': 'node',
+  '.js': 'node',
+  '.mjs': 'node',
+  '.cjs': 'node',
+  '.py': 'python',
+};
 const installTimeoutMs = 300_000;
 const stampName = '.hivekeeper-installed';
 
@@ -31,7 +38,9 @@ export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFile
       const manifest = await readManifest(directory, isFile ? basename(path) : undefined);
       const parsed = agentManifestSchema.safeParse({ ...manifest, ...withoutUndefined(given) });
       if (!parsed.success) {
-        throw new HiveError('AGENT_INVALID', `the agent at ${entryPath} is not described well`, { issues: parsed.error.issues.map((issue) => ({ path: `/${issue.path.join('/')}`, message: issue.message })) });
+        throw new HiveError('AGENT_INVALID', `the agent at ${entryPath} is not described well`, {
+          issues: parsed.error.issues.map((issue) => ({ path: `/${issue.path.join('/')}`, message: issue.message })),
+        });
       }
       await mustBeInside(directory, parsed.data.entry);
       const trust: Trust = isBelow(await realpath(shippedDirectory).catch(() => shippedDirectory), directory) ? 'trusted' : 'untrusted';
@@ -42,11 +51,17 @@ export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFile
 }
 
 async function realDirectoryOrFile(entryPath: string): Promise<string> {
-  if (!isAbsolute(entryPath)) throw new HiveError('AGENT_INVALID', `${entryPath} is not an absolute path`, { issues: [{ path: '/entryPath', message: 'give an absolute path' }] });
+  if (!isAbsolute(entryPath))
+    throw new HiveError('AGENT_INVALID', `${entryPath} is not an absolute path`, {
+      issues: [{ path: '/entryPath', message: 'give an absolute path' }],
+    });
   try {
     return await realpath(entryPath);
   } catch (cause) {
-    throw new HiveError('AGENT_INVALID', `there is nothing at ${entryPath}`, { cause, issues: [{ path: '/entryPath', message: 'there is nothing at this path' }] });
+    throw new HiveError('AGENT_INVALID', `there is nothing at ${entryPath}`, {
+      cause,
+      issues: [{ path: '/entryPath', message: 'there is nothing at this path' }],
+    });
   }
 }
 
@@ -61,8 +76,14 @@ async function readManifest(directory: string, file: string | undefined): Promis
     }
   }
   const entry = file ?? (await firstThatExists(directory, ['index.ts', 'index.mjs', 'index.js', 'main.py']));
-  if (entry === undefined) throw new HiveError('AGENT_INVALID', `${directory} has neither agent.json nor an index.ts, index.mjs, index.js or main.py`);
-  return { name: basename(entry.startsWith('index.') || entry === 'main.py' ? directory : entry, extname(entry)), version: '0.0.0', entry, runtime: runtimeByExtension[extname(entry)] ?? 'exec' };
+  if (entry === undefined)
+    throw new HiveError('AGENT_INVALID', `${directory} has neither agent.json nor an index.ts, index.mjs, index.js or main.py`);
+  return {
+    name: basename(entry.startsWith('index.') || entry === 'main.py' ? directory : entry, extname(entry)),
+    version: '0.0.0',
+    entry,
+    runtime: runtimeByExtension[extname(entry)] ?? 'exec',
+  };
 }
 
 async function firstThatExists(directory: string, names: readonly string[]): Promise<string | undefined> {
@@ -72,31 +93,40 @@ async function firstThatExists(directory: string, names: readonly string[]): Pro
 
 async function mustBeInside(directory: string, entry: string): Promise<void> {
   const path = await realpath(join(directory, entry)).catch(() => undefined);
-  if (path === undefined || !isBelow(directory, path) || !(await stat(path)).isFile()) throw new HiveError('AGENT_INVALID', `the entry ${entry} is not a file below ${directory}`, { issues: [{ path: '/entry', message: 'there is no such file below the agent’s directory' }] });
+  if (path === undefined || !isBelow(directory, path) || !(await stat(path)).isFile())
+    throw new HiveError('AGENT_INVALID', `the entry ${entry} is not a file below ${directory}`, {
+      issues: [{ path: '/entry', message: 'there is no such file below the agent’s directory' }],
+    });
 }
 
 type Install = (directory: string) => Promise<void>;
 
 /** Installs an agent's dependencies once per state of its lockfile (or package.json), without running their scripts. */
-const installer = (env: NodeJS.ProcessEnv, log: Log): Install => async (directory) => {
-  const manifest = await readFile(join(directory, 'package.json'), 'utf8').catch(() => undefined);
-  if (manifest === undefined) return;
-  const lockfile = await readFile(join(directory, 'package-lock.json'), 'utf8').catch(() => undefined);
-  if (lockfile === undefined && !hasDependencies(directory, manifest)) return;
-  const wanted = hash('sha256', lockfile ?? manifest);
-  const stamp = join(directory, 'node_modules', stampName);
-  if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return;
-  log.info({ directory }, 'installing an agent’s dependencies');
-  // Without a lockfile none is made: the directory is its author's, and a new one would count as a change.
-  const how = lockfile === undefined ? ['install', '--no-package-lock'] : ['ci'];
-  try {
-    await run('npm', [...how, '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: directory, env, timeout: installTimeoutMs });
-    await mkdir(dirname(stamp), { recursive: true });
-    await writeFile(stamp, wanted);
-  } catch (cause) {
-    throw new HiveError('AGENT_INVALID', `npm could not install the dependencies of ${directory}`, { cause });
-  }
-};
+const installer =
+  (env: NodeJS.ProcessEnv, log: Log): Install =>
+  async (directory) => {
+    const manifest = await readFile(join(directory, 'package.json'), 'utf8').catch(() => undefined);
+    if (manifest === undefined) return;
+    const lockfile = await readFile(join(directory, 'package-lock.json'), 'utf8').catch(() => undefined);
+    if (lockfile === undefined && !hasDependencies(directory, manifest)) return;
+    const wanted = hash('sha256', lockfile ?? manifest);
+    const stamp = join(directory, 'node_modules', stampName);
+    if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return;
+    log.info({ directory }, 'installing an agent’s dependencies');
+    // Without a lockfile none is made: the directory is its author's, and a new one would count as a change.
+    const how = lockfile === undefined ? ['install', '--no-package-lock'] : ['ci'];
+    try {
+      await run('npm', [...how, '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], {
+        cwd: directory,
+        env,
+        timeout: installTimeoutMs,
+      });
+      await mkdir(dirname(stamp), { recursive: true });
+      await writeFile(stamp, wanted);
+    } catch (cause) {
+      throw new HiveError('AGENT_INVALID', `npm could not install the dependencies of ${directory}`, { cause });
+    }
+  };
 
 function hasDependencies(directory: string, manifest: string): boolean {
   try {

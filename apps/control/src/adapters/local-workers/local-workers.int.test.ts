@@ -29,7 +29,18 @@ async function workers(onSignal: string, { count = 1, clock = systemClock, drain
   const entry = join(directory, 'worker.mjs');
   await writeFile(entry, program(onSignal));
   const log = newLog({ level: 'silent', component: 'test' });
-  return new LocalWorkers({ count, entry, url: 'http://127.0.0.1:1', token: 'hive_secret', roots: '/', logLevel: 'silent', drainMs, clock, log, environment: { TEST_DIRECTORY: directory, DATABASE_URL: undefined } });
+  return new LocalWorkers({
+    count,
+    entry,
+    url: 'http://127.0.0.1:1',
+    token: 'hive_secret',
+    roots: '/',
+    logLevel: 'silent',
+    drainMs,
+    clock,
+    log,
+    environment: { TEST_DIRECTORY: directory, DATABASE_URL: undefined },
+  });
 }
 
 interface Seen {
@@ -47,7 +58,10 @@ async function seen(count: number): Promise<Seen[]> {
   return Promise.all((await found()).map(async (name) => JSON.parse(await readFile(join(directory, name), 'utf8')) as Seen));
 }
 
-const signals = (count: number) => expect.poll(() => readFile(join(directory, 'local-1.signals'), 'utf8').catch(() => ''), { timeout: 20_000, interval: 20 }).toBe('x'.repeat(count));
+const signals = (count: number) =>
+  expect
+    .poll(() => readFile(join(directory, 'local-1.signals'), 'utf8').catch(() => ''), { timeout: 20_000, interval: 20 })
+    .toBe('x'.repeat(count));
 const isAlive = (pid: number) => {
   try {
     return process.kill(pid, 0);
@@ -62,7 +76,8 @@ describe('local workers', () => {
     stack.use(await workers('process.exit(0);', { count: 2 }));
     const all = await seen(2);
     expect(all.map(({ argv }) => argv.join(' ')).sort()).toEqual(['--name local-1', '--name local-2']);
-    for (const { token, url, database } of all) expect({ token, url, database }).toEqual({ token: 'hive_secret', url: 'http://127.0.0.1:1', database: undefined });
+    for (const { token, url, database } of all)
+      expect({ token, url, database }).toEqual({ token: 'hive_secret', url: 'http://127.0.0.1:1', database: undefined });
   });
 
   it('are started again when they end unasked', async () => {

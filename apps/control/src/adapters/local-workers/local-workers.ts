@@ -48,7 +48,9 @@ export class LocalWorkers implements AsyncDisposable {
         resolve();
       };
       // A process that could not be started never exits.
-      child.on('error', (error) => (child.pid === undefined ? finish({ err: error }) : this.#options.log.warn({ err: error, number }, 'a worker cannot be reached')));
+      child.on('error', (error) =>
+        child.pid === undefined ? finish({ err: error }) : this.#options.log.warn({ err: error, number }, 'a worker cannot be reached'),
+      );
       child.once('exit', (exitCode, signal) => finish({ exitCode, signal }));
     });
     this.#children.set(child, ended);

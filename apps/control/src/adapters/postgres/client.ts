@@ -4,7 +4,10 @@ import { translated } from './connection-errors.ts';
 import type { Answer, Statement } from './sql.ts';
 
 /** Sends a statement on one connection. Its errors are {@link translated}. */
-export async function send(client: pg.ClientBase, { text, values, isPrepared, patienceMs }: Statement): Promise<Answer<Record<string, unknown>[]>> {
+export async function send(
+  client: pg.ClientBase,
+  { text, values, isPrepared, patienceMs }: Statement,
+): Promise<Answer<Record<string, unknown>[]>> {
   const query = {
     text,
     values: [...values],

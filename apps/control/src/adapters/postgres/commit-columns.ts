@@ -16,12 +16,23 @@ interface Column {
 }
 
 /** Columns of one group: the rows it has, and per column how a row gives its value. */
-function group<Row>(prefix: string, rowsOf: (batch: CommitBatch) => readonly Row[], columns: Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>): Column[] {
-  return Object.entries(columns).map(([name, [type, of]]) => ({ name: `${prefix}_${name}`, type: `${type}[]`, of: (batch) => rowsOf(batch).map((row) => of(row) ?? null) }));
+function group<Row>(
+  prefix: string,
+  rowsOf: (batch: CommitBatch) => readonly Row[],
+  columns: Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>,
+): Column[] {
+  return Object.entries(columns).map(([name, [type, of]]) => ({
+    name: `${prefix}_${name}`,
+    type: `${type}[]`,
+    of: (batch) => rowsOf(batch).map((row) => of(row) ?? null),
+  }));
 }
 
 const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
-const perRun = <Part>(of: (run: RunCommit) => readonly Part[]) => (batch: CommitBatch) => batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
+const perRun =
+  <Part>(of: (run: RunCommit) => readonly Part[]) =>
+  (batch: CommitBatch) =>
+    batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
 
 // The order and the names are those of the function's parameters in migrations/0002_commit.sql.
 const columns: readonly Column[] = [
@@ -49,45 +60,69 @@ const columns: readonly Column[] = [
     actor: ['text', (run) => run.actor],
     action: ['text', (run) => run.action],
   }),
-  ...group('s', perRun((run) => run.settled), { id: ['text', ({ part }) => part.ticketId], worker: ['text', ({ part }) => part.workerId], token: ['bigint', ({ part }) => part.counter] }),
-  ...group('v', perRun((run) => run.revoked), { id: ['text', ({ part }) => part] }),
-  ...group('t', perRun((run) => run.issued), {
-    id: ['text', ({ part }) => part.ticketId],
-    tenant: ['text', ({ run }) => run.tenantId],
-    run: ['text', ({ run }) => run.runId],
-    node: ['text', ({ part }) => part.nodeId],
-    slot: ['integer', ({ part }) => part.slot],
-    attempt: ['integer', ({ part }) => part.attempt],
-    agent: ['text', ({ part }) => part.agent],
-    action: ['text', ({ part }) => part.action],
-    input: ['text', ({ part }) => JSON.stringify(part.input)],
-    timeout_ms: ['bigint', ({ part }) => part.timeoutMs],
-    requirement: ['text', ({ part }) => part.requirement],
-    rank_ms: ['double precision', ({ part }) => part.rankMs],
-    worker: ['text', ({ part }) => part.workerId],
-  }),
+  ...group(
+    's',
+    perRun((run) => run.settled),
+    {
+      id: ['text', ({ part }) => part.ticketId],
+      worker: ['text', ({ part }) => part.workerId],
+      token: ['bigint', ({ part }) => part.counter],
+    },
+  ),
+  ...group(
+    'v',
+    perRun((run) => run.revoked),
+    { id: ['text', ({ part }) => part] },
+  ),
+  ...group(
+    't',
+    perRun((run) => run.issued),
+    {
+      id: ['text', ({ part }) => part.ticketId],
+      tenant: ['text', ({ run }) => run.tenantId],
+      run: ['text', ({ run }) => run.runId],
+      node: ['text', ({ part }) => part.nodeId],
+      slot: ['integer', ({ part }) => part.slot],
+      attempt: ['integer', ({ part }) => part.attempt],
+      agent: ['text', ({ part }) => part.agent],
+      action: ['text', ({ part }) => part.action],
+      input: ['text', ({ part }) => JSON.stringify(part.input)],
+      timeout_ms: ['bigint', ({ part }) => part.timeoutMs],
+      requirement: ['text', ({ part }) => part.requirement],
+      rank_ms: ['double precision', ({ part }) => part.rankMs],
+      worker: ['text', ({ part }) => part.workerId],
+    },
+  ),
   ...group('l', (batch) => batch.leases, { id: ['text', (lease) => lease.ticketId], worker: ['text', (lease) => lease.workerId] }),
   { name: 'lease_ms', type: 'integer', of: (batch) => batch.leaseMs },
-  ...group('a', perRun((run) => run.asked), {
-    id: ['text', ({ part }) => part.id],
-    tenant: ['text', ({ run }) => run.tenantId],
-    run: ['text', ({ run }) => run.runId],
-    node: ['text', ({ part }) => part.nodeId],
-    agent: ['text', ({ part }) => part.agent],
-    action: ['text', ({ part }) => part.action],
-    message: ['text', ({ part }) => part.message],
-    input: ['text', ({ part }) => JSON.stringify(part.input)],
-    input_sha256: ['text', ({ part }) => hash('sha256', JSON.stringify(part.input))],
-    at_ms: ['double precision', ({ run }) => run.atMs],
-    expires_at_ms: ['double precision', ({ part }) => part.expiresAtMs],
-  }),
-  ...group('c', perRun((run) => run.closed), {
-    id: ['text', ({ part }) => part.id],
-    status: ['text', ({ part }) => part.status],
-    at_ms: ['double precision', ({ run }) => run.atMs],
-    by: ['text', ({ part }) => part.by],
-    notes: ['text', ({ part }) => part.notes],
-  }),
+  ...group(
+    'a',
+    perRun((run) => run.asked),
+    {
+      id: ['text', ({ part }) => part.id],
+      tenant: ['text', ({ run }) => run.tenantId],
+      run: ['text', ({ run }) => run.runId],
+      node: ['text', ({ part }) => part.nodeId],
+      agent: ['text', ({ part }) => part.agent],
+      action: ['text', ({ part }) => part.action],
+      message: ['text', ({ part }) => part.message],
+      input: ['text', ({ part }) => JSON.stringify(part.input)],
+      input_sha256: ['text', ({ part }) => hash('sha256', JSON.stringify(part.input))],
+      at_ms: ['double precision', ({ run }) => run.atMs],
+      expires_at_ms: ['double precision', ({ part }) => part.expiresAtMs],
+    },
+  ),
+  ...group(
+    'c',
+    perRun((run) => run.closed),
+    {
+      id: ['text', ({ part }) => part.id],
+      status: ['text', ({ part }) => part.status],
+      at_ms: ['double precision', ({ run }) => run.atMs],
+      by: ['text', ({ part }) => part.by],
+      notes: ['text', ({ part }) => part.notes],
+    },
+  ),
 ];
 
 /** The one statement of the hot path, and its parameters: a column each, so that a batch of any size is the same prepared statement. */

@@ -43,6 +43,10 @@ describe('what the driver throws', () => {
   });
 
   it('tells a second row with the same unique values from other answers', () => {
-    expect([isUniqueViolation(answer('23505')), isUniqueViolation(answer('23503')), isUniqueViolation({ code: '23505' })]).toEqual([true, false, false]);
+    expect([isUniqueViolation(answer('23505')), isUniqueViolation(answer('23503')), isUniqueViolation({ code: '23505' })]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 });

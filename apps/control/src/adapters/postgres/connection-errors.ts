@@ -9,8 +9,9 @@ const conflictStates = new Set(['40001', '40P01', '55P03']);
 const stateOf = (error: unknown): string => (error instanceof pg.DatabaseError ? (error.code ?? '') : '');
 
 /**
- * What the driver threw, as the rest of the platform sees it: DATABASE_UNAVAILABLE where the server could not be reached or ended the connection, an
- * answer of the server unchanged. The driver has no codes for a connection that is lost, so everything that is no answer counts as that.
+ * What the driver threw, as the rest of the platform sees it: DATABASE_UNAVAILABLE where the server could not be
+ * reached or ended the connection, an answer of the server unchanged. The driver has no codes for a connection that is
+ * lost, so everything that is no answer counts as that.
  */
 export function translated(error: unknown): unknown {
   if (error instanceof pg.DatabaseError && !unavailableStates.has(stateOf(error))) return error;

@@ -81,7 +81,9 @@ describe('tenants', () => {
   });
 
   it('cannot be written to by another one', async () => {
-    await expect(withTenant(requests, 'ten_a', (sql) => sql`INSERT INTO things VALUES ('ten_b', 'stolen', 1)`)).rejects.toMatchObject({ code: '42501' });
+    await expect(withTenant(requests, 'ten_a', (sql) => sql`INSERT INTO things VALUES ('ten_b', 'stolen', 1)`)).rejects.toMatchObject({
+      code: '42501',
+    });
     expect((await withTenant(requests, 'ten_a', (sql) => sql`UPDATE things SET size = 0 WHERE name = 'bread'`)).count).toBe(0);
   });
 
@@ -97,8 +99,15 @@ describe('values', () => {
         ${new Date(1_700_000_000_123)}::timestamptz AS at, '2026-02-28'::date AS day, ${['a"b', null, 'c,d']}::text[] AS texts,
         ${new Uint8Array([0, 255])}::bytea AS bytes, ${true}::boolean AS yes, NULL AS nothing`;
     expect(row).toEqual({
-      json: { a: [1, 'zwei', null] }, big: Number.MAX_SAFE_INTEGER, bigs: [1, null, 3], at: new Date(1_700_000_000_123), day: '2026-02-28',
-      texts: ['a"b', null, 'c,d'], bytes: Buffer.from([0, 255]), yes: true, nothing: null,
+      json: { a: [1, 'zwei', null] },
+      big: Number.MAX_SAFE_INTEGER,
+      bigs: [1, null, 3],
+      at: new Date(1_700_000_000_123),
+      day: '2026-02-28',
+      texts: ['a"b', null, 'c,d'],
+      bytes: Buffer.from([0, 255]),
+      yes: true,
+      nothing: null,
     });
   });
 
@@ -174,7 +183,9 @@ describe('a pool', () => {
 
   it('refuses a URL that is none without repeating it', () => {
     expect(() => open({ url: 'localhost:secret' })).not.toThrow(/secret/);
-    expect(() => open({ url: '//hive:secret@' })).toThrow(expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.not.stringContaining('secret') }));
+    expect(() => open({ url: '//hive:secret@' })).toThrow(
+      expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.not.stringContaining('secret') }),
+    );
   });
 
   it('goes on with prepared statements after the schema changed', async () => {
@@ -254,14 +265,19 @@ describe('behind a network that fails', () => {
     expect(proxy.counters.resets).toBeGreaterThanOrEqual(2);
   });
 
-  it.each([1, 20, 100, 300, 500])('a connection cut after %i bytes, in the middle of whatever was under way, costs only its own queries', async (bytes) => {
-    proxy.set({ kind: 'resetAfterBytes', bytes });
-    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, nth) => pool`SELECT ${nth}::integer AS n, repeat('x', 1000) AS filler`));
-    for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'DATABASE_UNAVAILABLE' } });
-    expect(proxy.counters.resets).toBeGreaterThan(0);
-    proxy.set({ kind: 'pass' });
-    expect(await pool`SELECT 1`).toHaveLength(1);
-  });
+  it.each([1, 20, 100, 300, 500])(
+    'a connection cut after %i bytes, in the middle of whatever was under way, costs only its own queries',
+    async (bytes) => {
+      proxy.set({ kind: 'resetAfterBytes', bytes });
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, nth) => pool`SELECT ${nth}::integer AS n, repeat('x', 1000) AS filler`),
+      );
+      for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'DATABASE_UNAVAILABLE' } });
+      expect(proxy.counters.resets).toBeGreaterThan(0);
+      proxy.set({ kind: 'pass' });
+      expect(await pool`SELECT 1`).toHaveLength(1);
+    },
+  );
 
   it('ends although the server no longer answers', async () => {
     await pool`SELECT 1`;
@@ -294,10 +310,14 @@ describe('notifications', () => {
     let heard = Promise.withResolvers<string>();
     let listens = 0;
     let listensAgain = Promise.withResolvers<void>();
-    await engine.listen('one', (payload) => heard.resolve(payload), () => {
-      listens += 1;
-      listensAgain.resolve();
-    });
+    await engine.listen(
+      'one',
+      (payload) => heard.resolve(payload),
+      () => {
+        listens += 1;
+        listensAgain.resolve();
+      },
+    );
     for (let round = 0; round < 3; round += 1) {
       heard = Promise.withResolvers();
       listensAgain = Promise.withResolvers();

@@ -14,8 +14,8 @@ export interface Pool extends Sql {
   /** Runs `work` on one connection between the `opening` statements and COMMIT; see {@link inTransaction} and {@link withTenant}. */
   transaction<T>(opening: string, work: (sql: Sql) => Promise<T>): Promise<T>;
   /**
-   * Calls back for every notification on the channel, on a connection apart that comes back when it is lost. `onListen` is called each time it
-   * begins to listen: what was notified in between is lost, so look yourself then.
+   * Calls back for every notification on the channel, on a connection apart that comes back when it is lost. `onListen`
+   * is called each time it begins to listen: what was notified in between is lost, so look yourself then.
    */
   listen(channel: string, onNotify: (payload: string) => void, onListen?: () => void): Promise<Listening>;
   /** Waits for the queries that run, but not for ever. */
@@ -55,7 +55,8 @@ export function openPool(options: PoolOptions): Pool {
   const listener = new NotificationListener({ newClient: () => new pg.Client(settings), clock: systemClock, log });
   return Object.assign(sqlOver(executeOn(pool)), {
     transaction: <T>(opening: string, work: (sql: Sql) => Promise<T>) => transaction(pool, opening, work),
-    listen: (channel: string, onNotify: (payload: string) => void, onListen?: () => void) => listener.listen(channel, { onNotify, onListen }),
+    listen: (channel: string, onNotify: (payload: string) => void, onListen?: () => void) =>
+      listener.listen(channel, { onNotify, onListen }),
     async end() {
       const done = new AbortController();
       const ended = Promise.all([listener.end(), pool.end()]).finally(() => done.abort());
@@ -163,5 +164,6 @@ async function commit(client: pg.PoolClient): Promise<void> {
     throw translated(error);
   });
   // What PostgreSQL does, and says, when a statement failed before, also when its error was caught on the way.
-  if (command === 'ROLLBACK') throw new HiveError('INTERNAL', 'A statement of the transaction failed and its error was not passed on: nothing was committed.');
+  if (command === 'ROLLBACK')
+    throw new HiveError('INTERNAL', 'A statement of the transaction failed and its error was not passed on: nothing was committed.');
 }

@@ -24,7 +24,10 @@ const due: RunStore['due'] = async (nowMs, most) => {
   looks += 1;
   if (fault !== undefined) throw fault;
   const rows = [...dueAtMs].sort(([, one], [, other]) => one - other);
-  const runIds = rows.filter(([, atMs]) => atMs <= nowMs).map(([runId]) => runId).slice(0, most);
+  const runIds = rows
+    .filter(([, atMs]) => atMs <= nowMs)
+    .map(([runId]) => runId)
+    .slice(0, most);
   return { runIds, nextAtMs: rows[runIds.length]?.[1] };
 };
 
@@ -34,7 +37,8 @@ async function wake(runId: RunId): Promise<void> {
   woken.push({ runId, atMs: clock.nowMs() });
 }
 
-const start = (wakeRun = wake): Driver => postgresDriver({ store: { due } as RunStore, clock, log: newLog({ level: 'silent', component: 'test' }), wake: wakeRun });
+const start = (wakeRun = wake): Driver =>
+  postgresDriver({ store: { due } as RunStore, clock, log: newLog({ level: 'silent', component: 'test' }), wake: wakeRun });
 
 it('wakes at once what fell due while nobody looked', async () => {
   dueAtMs.set(runOf(1), clock.nowMs() - 1).set(runOf(2), clock.nowMs());
@@ -47,12 +51,20 @@ it('wakes each run at its time, and not before', async () => {
   const startMs = clock.nowMs();
   const driver = start();
   await clock.advance(10);
-  for (const [number, inMs] of [[1, 3_000], [2, 1_000], [3, 60_000]] as const) {
+  for (const [number, inMs] of [
+    [1, 3_000],
+    [2, 1_000],
+    [3, 60_000],
+  ] as const) {
     dueAtMs.set(runOf(number), startMs + inMs);
     driver.wakeAt(runOf(number), startMs + inMs);
   }
   await clock.advance(120_000);
-  expect(woken).toEqual([{ runId: runOf(2), atMs: startMs + 1_000 }, { runId: runOf(1), atMs: startMs + 3_000 }, { runId: runOf(3), atMs: startMs + 60_000 }]);
+  expect(woken).toEqual([
+    { runId: runOf(2), atMs: startMs + 1_000 },
+    { runId: runOf(1), atMs: startMs + 3_000 },
+    { runId: runOf(3), atMs: startMs + 60_000 },
+  ]);
 });
 
 it('finds what another control plane stored without telling, within 5 s of its time', async () => {
@@ -100,7 +112,9 @@ it('ends with no timer set, and not before what it began is done', async () => {
   const driver = start(() => promise);
   await clock.advance(0);
   let isEnded = false;
-  const ended = driver[Symbol.asyncDispose]().then(() => { isEnded = true; });
+  const ended = driver[Symbol.asyncDispose]().then(() => {
+    isEnded = true;
+  });
   await clock.advance(0);
   expect(isEnded).toBe(false);
   resolve();

@@ -19,7 +19,8 @@ export function postgresKeyStore(sql: Pool, newId: () => string): KeyStore {
           ON CONFLICT (tenant_id, name) DO UPDATE SET role = excluded.role, key_sha256 = excluded.key_sha256, revoked_at = NULL
           WHERE api_keys.key_sha256 <> excluded.key_sha256 OR api_keys.role <> excluded.role OR api_keys.revoked_at IS NOT NULL
           RETURNING id`;
-        if (changed.count > 0) await audit(transaction, { tenantId, actor: 'platform', action: 'key.issued', object: name, payload: { role } });
+        if (changed.count > 0)
+          await audit(transaction, { tenantId, actor: 'platform', action: 'key.issued', object: name, payload: { role } });
       });
     },
   };

@@ -47,7 +47,9 @@ describe('the shipped schema', () => {
     expect(applied.length).toBeGreaterThan(0);
     expect(applied).toEqual(applied.map((_, index) => index + 1));
     expect(await migrate(pool, { log })).toEqual([]);
-    expect(await pool`SELECT version FROM schema_migrations WHERE checksum ~ '^[0-9a-f]{64}$' AND applied_at <= now()`).toHaveLength(applied.length);
+    expect(await pool`SELECT version FROM schema_migrations WHERE checksum ~ '^[0-9a-f]{64}$' AND applied_at <= now()`).toHaveLength(
+      applied.length,
+    );
   });
 
   it('forces row security on every table that has rows of tenants, and every table has', async () => {
@@ -75,7 +77,9 @@ describe('migrating', () => {
     await write('0001_one.sql', 'CREATE TABLE one (id integer);');
     await write('0002_two.sql', 'CREATE TABLE two (id integer); CREATE TABLE one (id integer);');
     await expect(run()).rejects.toMatchObject({ code: 'DATABASE_MIGRATION', message: expect.stringContaining('Migration 2 (two) failed') });
-    expect(await pool`SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`).toEqual(expect.arrayContaining([{ tablename: 'one' }, { tablename: 'schema_migrations' }]));
+    expect(await pool`SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`).toEqual(
+      expect.arrayContaining([{ tablename: 'one' }, { tablename: 'schema_migrations' }]),
+    );
     expect(await pool`SELECT FROM pg_tables WHERE tablename = 'two'`).toHaveLength(0);
     await write('0002_two.sql', 'CREATE TABLE two (id integer);');
     expect(await run()).toEqual([2]);
@@ -83,9 +87,10 @@ describe('migrating', () => {
 
   it('whose process dies in the middle of a step leaves nothing of it, and the next start applies it', async () => {
     await write('0001_one.sql', 'CREATE TABLE one (id integer);');
-    await write('0002_two.sql', "CREATE TABLE two (id integer); SELECT pg_sleep(30) /* the middle */;");
+    await write('0002_two.sql', 'CREATE TABLE two (id integer); SELECT pg_sleep(30) /* the middle */;');
     const attempt = run().catch((error: unknown) => error);
-    const cut = () => superuser`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hive' AND datname = current_database() AND query LIKE '%the middle%'`;
+    const cut = () =>
+      superuser`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hive' AND datname = current_database() AND query LIKE '%the middle%'`;
     await expect.poll(async () => (await cut()).length, { interval: 5, timeout: 10_000 }).toBe(1);
     expect(await attempt).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     await write('0002_two.sql', 'CREATE TABLE two (id integer);');
@@ -153,11 +158,18 @@ describe('a safe database', () => {
   });
 
   it('is not one entered as a superuser', async () => {
-    await expect(requireSafeDatabase(superuser)).rejects.toMatchObject({ code: 'DATABASE_UNSAFE', message: expect.stringContaining('superuser') });
+    await expect(requireSafeDatabase(superuser)).rejects.toMatchObject({
+      code: 'DATABASE_UNSAFE',
+      message: expect.stringContaining('superuser'),
+    });
   });
 
   it.each([
-    ['synchronous_commit is off for the role', (name: string) => `ALTER ROLE hive IN DATABASE ${name} SET synchronous_commit = off`, 'synchronous_commit'],
+    [
+      'synchronous_commit is off for the role',
+      (name: string) => `ALTER ROLE hive IN DATABASE ${name} SET synchronous_commit = off`,
+      'synchronous_commit',
+    ],
     ['the role may bypass row security', () => 'ALTER ROLE hive BYPASSRLS', 'bypasses row security'],
   ])('is not one where %s', async (_, statement, message) => {
     const [row] = await superuser<{ name: string }[]>`SELECT current_database() AS name`;

@@ -29,7 +29,13 @@ export async function migrate(pool: Pool, { log, directory = shippedMigrations, 
   const applied: number[] = [];
   for (;;) {
     const next = await retry(step, { maxAttempts, minDelayMs: 50, maxDelayMs: 500, isRetryable: isConflict }).catch((error: unknown) => {
-      throw isConflict(error) ? new HiveError('DATABASE_MIGRATION', `A lock was not free in ${maxAttempts} attempts; somebody else migrates or works in the tables.`, { cause: error }) : error;
+      throw isConflict(error)
+        ? new HiveError(
+            'DATABASE_MIGRATION',
+            `A lock was not free in ${maxAttempts} attempts; somebody else migrates or works in the tables.`,
+            { cause: error },
+          )
+        : error;
     });
     if (next === undefined) return applied;
     log.info({ version: next.version, name: next.name }, 'migration applied');

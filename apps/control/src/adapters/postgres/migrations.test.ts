@@ -47,7 +47,12 @@ describe('migration files', () => {
 });
 
 describe('what is left to apply', () => {
-  const shipped: Migration[] = ['one', 'two', 'three'].map((name, index) => ({ version: index + 1, name, checksum: `sum-${name}`, statements: '' }));
+  const shipped: Migration[] = ['one', 'two', 'three'].map((name, index) => ({
+    version: index + 1,
+    name,
+    checksum: `sum-${name}`,
+    statements: '',
+  }));
 
   it('is what follows the last applied one', () => {
     expect(pendingMigrations(shipped, []).map(({ version }) => version)).toEqual([1, 2, 3]);

@@ -21,7 +21,10 @@ export async function readMigrations(directory: URL): Promise<readonly Migration
     files.map(async (file, index) => {
       const [, digits, name] = /^(\d{4})_([a-z0-9_]+)\.sql$/.exec(file) ?? [];
       if (Number(digits) !== index + 1 || name === undefined) {
-        throw new HiveError('DATABASE_MIGRATION', `Migration file ${file} should be number ${String(index + 1).padStart(4, '0')}: NNNN_name.sql, counted without a gap.`);
+        throw new HiveError(
+          'DATABASE_MIGRATION',
+          `Migration file ${file} should be number ${String(index + 1).padStart(4, '0')}: NNNN_name.sql, counted without a gap.`,
+        );
       }
       const statements = (await readFile(new URL(file, directory), 'utf8')).replaceAll('\r\n', '\n');
       return { version: index + 1, name, checksum: createHash('sha256').update(statements).digest('hex'), statements };
@@ -34,8 +37,16 @@ export function pendingMigrations(shipped: readonly Migration[], applied: readon
   for (const [index, { version, name, checksum }] of applied.entries()) {
     const expected = shipped[index];
     if (version !== index + 1) throw new HiveError('DATABASE_MIGRATION', `The database has migration ${version} but not ${index + 1}.`);
-    if (expected === undefined) throw new HiveError('DATABASE_MIGRATION', `The database has migration ${version} (${name}), this version knows ${shipped.length}: it was written by a newer one.`);
-    if (expected.checksum !== checksum) throw new HiveError('DATABASE_MIGRATION', `Migration ${version} (${expected.name}) is not the one that was applied: its file was changed afterwards.`);
+    if (expected === undefined)
+      throw new HiveError(
+        'DATABASE_MIGRATION',
+        `The database has migration ${version} (${name}), this version knows ${shipped.length}: it was written by a newer one.`,
+      );
+    if (expected.checksum !== checksum)
+      throw new HiveError(
+        'DATABASE_MIGRATION',
+        `Migration ${version} (${expected.name}) is not the one that was applied: its file was changed afterwards.`,
+      );
   }
   return shipped.slice(applied.length);
 }

@@ -1,5 +1,17 @@
 import {
-  type ApprovalId, type ApprovalView, type Blocker, type Failure, HiveError, type RunEvent, type RunId, type RunStatus, type RunSummary, type TenantId, type TicketId, type WorkflowDefinition, type WorkflowId,
+  type ApprovalId,
+  type ApprovalView,
+  type Blocker,
+  type Failure,
+  HiveError,
+  type RunEvent,
+  type RunId,
+  type RunStatus,
+  type RunSummary,
+  type TenantId,
+  type TicketId,
+  type WorkflowDefinition,
+  type WorkflowId,
 } from '@hivekeeper/contract';
 import type { CommitResult, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
 import { commitColumns } from './commit-columns.ts';
@@ -46,7 +58,11 @@ export const postgresRunStore = (engine: Pool, requests: Pool): RunStore => ({ .
 const engineCalls = (engine: Pool): EngineCalls => ({
   async commit({ runs, leases, leaseMs }) {
     try {
-      const rows = await engine.unsafe<{ ticket_id: TicketId; ticket_token: string | null }[]>(commitColumns.query, commitColumns.values({ runs, leases, leaseMs }), { prepare: true });
+      const rows = await engine.unsafe<{ ticket_id: TicketId; ticket_token: string | null }[]>(
+        commitColumns.query,
+        commitColumns.values({ runs, leases, leaseMs }),
+        { prepare: true },
+      );
       const counters = new Map<TicketId, string>();
       for (const row of rows) if (row.ticket_token !== null) counters.set(row.ticket_id, String(row.ticket_token));
       return { stored: true, counters };
@@ -56,7 +72,9 @@ const engineCalls = (engine: Pool): EngineCalls => ({
   },
 
   async load(runId) {
-    const [head] = await engine<{ tenant_id: TenantId; version: number; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]>`
+    const [head] = await engine<
+      { tenant_id: TenantId; version: number; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]
+    >`
       SELECT r.tenant_id, r.version, r.workflow_id, r.workflow_version, v.definition
       FROM runs r JOIN workflow_versions v ON v.workflow_id = r.workflow_id AND v.version = r.workflow_version
       WHERE r.id = ${runId}`;

@@ -1,9 +1,22 @@
 import { expect, it } from 'vitest';
 import { type DatabaseTraits, findUnsafeTrait } from './safety.ts';
 
-const safe: DatabaseTraits = { serverVersion: 180_004, fsync: 'on', synchronousCommit: 'on', fullPageWrites: 'on', role: 'hive', isSuperuser: false, bypassesRowSecurity: false };
+const safe: DatabaseTraits = {
+  serverVersion: 180_004,
+  fsync: 'on',
+  synchronousCommit: 'on',
+  fullPageWrites: 'on',
+  role: 'hive',
+  isSuperuser: false,
+  bypassesRowSecurity: false,
+};
 
-it.each<[Partial<DatabaseTraits>]>([[{}], [{ synchronousCommit: 'remote_apply' }], [{ synchronousCommit: 'local' }], [{ serverVersion: 150_000 }]])('accepts %j', (change) => {
+it.each<[Partial<DatabaseTraits>]>([
+  [{}],
+  [{ synchronousCommit: 'remote_apply' }],
+  [{ synchronousCommit: 'local' }],
+  [{ serverVersion: 150_000 }],
+])('accepts %j', (change) => {
   expect(findUnsafeTrait({ ...safe, ...change })).toBeUndefined();
 });
 

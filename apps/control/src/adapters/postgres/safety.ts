@@ -22,11 +22,14 @@ export async function requireSafeDatabase(sql: Sql): Promise<void> {
 
 /** The first fault as a sentence with its remedy. */
 export function findUnsafeTrait(traits: DatabaseTraits): string | undefined {
-  if (traits.serverVersion < oldestServerVersion) return `PostgreSQL ${Math.floor(traits.serverVersion / 10_000)} is too old: use 15 or newer.`;
+  if (traits.serverVersion < oldestServerVersion)
+    return `PostgreSQL ${Math.floor(traits.serverVersion / 10_000)} is too old: use 15 or newer.`;
   if (traits.fsync === 'off') return 'fsync is off: a power failure would destroy the database. Set fsync = on.';
   if (traits.fullPageWrites === 'off') return 'full_page_writes is off: a power failure could tear pages. Set full_page_writes = on.';
-  if (traits.synchronousCommit === 'off') return 'synchronous_commit is off: a crash would lose acknowledged work. Set synchronous_commit = on, also for the role and the database.';
-  if (traits.isSuperuser) return `The role ${traits.role} is a superuser, which ignores row security. Connect as one that is not: ALTER ROLE ${traits.role} NOSUPERUSER, or another role.`;
+  if (traits.synchronousCommit === 'off')
+    return 'synchronous_commit is off: a crash would lose acknowledged work. Set synchronous_commit = on, also for the role and the database.';
+  if (traits.isSuperuser)
+    return `The role ${traits.role} is a superuser, which ignores row security. Connect as one that is not: ALTER ROLE ${traits.role} NOSUPERUSER, or another role.`;
   if (traits.bypassesRowSecurity) return `The role ${traits.role} bypasses row security: ALTER ROLE ${traits.role} NOBYPASSRLS.`;
   return undefined;
 }

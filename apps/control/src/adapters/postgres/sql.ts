@@ -24,13 +24,17 @@ export interface UnsafeOptions {
 /**
  * Something that takes queries: sql`SELECT … WHERE id = ${id}`.
  *
- * A value becomes a parameter, a query inside a query becomes part of its text, and sql.json makes any JSON value a parameter. It is sent when it is
- * awaited, once.
+ * A value becomes a parameter, a query inside a query becomes part of its text, and sql.json makes any JSON value a
+ * parameter. It is sent when it is awaited, once.
  */
 export interface Sql {
   <Rows extends readonly object[] = Record<string, unknown>[]>(parts: TemplateStringsArray, ...values: readonly unknown[]): Query<Rows>;
   /** Sends text as it is; without values it may hold several statements. Never put a value into the text. */
-  unsafe<Rows extends readonly object[] = Record<string, unknown>[]>(text: string, values?: readonly unknown[], options?: UnsafeOptions): Query<Rows>;
+  unsafe<Rows extends readonly object[] = Record<string, unknown>[]>(
+    text: string,
+    values?: readonly unknown[],
+    options?: UnsafeOptions,
+  ): Query<Rows>;
   json(value: unknown): JsonParameter;
 }
 
@@ -54,7 +58,11 @@ export class Query<Rows extends readonly object[]> implements Promise<Answer<Row
   readonly template: { readonly parts: readonly string[]; readonly values: readonly unknown[] } | undefined;
   #answer: Promise<Answer<Rows>> | undefined;
 
-  constructor(execute: Execute, statement: () => Statement, template?: { readonly parts: readonly string[]; readonly values: readonly unknown[] }) {
+  constructor(
+    execute: Execute,
+    statement: () => Statement,
+    template?: { readonly parts: readonly string[]; readonly values: readonly unknown[] },
+  ) {
     this.#execute = execute;
     this.#statement = statement;
     this.template = template;
@@ -85,13 +93,19 @@ export class Query<Rows extends readonly object[]> implements Promise<Answer<Row
 export function sqlOver(execute: Execute): Sql {
   const template = <Rows extends readonly object[]>(parts: TemplateStringsArray, ...values: readonly unknown[]) =>
     new Query<Rows>(execute, () => ({ ...compose(parts, values), isPrepared: true }), { parts, values });
-  const unsafe = <Rows extends readonly object[]>(text: string, values: readonly unknown[] = [], { prepare = false, patienceMs }: UnsafeOptions = {}) =>
-    new Query<Rows>(execute, () => ({ text, values: values.map(toParameter), isPrepared: prepare, patienceMs }));
+  const unsafe = <Rows extends readonly object[]>(
+    text: string,
+    values: readonly unknown[] = [],
+    { prepare = false, patienceMs }: UnsafeOptions = {},
+  ) => new Query<Rows>(execute, () => ({ text, values: values.map(toParameter), isPrepared: prepare, patienceMs }));
   return Object.assign(template, { unsafe, json: (value: unknown) => new JsonParameter(value) });
 }
 
 /** Numbers the parameters through all the queries inside. */
-export function compose(parts: readonly string[], values: readonly unknown[]): { readonly text: string; readonly values: readonly unknown[] } {
+export function compose(
+  parts: readonly string[],
+  values: readonly unknown[],
+): { readonly text: string; readonly values: readonly unknown[] } {
   const parameters: unknown[] = [];
   const write = (texts: readonly string[], slots: readonly unknown[]): string =>
     texts.map((text, index) => (index < slots.length ? text + slot(slots[index]) : text)).join('');

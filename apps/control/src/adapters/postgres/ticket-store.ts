@@ -53,7 +53,9 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     async expired() {
       const rows = await sql<TicketRow[]>`
         SELECT id, run_id, worker_id, token FROM tickets WHERE worker_id IS NOT NULL AND lease_until < now() ORDER BY lease_until LIMIT 1000`;
-      return rows.flatMap(({ id, run_id, worker_id, token }) => (worker_id === null ? [] : [{ ticketId: id, runId: run_id, workerId: worker_id, token: String(token) }]));
+      return rows.flatMap(({ id, run_id, worker_id, token }) =>
+        worker_id === null ? [] : [{ ticketId: id, runId: run_id, workerId: worker_id, token: String(token) }],
+      );
     },
 
     async ready(most, capabilities) {
@@ -68,7 +70,9 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     },
 
     async ofRun(runId) {
-      const rows = await sql<TicketRow[]>`SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE run_id = ${runId}`;
+      const rows = await sql<
+        TicketRow[]
+      >`SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE run_id = ${runId}`;
       return rows.map((row) => ({
         ticketId: row.id,
         requirement: row.requirement,

@@ -3,49 +3,94 @@ import { expect, it } from 'vitest';
 import { explain, inWords, type WhyFacts } from './explain.ts';
 
 const nowMs = 1_000_000;
-const run = { id: 'run_1' as RunId, workflowId: 'wfl_1' as WorkflowId, workflowName: 'w', workflowVersion: 1, status: 'RUNNING' as const, trigger: 'api', createdAtMs: nowMs - 90_000 };
+const run = {
+  id: 'run_1' as RunId,
+  workflowId: 'wfl_1' as WorkflowId,
+  workflowName: 'w',
+  workflowVersion: 1,
+  status: 'RUNNING' as const,
+  trigger: 'api',
+  createdAtMs: nowMs - 90_000,
+};
 const ticketBlocker: Blocker = { kind: 'ticket', nodeId: 'scan', ticketId: 'tkt_1.0' as TicketId, otherCount: 0 };
 const ready = { ticketId: 'tkt_1.0' as TicketId, requirement: 'python' };
 
-const blockedBy = (blocker: Blocker | undefined, more: Partial<WhyFacts> = {}): WhyFacts => ({ run: { ...run, ...(blocker !== undefined && { blocker }) }, isServed: true, nowMs, ...more });
+const blockedBy = (blocker: Blocker | undefined, more: Partial<WhyFacts> = {}): WhyFacts => ({
+  run: { ...run, ...(blocker !== undefined && { blocker }) },
+  isServed: true,
+  nowMs,
+  ...more,
+});
 
 it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: number }>([
-  { what: 'was only just accepted', facts: blockedBy(undefined), says: 'The run was accepted and has not been worked on yet.', sinceMs: 90_000 },
+  {
+    what: 'was only just accepted',
+    facts: blockedBy(undefined),
+    says: 'The run was accepted and has not been worked on yet.',
+    sinceMs: 90_000,
+  },
   {
     what: 'waits for a person',
     facts: blockedBy({ kind: 'approval', nodeId: 'deploy', approvalId: 'apr_1.0' as ApprovalId, expiresAtMs: nowMs + 3_660_000 }),
-    says: 'Node deploy waits for a person to approve it; the request expires in 1 h 1 min.', type: 'hive approve apr_1.0', sinceMs: 90_000,
+    says: 'Node deploy waits for a person to approve it; the request expires in 1 h 1 min.',
+    type: 'hive approve apr_1.0',
+    sinceMs: 90_000,
   },
   {
     what: 'waits to try again',
     facts: blockedBy({ kind: 'retry', nodeId: 'scan', dueAtMs: nowMs + 5_000, lastError: { code: 'AGENT_FAILED', message: 'no luck' } }),
-    says: 'Node scan failed (AGENT_FAILED: no luck) and is tried again in 5 s.', type: 'hive run show run_1', sinceMs: 90_000,
+    says: 'Node scan failed (AGENT_FAILED: no luck) and is tried again in 5 s.',
+    type: 'hive run show run_1',
+    sinceMs: 90_000,
   },
   {
     what: 'is being worked on',
-    facts: blockedBy({ ...ticketBlocker, otherCount: 2 }, { ticket: { ...ready, workerId: 'wrk_1' as WorkerId, leasedAtMs: nowMs - 61_000 } }),
-    says: 'Node scan is being worked on by wrk_1 for 1 min 1 s (and 2 more at work).', type: 'hive logs run_1 --follow', sinceMs: 61_000,
+    facts: blockedBy(
+      { ...ticketBlocker, otherCount: 2 },
+      { ticket: { ...ready, workerId: 'wrk_1' as WorkerId, leasedAtMs: nowMs - 61_000 } },
+    ),
+    says: 'Node scan is being worked on by wrk_1 for 1 min 1 s (and 2 more at work).',
+    type: 'hive logs run_1 --follow',
+    sinceMs: 61_000,
   },
   {
     what: 'needs an agent nobody registered',
     facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'agent:linter' }, isServed: false }),
-    says: 'Node scan needs the agent linter, which is not registered.', type: 'hive agents register <path>', sinceMs: 90_000,
+    says: 'Node scan needs the agent linter, which is not registered.',
+    type: 'hive agents register <path>',
+    sinceMs: 90_000,
   },
   {
     what: 'needs a worker that is not there',
     facts: blockedBy(ticketBlocker, { ticket: ready, isServed: false }),
-    says: 'Node scan waits for a worker that can run python agents; none is connected.', type: 'hive worker --url <url> --token <token>', sinceMs: 90_000,
+    says: 'Node scan waits for a worker that can run python agents; none is connected.',
+    type: 'hive worker --url <url> --token <token>',
+    sinceMs: 90_000,
   },
-  { what: 'waits for a worker to be free', facts: blockedBy(ticketBlocker, { ticket: ready }), says: 'Node scan waits for a free worker; all that can run it are busy.', type: 'hive status', sinceMs: 90_000 },
+  {
+    what: 'waits for a worker to be free',
+    facts: blockedBy(ticketBlocker, { ticket: ready }),
+    says: 'Node scan waits for a free worker; all that can run it are busy.',
+    type: 'hive status',
+    sinceMs: 90_000,
+  },
   {
     what: 'has ended well',
     facts: { run: { ...run, status: 'SUCCESS', finishedAtMs: nowMs - 7_000 }, isServed: false, nowMs },
-    says: 'The run ended SUCCESS; it waits for nothing.', type: 'hive run show run_1', sinceMs: 7_000,
+    says: 'The run ended SUCCESS; it waits for nothing.',
+    type: 'hive run show run_1',
+    sinceMs: 7_000,
   },
   {
     what: 'has failed',
-    facts: { run: { ...run, status: 'FAILED', finishedAtMs: nowMs, error: { code: 'NODE_FAILED', message: 'scan gave up' } }, isServed: false, nowMs },
-    says: 'The run ended FAILED: NODE_FAILED, scan gave up', type: 'hive run show run_1', sinceMs: 0,
+    facts: {
+      run: { ...run, status: 'FAILED', finishedAtMs: nowMs, error: { code: 'NODE_FAILED', message: 'scan gave up' } },
+      isServed: false,
+      nowMs,
+    },
+    says: 'The run ended FAILED: NODE_FAILED, scan gave up',
+    type: 'hive run show run_1',
+    sinceMs: 0,
   },
 ])('says why, and what to type, of a run that $what', ({ facts, says, type, sinceMs }) => {
   const why = explain(facts);

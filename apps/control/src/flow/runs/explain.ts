@@ -16,14 +16,22 @@ export function explain(facts: WhyFacts): Why {
   const { run } = facts;
   const base = { runId: run.id, status: run.status, ...(run.blocker !== undefined && { blocker: run.blocker }) };
   if (isTerminal(run.status)) {
-    return { ...base, explanation: endOf(run), nextCommand: `hive run show ${run.id}`, sinceMs: facts.nowMs - (run.finishedAtMs ?? facts.nowMs) };
+    return {
+      ...base,
+      explanation: endOf(run),
+      nextCommand: `hive run show ${run.id}`,
+      sinceMs: facts.nowMs - (run.finishedAtMs ?? facts.nowMs),
+    };
   }
-  if (run.blocker === undefined) return { ...base, explanation: 'The run was accepted and has not been worked on yet.', sinceMs: facts.nowMs - run.createdAtMs };
+  if (run.blocker === undefined)
+    return { ...base, explanation: 'The run was accepted and has not been worked on yet.', sinceMs: facts.nowMs - run.createdAtMs };
   return { ...base, ...because(run.id, run.blocker, facts) };
 }
 
 const endOf = (run: RunSummary): string =>
-  run.error === undefined ? `The run ended ${run.status}; it waits for nothing.` : `The run ended ${run.status}: ${run.error.code}, ${run.error.message}`;
+  run.error === undefined
+    ? `The run ended ${run.status}; it waits for nothing.`
+    : `The run ended ${run.status}: ${run.error.code}, ${run.error.message}`;
 
 function because(runId: RunId, blocker: Blocker, facts: WhyFacts): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
   const { nowMs, run } = facts;
@@ -45,7 +53,11 @@ function because(runId: RunId, blocker: Blocker, facts: WhyFacts): Pick<Why, 'ex
   }
 }
 
-function becauseOfTicket(runId: RunId, blocker: Extract<Blocker, { kind: 'ticket' }>, { ticket, isServed, nowMs, run }: WhyFacts): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
+function becauseOfTicket(
+  runId: RunId,
+  blocker: Extract<Blocker, { kind: 'ticket' }>,
+  { ticket, isServed, nowMs, run }: WhyFacts,
+): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
   const others = blocker.otherCount === 0 ? '' : ` (and ${blocker.otherCount} more at work)`;
   if (ticket?.workerId !== undefined) {
     const leasedAtMs = ticket.leasedAtMs ?? nowMs;
@@ -57,12 +69,24 @@ function becauseOfTicket(runId: RunId, blocker: Extract<Blocker, { kind: 'ticket
   }
   const requirement = ticket?.requirement ?? '';
   if (requirement.startsWith('agent:')) {
-    return { explanation: `Node ${blocker.nodeId} needs the agent ${requirement.slice(6)}, which is not registered${others}.`, nextCommand: 'hive agents register <path>', sinceMs: nowMs - run.createdAtMs };
+    return {
+      explanation: `Node ${blocker.nodeId} needs the agent ${requirement.slice(6)}, which is not registered${others}.`,
+      nextCommand: 'hive agents register <path>',
+      sinceMs: nowMs - run.createdAtMs,
+    };
   }
   if (!isServed) {
-    return { explanation: `Node ${blocker.nodeId} waits for a worker that can run ${requirement} agents; none is connected${others}.`, nextCommand: 'hive worker --url <url> --token <token>', sinceMs: nowMs - run.createdAtMs };
+    return {
+      explanation: `Node ${blocker.nodeId} waits for a worker that can run ${requirement} agents; none is connected${others}.`,
+      nextCommand: 'hive worker --url <url> --token <token>',
+      sinceMs: nowMs - run.createdAtMs,
+    };
   }
-  return { explanation: `Node ${blocker.nodeId} waits for a free worker; all that can run it are busy${others}.`, nextCommand: 'hive status', sinceMs: nowMs - run.createdAtMs };
+  return {
+    explanation: `Node ${blocker.nodeId} waits for a free worker; all that can run it are busy${others}.`,
+    nextCommand: 'hive status',
+    sinceMs: nowMs - run.createdAtMs,
+  };
 }
 
 /** A duration as people say it. */

@@ -70,7 +70,9 @@ describe('expressions over JSON', () => {
 
   it('hand on data as it is where nothing had to be converted', () => {
     expect(evaluate('scan.output', scope)).toBe(scan.output);
-    expect((evaluate('context.findings.filter(f, true)', scope) as JsonObject[])[0]).toBe((scope['context'] as { findings: JsonObject[] }).findings[0]);
+    expect((evaluate('context.findings.filter(f, true)', scope) as JsonObject[])[0]).toBe(
+      (scope['context'] as { findings: JsonObject[] }).findings[0],
+    );
   });
 });
 
@@ -144,7 +146,9 @@ describe('the cost of an expression', () => {
     ['failures that `||` swallows', 'context.numbers.exists(x, context.few.exists(y, y.missing || y > "a"))'],
   ])('is bounded for %s', (_, text) => {
     expect(parse(text)).toBeUndefined();
-    expect(() => evaluate(text, large)).toThrow(expect.objectContaining({ code: 'TEMPLATE_UNRESOLVED', message: expect.stringMatching(spent) }));
+    expect(() => evaluate(text, large)).toThrow(
+      expect.objectContaining({ code: 'TEMPLATE_UNRESOLVED', message: expect.stringMatching(spent) }),
+    );
   });
 
   it('is bounded for results as well', () => {

@@ -58,7 +58,8 @@ export function createExpressions(): Expressions {
       const parsed = environment.parse(text);
       const checked = parsed.check();
       if (checked.error !== undefined) return { fault: reasonOf(checked.error) };
-      if (usesMethod(parsed.ast, (name) => name === 'matches')) return { fault: 'matches() is not offered; use contains, startsWith or endsWith' };
+      if (usesMethod(parsed.ast, (name) => name === 'matches'))
+        return { fault: 'matches() is not offered; use contains, startsWith or endsWith' };
       if (!usesMethod(parsed.ast, (name) => macros.has(name))) return { run: parsed };
       const rewritten = meteredEnvironment.parse(rewrite(parsed.ast));
       return { run: (scope) => withoutStackTraces(() => rewritten(scope)) };
@@ -133,7 +134,8 @@ class Meter {
 
   /** A loop over all elements or keys, each costing so many steps. */
   looped(value: unknown, stepsEach: number): unknown {
-    if (typeof value === 'object' && value !== null) this.#left -= (Array.isArray(value) ? value.length : Object.keys(value).length) * stepsEach;
+    if (typeof value === 'object' && value !== null)
+      this.#left -= (Array.isArray(value) ? value.length : Object.keys(value).length) * stepsEach;
     return this.#passed(value);
   }
 
@@ -303,7 +305,8 @@ function rewriteOperator(node: OperatorOf<ASTNode>): string {
  */
 function toJson(value: unknown, budget: { left: number }, depth: number): JsonValue {
   budget.left -= 1;
-  if (budget.left < 0 || depth > maxJsonDepth) throw new HiveError('TEMPLATE_UNRESOLVED', 'gives a value that is too large or nested too deep');
+  if (budget.left < 0 || depth > maxJsonDepth)
+    throw new HiveError('TEMPLATE_UNRESOLVED', 'gives a value that is too large or nested too deep');
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -328,7 +331,8 @@ function objectToJson(value: object, budget: { left: number }, depth: number): J
   }
   if (value instanceof Date) return value.toISOString();
   const isPlain = value instanceof Map || Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
-  if (!isPlain) throw new HiveError('TEMPLATE_UNRESOLVED', `gives a ${value.constructor.name}, which JSON cannot carry; convert it with string(…)`);
+  if (!isPlain)
+    throw new HiveError('TEMPLATE_UNRESOLVED', `gives a ${value.constructor.name}, which JSON cannot carry; convert it with string(…)`);
   const entries = value instanceof Map ? [...value] : Object.entries(value);
   const converted = entries.map(([key, item]) => [String(key), toJson(item, budget, depth + 1)] as const);
   const isSame = !(value instanceof Map) && converted.every(([, item], index) => item === entries[index]?.[1]);

@@ -1,5 +1,18 @@
 import {
-  type AgentSpec, agentManifestSchema, defaultTenantId, HiveError, type LeasedTicket, type Outcome, type RunEvent, type RunId, type TicketId, type WorkerId, type WorkflowDefinition, workflowDefinitionSchema, type WorkflowId, type WorkflowInput,
+  type AgentSpec,
+  agentManifestSchema,
+  defaultTenantId,
+  HiveError,
+  type LeasedTicket,
+  type Outcome,
+  type RunEvent,
+  type RunId,
+  type TicketId,
+  type WorkerId,
+  type WorkflowDefinition,
+  workflowDefinitionSchema,
+  type WorkflowId,
+  type WorkflowInput,
 } from '@hivekeeper/contract';
 import { type Clock, newLog } from '@hivekeeper/kernel';
 import { type IssuedTicket, TicketDesk, type TicketStore } from '../tickets/index.ts';
@@ -52,7 +65,9 @@ export class FakeDatabase {
     findByKey: async (_tenantId, route, key) => this.keys.get(`${route} ${key}`),
     summary: async (tenantId, id) => {
       const run = this.runs.get(id);
-      return run?.tenantId === tenantId ? { id, workflowId: run.workflowId, workflowName: 'w', workflowVersion: 1, status: 'RUNNING', trigger: 'api', createdAtMs: 0 } : undefined;
+      return run?.tenantId === tenantId
+        ? { id, workflowId: run.workflowId, workflowName: 'w', workflowVersion: 1, status: 'RUNNING', trigger: 'api', createdAtMs: 0 }
+        : undefined;
     },
     list: async () => [],
     countByStatus: async () => ({}),
@@ -82,7 +97,9 @@ export class FakeDatabase {
   }
 
   #refusal(runs: readonly RunCommit[]): CommitResult | undefined {
-    const taken = runs.filter(({ runId, origin }) => origin?.idempotency !== undefined && (this.keys.get(keyOf(origin.idempotency))?.runId ?? runId) !== runId);
+    const taken = runs.filter(
+      ({ runId, origin }) => origin?.idempotency !== undefined && (this.keys.get(keyOf(origin.idempotency))?.runId ?? runId) !== runId,
+    );
     if (taken.length > 0) return { stored: false, reason: 'key-taken', runIds: new Set(taken.map(({ runId }) => runId)) };
     const endings = runs.flatMap(({ settled }) => settled);
     const strange = endings.filter(({ ticketId, workerId, counter }, index) => {
@@ -119,7 +136,15 @@ export class FakeDatabase {
     const before = this.runs.get(runId);
     const { workflowId, workflowVersion } = before ?? (origin as NonNullable<typeof origin>);
     const definition = this.definitions.get(workflowId) as WorkflowDefinition;
-    this.runs.set(runId, { runId, tenantId, version, workflowId, workflowVersion, definition, commits: [...(before?.commits ?? []), events] });
+    this.runs.set(runId, {
+      runId,
+      tenantId,
+      version,
+      workflowId,
+      workflowVersion,
+      definition,
+      commits: [...(before?.commits ?? []), events],
+    });
     if (origin?.idempotency !== undefined) this.keys.set(keyOf(origin.idempotency), { runId, bodySha256: origin.idempotency.bodySha256 });
     for (const ticketId of [...settled.map((ending) => ending.ticketId), ...revoked]) this.tickets.delete(ticketId);
   }
@@ -148,7 +173,11 @@ export class LaneUnderTest {
     const { runStore: store, ticketStore: tickets } = this.database;
     this.desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 10_000, silentAfterMs: 5_000 });
     const live = new LiveRuns(store, () => null, 1_000);
-    const driver = { wake: () => {}, wakeAt: (runId: RunId, atMs: number) => void this.wakeUps.push({ runId, atMs }), [Symbol.asyncDispose]: async () => {} };
+    const driver = {
+      wake: () => {},
+      wakeAt: (runId: RunId, atMs: number) => void this.wakeUps.push({ runId, atMs }),
+      [Symbol.asyncDispose]: async () => {},
+    };
     this.lane = new RunLane({ store, runs: live, desk: this.desk, board: this.board, driver: () => driver, findAgent, clock, log });
     const newRunId = () => `run_${String((this.#runCount += 1)).padStart(26, '0')}` as RunId;
     this.runs = new Runs({ store, tickets, desk: this.desk, runs: live, lane: this.lane, board: this.board, clock, newRunId, findAgent });
@@ -159,7 +188,11 @@ export class LaneUnderTest {
   seat(number: number, credits: number): WorkerId {
     const workerId = `wrk_${number}` as WorkerId;
     this.desk.attach({
-      workerId, name: `w${number}`, capabilities: ['builtin'], maxParallel: 1_000, isListening: true,
+      workerId,
+      name: `w${number}`,
+      capabilities: ['builtin'],
+      maxParallel: 1_000,
+      isListening: true,
       deliver: (tickets) => void this.given.push(...tickets.map((ticket) => ({ ...ticket, workerId }))),
       revoke: (ticketIds) => void this.revoked.push(...ticketIds),
     });
@@ -168,16 +201,35 @@ export class LaneUnderTest {
   }
 
   /** Starts a run of `nodeCount` nodes, one after the other unless they are to start together. */
-  start(nodeCount: number, { isWide = false, timeoutMs, ...more }: Partial<NewRun> & { readonly isWide?: boolean; readonly timeoutMs?: number } = {}): Promise<RunId> {
-    const nodes: WorkflowInput['nodes'] = Array.from({ length: nodeCount }, (_, index) => ({ id: `n${index}`, agent: 'noop', needs: index === 0 || isWide ? [] : [`n${index - 1}`] }));
+  start(
+    nodeCount: number,
+    { isWide = false, timeoutMs, ...more }: Partial<NewRun> & { readonly isWide?: boolean; readonly timeoutMs?: number } = {},
+  ): Promise<RunId> {
+    const nodes: WorkflowInput['nodes'] = Array.from({ length: nodeCount }, (_, index) => ({
+      id: `n${index}`,
+      agent: 'noop',
+      needs: index === 0 || isWide ? [] : [`n${index - 1}`],
+    }));
     const definition = workflowDefinitionSchema.parse({ name: 'w', nodes, ...(timeoutMs !== undefined && { timeoutMs }) });
     const workflowId = `wfl_${nodeCount}${String(isWide)}${timeoutMs}` as WorkflowId;
     this.database.definitions.set(workflowId, definition);
-    return this.runs.start({ tenantId: defaultTenantId, workflowId, workflowVersion: 1, definition, context: {}, trigger: 'api', by: 'test', ...more });
+    return this.runs.start({
+      tenantId: defaultTenantId,
+      workflowId,
+      workflowVersion: 1,
+      definition,
+      context: {},
+      trigger: 'api',
+      by: 'test',
+      ...more,
+    });
   }
 
   /** Reports a ticket as done. */
-  settle({ workerId, ticketId, token }: Pick<LaneUnderTest['given'][number], 'workerId' | 'ticketId' | 'token'>, outcome: Outcome = { ok: true, output: null }): Promise<void> {
+  settle(
+    { workerId, ticketId, token }: Pick<LaneUnderTest['given'][number], 'workerId' | 'ticketId' | 'token'>,
+    outcome: Outcome = { ok: true, output: null },
+  ): Promise<void> {
     return this.runs.settle({ workerId, ticketId, token, outcome });
   }
 }

@@ -23,7 +23,11 @@ const next = async (nth: number) => {
   return ticket;
 };
 const cancel = (runId: RunId) => world.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
-const codeOf = (call: Promise<unknown>) => call.then(() => 'done', (error: unknown) => (HiveError.is(error) ? error.code : String(error)));
+const codeOf = (call: Promise<unknown>) =>
+  call.then(
+    () => 'done',
+    (error: unknown) => (HiveError.is(error) ? error.code : String(error)),
+  );
 const unavailable = new HiveError('DATABASE_UNAVAILABLE');
 
 /** Holds every commit from now on until the returned function is called. */
@@ -106,7 +110,11 @@ describe('a ticket', () => {
     const workerId = world.seat(1, 1);
     const runId = await world.start(1);
     const ticket = await next(1);
-    const calls = [world.settle(ticket), world.runs.lose({ ticketId: ticket.ticketId, token: ticket.token, runId, workerId }), world.start(1)];
+    const calls = [
+      world.settle(ticket),
+      world.runs.lose({ ticketId: ticket.ticketId, token: ticket.token, runId, workerId }),
+      world.start(1),
+    ];
     await Promise.all(calls);
     expect(world.database.eventsOf(runId).map(({ type }) => type)).toEqual(['run.created', 'ticket.settled']);
   });
@@ -116,7 +124,11 @@ describe('a ticket', () => {
     const other = world.seat(2, 0);
     await world.start(1);
     const ticket = await next(1);
-    const refused = [world.settle({ ...ticket, workerId: other }), world.settle({ ...ticket, token: '1.99' }), world.settle({ ...ticket, token: '2.1' })];
+    const refused = [
+      world.settle({ ...ticket, workerId: other }),
+      world.settle({ ...ticket, token: '1.99' }),
+      world.settle({ ...ticket, token: '2.1' }),
+    ];
     expect(await Promise.all(refused.map(codeOf))).toEqual(['TICKET_NOT_HELD', 'TICKET_NOT_HELD', 'TICKET_NOT_HELD']);
     expect(await codeOf(world.settle(ticket))).toBe('done');
     expect(await codeOf(world.settle(ticket))).toBe('done');
@@ -139,10 +151,23 @@ describe('a refusal', () => {
   it('is told only after what it rests on is stored', async () => {
     const runId = await world.start(1);
     const release = holdCommits();
-    const calls = [cancel(runId), codeOf(world.runs.decideApproval({ tenantId: defaultTenantId, approvalId: 'apr_1.0' as never, approved: true, by: 'x' }))];
+    const calls = [
+      cancel(runId),
+      codeOf(world.runs.decideApproval({ tenantId: defaultTenantId, approvalId: 'apr_1.0' as never, approved: true, by: 'x' })),
+    ];
     world.seat(1, 1);
     let isTold = false;
-    const late = codeOf(world.lane.submit({ runId, actor: 'test', judge: () => { throw new HiveError('RUN_FINISHED'); } })).finally(() => { isTold = true; });
+    const late = codeOf(
+      world.lane.submit({
+        runId,
+        actor: 'test',
+        judge: () => {
+          throw new HiveError('RUN_FINISHED');
+        },
+      }),
+    ).finally(() => {
+      isTold = true;
+    });
     await settled();
     expect(isTold).toBe(false);
     release();
@@ -154,7 +179,14 @@ describe('a refusal', () => {
     const runId = await world.start(1);
     world.database.moveOn(runId, { type: 'run.woken', atMs: clock.nowMs() });
     let judgements = 0;
-    const refused = world.lane.submit({ runId, actor: 'test', judge: () => { judgements += 1; throw new HiveError('RUN_FINISHED'); } });
+    const refused = world.lane.submit({
+      runId,
+      actor: 'test',
+      judge: () => {
+        judgements += 1;
+        throw new HiveError('RUN_FINISHED');
+      },
+    });
     expect(await Promise.all([codeOf(cancel(runId)), codeOf(refused)])).toEqual(['done', 'RUN_FINISHED']);
     expect(judgements).toBe(2);
   });
@@ -222,7 +254,9 @@ describe('a commit whose fate is not known', () => {
     const start = world.start(1);
     await settled();
     let isIdle = false;
-    const idle = world.lane.idle().then(() => { isIdle = true; });
+    const idle = world.lane.idle().then(() => {
+      isIdle = true;
+    });
     await settled();
     expect(isIdle).toBe(false);
     await clock.advance(1_000);
@@ -274,7 +308,9 @@ describe('a poisoned intent', () => {
   it('that makes a listener throw does not make its commit look lost', async () => {
     world.seat(1, 2);
     const runId = await world.start(2);
-    world.board.watch(runId, () => { throw new TypeError('a broken watcher'); });
+    world.board.watch(runId, () => {
+      throw new TypeError('a broken watcher');
+    });
     expect(await codeOf(world.settle(await next(1)))).toBe('done');
     expect((await next(2)).nodeId).toBe('n1');
   });
@@ -311,7 +347,7 @@ async function finishAll(workerId: LaneUnderTest['given'][number]['workerId'], c
   const isAnyReady = [...world.database.tickets.values()].some((row) => row.workerId === undefined);
   if (isAnyReady) expect(world.given, 'every credit is used').toHaveLength(credits);
   expect(world.given.length, 'and no other').toBeLessThanOrEqual(credits);
-  for (let nth = 0; ; ) {
+  for (let nth = 0; ;) {
     world.desk.setCredits(workerId, credits);
     await world.desk.sweep();
     await settled();

@@ -197,7 +197,13 @@ export class RunLane {
     works.set(intent.runId, work);
     advance(work, event, this.#options.findAgent);
     if (intent.settles !== undefined) work.settled.push(intent.settles);
-    if (event.type === 'approval.decided') work.closed.set(event.approvalId, { id: event.approvalId, status: event.approved ? 'APPROVED' : 'REJECTED', by: event.by, notes: event.notes });
+    if (event.type === 'approval.decided')
+      work.closed.set(event.approvalId, {
+        id: event.approvalId,
+        status: event.approved ? 'APPROVED' : 'REJECTED',
+        by: event.by,
+        notes: event.notes,
+      });
     work.actors.push(intent.actor);
   }
 
@@ -205,7 +211,10 @@ export class RunLane {
     const holders = new Map<TicketId, WorkerId>(batch.leases.map(({ ticket, workerId }) => [ticket.ticketId, workerId]));
     // In the order of their ids, so that two control planes lock the same rows in the same order.
     const fresh = idsOf(batch.issued);
-    const leases: LeaseClaim[] = batch.leases.filter(({ ticket }) => !fresh.has(ticket.ticketId)).map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId })).sort(byId((lease) => lease.ticketId));
+    const leases: LeaseClaim[] = batch.leases
+      .filter(({ ticket }) => !fresh.has(ticket.ticketId))
+      .map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId }))
+      .sort(byId((lease) => lease.ticketId));
     const runs = [...batch.works.values()].map((work) => commitOf(work, holders)).sort(byId((run) => run.runId));
     if (runs.length === 0 && leases.length === 0) return { stored: true, counters: new Map() };
     return this.#options.store.commit({ runs, leases, leaseMs: this.#options.desk.leaseMs });
@@ -226,7 +235,10 @@ export class RunLane {
     else runs.keep(live);
     const wakeAtMs = wakeAtOf(live.state);
     if (wakeAtMs !== undefined && wakeAtMs !== wakeAtOf(before.state)) driver().wakeAt(live.runId, wakeAtMs);
-    desk.close(settled.map(({ ticketId }) => ticketId), false);
+    desk.close(
+      settled.map(({ ticketId }) => ticketId),
+      false,
+    );
     desk.close(revoked, true);
     board.post(live.runId, live.version, notices);
   }
@@ -245,7 +257,8 @@ export class RunLane {
     const again = batch.refused.map(({ waiting }) => waiting);
     for (const waiting of batch.accepted) {
       const { intent } = waiting;
-      if (result.reason === 'not-held' && intent.settles !== undefined && result.ticketIds.has(intent.settles.ticketId)) await this.#refuse(waiting);
+      if (result.reason === 'not-held' && intent.settles !== undefined && result.ticketIds.has(intent.settles.ticketId))
+        await this.#refuse(waiting);
       else if (result.reason === 'key-taken' && result.runIds.has(intent.runId)) waiting.reject(new HiveError('IDEMPOTENCY_KEY_REUSED'));
       else again.push(waiting);
     }

@@ -77,7 +77,15 @@ export class LiveRuns {
     };
   }
 
-  #planOf({ workflowId, workflowVersion, definition }: { workflowId: WorkflowId; workflowVersion: number; definition: WorkflowDefinition }): RunPlan {
+  #planOf({
+    workflowId,
+    workflowVersion,
+    definition,
+  }: {
+    workflowId: WorkflowId;
+    workflowVersion: number;
+    definition: WorkflowDefinition;
+  }): RunPlan {
     const key = `${workflowId}@${workflowVersion}`;
     let plan = this.#plans.get(key);
     if (plan === undefined) {

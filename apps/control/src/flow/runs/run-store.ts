@@ -1,5 +1,18 @@
 import type {
-  ApprovalId, ApprovalView, Blocker, Failure, JsonValue, RunEvent, RunId, RunStatus, RunSummary, TenantId, TicketId, WorkerId, WorkflowDefinition, WorkflowId,
+  ApprovalId,
+  ApprovalView,
+  Blocker,
+  Failure,
+  JsonValue,
+  RunEvent,
+  RunId,
+  RunStatus,
+  RunSummary,
+  TenantId,
+  TicketId,
+  WorkerId,
+  WorkflowDefinition,
+  WorkflowId,
 } from '@hivekeeper/contract';
 import type { IssuedTicket } from '../tickets/index.ts';
 
@@ -107,7 +120,11 @@ export interface RunStore {
    * Commits a batch in one transaction; see {@link CommitResult}.
    * @throws HiveError DATABASE_UNAVAILABLE when it is not known whether it was stored.
    */
-  commit(batch: { readonly runs: readonly RunCommit[]; readonly leases: readonly LeaseClaim[]; readonly leaseMs: number }): Promise<CommitResult>;
+  commit(batch: {
+    readonly runs: readonly RunCommit[];
+    readonly leases: readonly LeaseClaim[];
+    readonly leaseMs: number;
+  }): Promise<CommitResult>;
   /** For the engine: a run of any tenant. */
   load(runId: RunId): Promise<StoredRun | undefined>;
   /** Runs whose due time has come, and the next due time after those. */
@@ -117,6 +134,9 @@ export interface RunStore {
   summary(tenantId: TenantId, runId: RunId): Promise<(RunSummary & { readonly blocker?: Blocker | undefined }) | undefined>;
   list(tenantId: TenantId, filter: RunFilter): Promise<readonly RunSummary[]>;
   countByStatus(tenantId: TenantId): Promise<Readonly<Record<string, number>>>;
-  approvals(tenantId: TenantId, filter: { readonly status?: ApprovalView['status'] | undefined; readonly runId?: RunId | undefined }): Promise<readonly ApprovalView[]>;
+  approvals(
+    tenantId: TenantId,
+    filter: { readonly status?: ApprovalView['status'] | undefined; readonly runId?: RunId | undefined },
+  ): Promise<readonly ApprovalView[]>;
   approval(tenantId: TenantId, approvalId: ApprovalId): Promise<ApprovalView | undefined>;
 }

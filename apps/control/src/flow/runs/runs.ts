@@ -1,5 +1,17 @@
 import {
-  type ApprovalId, HiveError, type JsonObject, type Outcome, type RunId, type RunView, type SettleRequest, type TenantId, type WorkflowDefinition, type WorkflowId, isTerminal, runIdOfApproval, runIdOfTicket,
+  type ApprovalId,
+  HiveError,
+  type JsonObject,
+  type Outcome,
+  type RunId,
+  type RunView,
+  type SettleRequest,
+  type TenantId,
+  type WorkflowDefinition,
+  type WorkflowId,
+  isTerminal,
+  runIdOfApproval,
+  runIdOfTicket,
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
@@ -44,7 +56,9 @@ export class Runs {
   async start(run: NewRun): Promise<RunId> {
     const runId = this.#options.newRunId();
     const live = this.#options.runs.begin({ ...run, runId });
-    const gatedNodeIds = run.definition.nodes.filter((node) => this.#options.findAgent(run.tenantId, node.agent)?.riskLevel === 'APPROVAL_REQUIRED').map((node) => node.id);
+    const gatedNodeIds = run.definition.nodes
+      .filter((node) => this.#options.findAgent(run.tenantId, node.agent)?.riskLevel === 'APPROVAL_REQUIRED')
+      .map((node) => node.id);
     await this.#options.lane.submit({
       runId,
       begin: { live, origin: run },
@@ -70,8 +84,22 @@ export class Runs {
       runId: runIdOfTicket(ticketId),
       actor: `worker:${workerId}`,
       settles: { ticketId, workerId, counter },
-      judge: (_state, atMs) => ({ type: 'ticket.settled', atMs, ticketId, outcome, token, workerId, ...(lease?.token === token && { leasedAtMs: lease.leasedAtMs }) }),
-      isRecorded: (run) => run.commits.some((events) => events.some((event) => event.type === 'ticket.settled' && event.ticketId === ticketId && event.token === token && event.workerId === workerId)),
+      judge: (_state, atMs) => ({
+        type: 'ticket.settled',
+        atMs,
+        ticketId,
+        outcome,
+        token,
+        workerId,
+        ...(lease?.token === token && { leasedAtMs: lease.leasedAtMs }),
+      }),
+      isRecorded: (run) =>
+        run.commits.some((events) =>
+          events.some(
+            (event) =>
+              event.type === 'ticket.settled' && event.ticketId === ticketId && event.token === token && event.workerId === workerId,
+          ),
+        ),
     });
   }
 
@@ -98,7 +126,17 @@ export class Runs {
   }
 
   /** Cancels a run: terminal at once. Idempotent. @throws HiveError NOT_FOUND, RUN_FINISHED. */
-  async cancel({ tenantId, runId, by, reason }: { tenantId: TenantId; runId: RunId; by: string; reason?: string | undefined }): Promise<void> {
+  async cancel({
+    tenantId,
+    runId,
+    by,
+    reason,
+  }: {
+    tenantId: TenantId;
+    runId: RunId;
+    by: string;
+    reason?: string | undefined;
+  }): Promise<void> {
     await this.#mustExist(tenantId, runId);
     await this.#options.lane.submit({
       runId,
@@ -113,7 +151,13 @@ export class Runs {
   }
 
   /** Decides an approval. @throws HiveError NOT_FOUND, APPROVAL_ALREADY_DECIDED. */
-  async decideApproval(decision: { tenantId: TenantId; approvalId: ApprovalId; approved: boolean; by: string; notes?: string | undefined }): Promise<void> {
+  async decideApproval(decision: {
+    tenantId: TenantId;
+    approvalId: ApprovalId;
+    approved: boolean;
+    by: string;
+    notes?: string | undefined;
+  }): Promise<void> {
     const { tenantId, approvalId, approved, by, notes } = decision;
     const approval = await this.#options.store.approval(tenantId, approvalId);
     if (approval === undefined) throw new HiveError('NOT_FOUND', `there is no approval ${approvalId}`);
@@ -122,7 +166,11 @@ export class Runs {
       actor: by,
       judge: (state, atMs) => {
         const isPending = state.approvals.some((asked) => asked.approvalId === approvalId && asked.isPending);
-        if (!isPending) throw new HiveError('APPROVAL_ALREADY_DECIDED', `the approval is ${approval.status === 'PENDING' ? 'no longer pending' : approval.status}`);
+        if (!isPending)
+          throw new HiveError(
+            'APPROVAL_ALREADY_DECIDED',
+            `the approval is ${approval.status === 'PENDING' ? 'no longer pending' : approval.status}`,
+          );
         return { type: 'approval.decided', atMs, approvalId, approved, by, ...(notes !== undefined && { notes }) };
       },
     });
@@ -141,7 +189,13 @@ export class Runs {
         const ticket = liveById.get(attempt.ticketId);
         if (ticket?.workerId === undefined) return attempt;
         const { workerId, leasedAtMs, progress } = ticket;
-        return { ...attempt, status: 'RUNNING' as const, workerId, ...(leasedAtMs !== undefined && { leasedAtMs }), ...(progress !== undefined && progress !== null && { progress }) };
+        return {
+          ...attempt,
+          status: 'RUNNING' as const,
+          workerId,
+          ...(leasedAtMs !== undefined && { leasedAtMs }),
+          ...(progress !== undefined && progress !== null && { progress }),
+        };
       }),
     }));
     const { blocker, ...rest } = summary;
@@ -149,7 +203,12 @@ export class Runs {
   }
 
   /** Every notice after `lastId`, oldest first, from the journal; then, through `onMore`, what is committed from now on. */
-  async notices(watch: { tenantId: TenantId; runId: RunId; lastId?: string | undefined; onMore: (notices: readonly NumberedNotice[]) => void }): Promise<{ past: NumberedNotice[]; stop: () => void }> {
+  async notices(watch: {
+    tenantId: TenantId;
+    runId: RunId;
+    lastId?: string | undefined;
+    onMore: (notices: readonly NumberedNotice[]) => void;
+  }): Promise<{ past: NumberedNotice[]; stop: () => void }> {
     await this.#mustExist(watch.tenantId, watch.runId);
     // Watch first, read second: what is committed in between comes twice, and the second copy is dropped by its number.
     const early: NumberedNotice[] = [];

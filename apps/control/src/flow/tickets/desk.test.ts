@@ -1,4 +1,13 @@
-import { type AgentSpec, agentManifestSchema, defaultTenantId, HiveError, type LeasedTicket, type RunId, type TicketId, type WorkerId } from '@hivekeeper/contract';
+import {
+  type AgentSpec,
+  agentManifestSchema,
+  defaultTenantId,
+  HiveError,
+  type LeasedTicket,
+  type RunId,
+  type TicketId,
+  type WorkerId,
+} from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import { FakeClock } from '@hivekeeper/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -9,7 +18,18 @@ const agent: AgentSpec = { ...agentManifestSchema.parse({ name: 'scanner', versi
 const workerOf = (number: number) => `wrk_${number}` as WorkerId;
 const idOf = (number: number) => `tkt_${number}` as TicketId;
 const ticketOf = (number: number, more: Partial<IssuedTicket> = {}): IssuedTicket => ({
-  ticketId: idOf(number), runId: 'run_1' as RunId, tenantId: defaultTenantId, nodeId: 'n', slot: 0, attempt: 1, agent: 'scanner', input: {}, timeoutMs: 1_000, requirement: 'node', rankMs: number, ...more,
+  ticketId: idOf(number),
+  runId: 'run_1' as RunId,
+  tenantId: defaultTenantId,
+  nodeId: 'n',
+  slot: 0,
+  attempt: 1,
+  agent: 'scanner',
+  input: {},
+  timeoutMs: 1_000,
+  requirement: 'node',
+  rankMs: number,
+  ...more,
 });
 
 interface Row extends IssuedTicket {
@@ -27,7 +47,8 @@ let changes: number;
 let lost: Lease[];
 let counter: number;
 
-const isHeld = (workerId: WorkerId, { ticketId, token }: { ticketId: TicketId; token: string }) => rows.get(ticketId)?.workerId === workerId && rows.get(ticketId)?.token === token;
+const isHeld = (workerId: WorkerId, { ticketId, token }: { ticketId: TicketId; token: string }) =>
+  rows.get(ticketId)?.workerId === workerId && rows.get(ticketId)?.token === token;
 
 const store: TicketStore = {
   renew: async (workerId, tickets) => new Set(tickets.filter((ticket) => isHeld(workerId, ticket)).map(({ ticketId }) => ticketId)),
@@ -53,7 +74,15 @@ beforeEach(() => {
   clock = new FakeClock();
   rows = new Map();
   [expired, readyReads, lost, changes, counter, readyFault] = [[], [], [], 0, 0, undefined];
-  desk = new TicketDesk({ store, clock, log: newLog({ level: 'silent', component: 'test' }), findAgent: (_tenantId, name) => (name === 'scanner' ? agent : undefined), epoch: 7, leaseMs: 10_000, silentAfterMs: 5_000 });
+  desk = new TicketDesk({
+    store,
+    clock,
+    log: newLog({ level: 'silent', component: 'test' }),
+    findAgent: (_tenantId, name) => (name === 'scanner' ? agent : undefined),
+    epoch: 7,
+    leaseMs: 10_000,
+    silentAfterMs: 5_000,
+  });
   desk.listen({ ticketLost: (lease) => lost.push(lease), capacityChanged: () => (changes += 1) });
 });
 
@@ -66,7 +95,11 @@ interface Seated {
 function seat(number: number, credits: number, capabilities: readonly string[] = ['node']): Seated {
   const seated: Seated = { workerId: workerOf(number), tickets: [], revoked: [] };
   desk.attach({
-    workerId: seated.workerId, name: `w${number}`, capabilities, maxParallel: 9, isListening: false,
+    workerId: seated.workerId,
+    name: `w${number}`,
+    capabilities,
+    maxParallel: 9,
+    isListening: false,
     deliver: (tickets) => void seated.tickets.push(...tickets),
     revoke: (ticketIds) => void seated.revoked.push(...ticketIds),
   });
@@ -134,7 +167,13 @@ describe('handing out', () => {
     const assignments = desk.assign([ticketOf(1), ticketOf(2)], 100);
     seat(1, 2);
     expect(desk.assign([ticketOf(3)], 100)).toEqual([]);
-    desk.deliver(assignments, new Map([[idOf(1), '1'], [idOf(2), '2']]));
+    desk.deliver(
+      assignments,
+      new Map([
+        [idOf(1), '1'],
+        [idOf(2), '2'],
+      ]),
+    );
     seat(1, 0);
     expect(desk.assign([ticketOf(4)], 100)).toEqual([]);
   });
@@ -291,7 +330,15 @@ describe('a worker that is gone', () => {
   });
 
   it('is not taken for silent while its poll waits', async () => {
-    desk.attach({ workerId: workerOf(1), name: 'w', capabilities: [], maxParallel: 1, isListening: true, deliver: () => {}, revoke: () => {} });
+    desk.attach({
+      workerId: workerOf(1),
+      name: 'w',
+      capabilities: [],
+      maxParallel: 1,
+      isListening: true,
+      deliver: () => {},
+      revoke: () => {},
+    });
     await clock.advance(60_000);
     await desk.sweep();
     expect(desk.workers()).toMatchObject([{ state: 'connected' }]);

@@ -1,4 +1,15 @@
-import { type AgentSpec, type HeldTicket, HiveError, type JsonObject, type JsonValue, type LeasedTicket, type TenantId, type TicketId, type WorkerId, type WorkerView } from '@hivekeeper/contract';
+import {
+  type AgentSpec,
+  type HeldTicket,
+  HiveError,
+  type JsonObject,
+  type JsonValue,
+  type LeasedTicket,
+  type TenantId,
+  type TicketId,
+  type WorkerId,
+  type WorkerView,
+} from '@hivekeeper/contract';
 import type { Clock, Log } from '@hivekeeper/kernel';
 import { type Assignment, Scheduler } from './scheduler.ts';
 import type { IssuedTicket, Lease, TicketStore, WorkerLink } from './ticket-store.ts';
@@ -139,7 +150,11 @@ export class TicketDesk {
    * Delivers leases that are committed, each with the counter of its token (one without was taken by another control
    * plane), and lets the other `fresh` tickets of that commit wait for a worker.
    */
-  deliver(assignments: readonly Assignment<IssuedTicket>[], counters: ReadonlyMap<TicketId, string>, fresh: readonly IssuedTicket[] = []): void {
+  deliver(
+    assignments: readonly Assignment<IssuedTicket>[],
+    counters: ReadonlyMap<TicketId, string>,
+    fresh: readonly IssuedTicket[] = [],
+  ): void {
     const parcels = new Map<Seat, LeasedTicket[]>();
     for (const { ticket, workerId } of assignments) {
       const counter = counters.get(ticket.ticketId);
@@ -147,7 +162,11 @@ export class TicketDesk {
       const seat = this.#seats.get(workerId);
       this.#seats.get(workerId)?.assigned.delete(ticket.ticketId);
       if (leased === undefined || seat === undefined) this.#returnCredit(workerId);
-      else parcels.set(seat, parcels.get(seat) ?? []).get(seat)?.push(leased);
+      else
+        parcels
+          .set(seat, parcels.get(seat) ?? [])
+          .get(seat)
+          ?.push(leased);
     }
     const taken = new Set(assignments.map(({ ticket }) => ticket.ticketId));
     for (const ticket of fresh) if (!taken.has(ticket.ticketId)) this.#scheduler.offer(ticket);
@@ -178,10 +197,16 @@ export class TicketDesk {
    * Renews what a worker says it holds. Returns the tickets it must drop. Idempotent.
    * @throws HiveError NOT_FOUND when the worker has to register first.
    */
-  async heartbeat(workerId: WorkerId, tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[]): Promise<TicketId[]> {
+  async heartbeat(
+    workerId: WorkerId,
+    tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[],
+  ): Promise<TicketId[]> {
     this.#seat(workerId).lastSeenAtMs = this.#options.clock.nowMs();
     const current = tickets.filter((ticket) => this.#isThisEpoch(ticket.token));
-    const renewed = current.length === 0 ? new Set<TicketId>() : await this.#options.store.renew(workerId, current.map(counterOnly), this.#options.leaseMs);
+    const renewed =
+      current.length === 0
+        ? new Set<TicketId>()
+        : await this.#options.store.renew(workerId, current.map(counterOnly), this.#options.leaseMs);
     const dropped = tickets.filter((ticket) => !renewed.has(ticket.ticketId));
     for (const ticket of dropped) this.#letGo(workerId, ticket);
     return dropped.map(({ ticketId }) => ticketId);
@@ -191,7 +216,10 @@ export class TicketDesk {
   async release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<void> {
     this.#seat(workerId).isDraining = true;
     this.#scheduler.setCredits(workerId, 0);
-    const released = await this.#options.store.release(workerId, tickets.filter((ticket) => this.#isThisEpoch(ticket.token)).map(counterOnly));
+    const released = await this.#options.store.release(
+      workerId,
+      tickets.filter((ticket) => this.#isThisEpoch(ticket.token)).map(counterOnly),
+    );
     for (const ticket of tickets) this.#letGo(workerId, ticket);
     for (const ticket of released) this.#scheduler.offer(ticket);
     this.#listener?.capacityChanged();
@@ -210,7 +238,10 @@ export class TicketDesk {
     }
   }
 
-  /** Reports every lease past its time, forgets workers that are gone for good, and looks for ready tickets nobody told of. Called on a timer. */
+  /**
+   * Reports every lease past its time, forgets workers that are gone for good, and looks for ready tickets nobody told
+   * of. Called on a timer.
+   */
   async sweep(): Promise<void> {
     const { store, clock, silentAfterMs, leaseMs } = this.#options;
     for (const [workerId, { link, lastSeenAtMs }] of this.#seats) {
@@ -221,7 +252,8 @@ export class TicketDesk {
       else if (silentMs > silentAfterMs) this.#scheduler.setCredits(workerId, 0);
     }
     for (const lease of await store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
-    // A notification may be lost, and so may the control plane that read a ticket: no ready ticket waits longer than a sweep for being seen.
+    // A notification may be lost, and so may the control plane that read a ticket: no ready ticket waits longer than a
+    // sweep for being seen.
     this.#mayHaveMore = true;
     await this.refill();
   }
@@ -262,7 +294,8 @@ export class TicketDesk {
   #hold(workerId: WorkerId, ticket: IssuedTicket, counter: string): LeasedTicket | undefined {
     const seat = this.#seats.get(workerId);
     const agent = this.#options.findAgent(ticket.tenantId, ticket.agent);
-    if (agent === undefined) this.#options.log.error({ ticketId: ticket.ticketId, agent: ticket.agent }, 'a ticket was leased whose agent is gone');
+    if (agent === undefined)
+      this.#options.log.error({ ticketId: ticket.ticketId, agent: ticket.agent }, 'a ticket was leased whose agent is gone');
     if (seat === undefined || agent === undefined) return undefined;
     const held = { ...ticket, token: `${this.#options.epoch}.${counter}`, leasedAtMs: this.#options.clock.nowMs() };
     seat.held.set(ticket.ticketId, held);
@@ -291,7 +324,22 @@ export class TicketDesk {
 
 function leasedTicket(held: IssuedTicket & HeldTicket, agent: AgentSpec, leaseMs: number): LeasedTicket {
   const { ticketId, token, runId, nodeId, slot, attempt, action, timeoutMs, input } = held;
-  return { ticketId, token, runId, nodeId, slot, attempt, agent, timeoutMs, leaseMs, input: input as JsonObject, ...(action !== undefined && { action }) };
+  return {
+    ticketId,
+    token,
+    runId,
+    nodeId,
+    slot,
+    attempt,
+    agent,
+    timeoutMs,
+    leaseMs,
+    input: input as JsonObject,
+    ...(action !== undefined && { action }),
+  };
 }
 
-const counterOnly = <Ticket extends HeldTicket>(ticket: Ticket): Ticket => ({ ...ticket, token: ticket.token.slice(ticket.token.indexOf('.') + 1) });
+const counterOnly = <Ticket extends HeldTicket>(ticket: Ticket): Ticket => ({
+  ...ticket,
+  token: ticket.token.slice(ticket.token.indexOf('.') + 1),
+});

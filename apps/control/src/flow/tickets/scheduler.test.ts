@@ -30,9 +30,15 @@ describe('the rank of a ticket', () => {
 });
 
 const worker = (number: number): WorkerId => `wrk_${number}` as WorkerId;
-const ticket = (number: number, requirement = 'node', rankMs = number): ReadyTicket => ({ ticketId: `tkt_${number}` as TicketId, requirement, rankMs });
+const ticket = (number: number, requirement = 'node', rankMs = number): ReadyTicket => ({
+  ticketId: `tkt_${number}` as TicketId,
+  requirement,
+  rankMs,
+});
 
-function schedulerOf(workers: Readonly<Record<number, { readonly can: readonly string[]; readonly credits: number }>>): Scheduler<ReadyTicket> {
+function schedulerOf(
+  workers: Readonly<Record<number, { readonly can: readonly string[]; readonly credits: number }>>,
+): Scheduler<ReadyTicket> {
   const scheduler = new Scheduler<ReadyTicket>();
   for (const [number, { can, credits }] of Object.entries(workers)) {
     scheduler.addWorker(worker(Number(number)), can);
@@ -41,7 +47,8 @@ function schedulerOf(workers: Readonly<Record<number, { readonly can: readonly s
   return scheduler;
 }
 
-const assigned = (scheduler: Scheduler<ReadyTicket>, most = 100) => scheduler.assign(most).map(({ ticket: { ticketId }, workerId }) => `${ticketId.slice(4)}>${workerId.slice(4)}`);
+const assigned = (scheduler: Scheduler<ReadyTicket>, most = 100) =>
+  scheduler.assign(most).map(({ ticket: { ticketId }, workerId }) => `${ticketId.slice(4)}>${workerId.slice(4)}`);
 
 describe('the scheduler', () => {
   it('gives the most urgent ticket first, in whatever order they came', () => {
@@ -111,7 +118,11 @@ describe('the scheduler', () => {
   });
 
   it('names the capabilities of workers with credits for whom nothing waits', () => {
-    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1 }, 2: { can: ['python', 'gpu'], credits: 1 }, 3: { can: ['exec'], credits: 0 } });
+    const scheduler = schedulerOf({
+      1: { can: ['node'], credits: 1 },
+      2: { can: ['python', 'gpu'], credits: 1 },
+      3: { can: ['exec'], credits: 0 },
+    });
     scheduler.offer(ticket(1, 'node'));
     scheduler.offer(ticket(2, 'gpu'));
     expect(scheduler.idleCapabilities()).toEqual([]);
@@ -129,8 +140,10 @@ interface Model {
 interface Real {
   readonly scheduler: Scheduler<ReadyTicket>;
 }
-const capabilitiesOf = (workerId: WorkerId): readonly string[] => (['node', 'python', 'node python'][Number(workerId.slice(4)) % 3] ?? '').split(' ');
-const canTake = (workerId: WorkerId, { requirement }: ReadyTicket): boolean => requirement === '' || requirement.split(' ').every((capability) => capabilitiesOf(workerId).includes(capability));
+const capabilitiesOf = (workerId: WorkerId): readonly string[] =>
+  (['node', 'python', 'node python'][Number(workerId.slice(4)) % 3] ?? '').split(' ');
+const canTake = (workerId: WorkerId, { requirement }: ReadyTicket): boolean =>
+  requirement === '' || requirement.split(' ').every((capability) => capabilitiesOf(workerId).includes(capability));
 
 type Step = fc.Command<Model, Real>;
 const step = (text: string, run: (model: Model, real: Real) => void): Step => ({ check: () => true, run, toString: () => text });
@@ -148,7 +161,9 @@ function assign(model: Model, { scheduler }: Real, most: number): void {
     model.given.add(given.ticketId);
   }
   if (most < 100) return;
-  const left = [...model.waiting.values()].filter((other) => [...model.credits].some(([workerId, credits]) => credits > 0 && canTake(workerId, other)));
+  const left = [...model.waiting.values()].filter((other) =>
+    [...model.credits].some(([workerId, credits]) => credits > 0 && canTake(workerId, other)),
+  );
   expect(left, 'nobody who could work is left without work').toEqual([]);
 }
 
@@ -194,7 +209,13 @@ const steps = [
 it('gives each ticket once, within the credits, the most urgent first, whatever happens in between', () => {
   fc.assert(
     fc.property(fc.commands(steps, { maxCommands: 60 }), (commands) => {
-      fc.modelRun(() => ({ model: { waiting: new Map(), credits: new Map(), given: new Set<TicketId>() }, real: { scheduler: new Scheduler<ReadyTicket>() } }), commands);
+      fc.modelRun(
+        () => ({
+          model: { waiting: new Map(), credits: new Map(), given: new Set<TicketId>() },
+          real: { scheduler: new Scheduler<ReadyTicket>() },
+        }),
+        commands,
+      );
     }),
     { numRuns: 300 },
   );

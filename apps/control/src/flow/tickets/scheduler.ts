@@ -78,7 +78,8 @@ export class Scheduler<Ticket extends ReadyTicket> {
     const idle = new Set<string>();
     const waiting = [...this.#rings.values()].filter((ring) => this.#head(ring) !== undefined);
     for (const worker of this.#workers.values()) {
-      if (worker.credits > 0 && !waiting.some(({ requirement }) => serves(worker, requirement))) for (const capability of worker.capabilities) idle.add(capability);
+      if (worker.credits > 0 && !waiting.some(({ requirement }) => serves(worker, requirement)))
+        for (const capability of worker.capabilities) idle.add(capability);
     }
     return [...idle];
   }

@@ -33,8 +33,15 @@ export interface LiveTicket {
 /** What the desk needs of the database, besides the commits that issue and lease tickets. */
 export interface TicketStore {
   /** Renews leases by the database's clock; returns the ids which that worker still holds by that token. */
-  renew(workerId: WorkerId, tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[], leaseMs: number): Promise<ReadonlySet<TicketId>>;
-  /** Makes leased tickets ready again, and tells every control plane; ones that worker does not hold by that token are left alone. Returns those given back. */
+  renew(
+    workerId: WorkerId,
+    tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[],
+    leaseMs: number,
+  ): Promise<ReadonlySet<TicketId>>;
+  /**
+   * Makes leased tickets ready again, and tells every control plane; ones that worker does not hold by that token are
+   * left alone. Returns those given back.
+   */
   release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
   /** Leases past their time by the database's clock. */
   expired(): Promise<readonly Lease[]>;

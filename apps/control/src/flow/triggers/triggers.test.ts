@@ -12,14 +12,32 @@ let status: RunStatus;
 let triggers: Triggers;
 
 beforeEach(() => {
-  workflow = { id: 'wfl_1' as WorkflowId, tenantId: defaultTenantId, projectId: 1, name: 'w', version: 3, status: 'ACTIVE', definition, createdAtMs: 0, updatedAtMs: 0 };
+  workflow = {
+    id: 'wfl_1' as WorkflowId,
+    tenantId: defaultTenantId,
+    projectId: 1,
+    name: 'w',
+    version: 3,
+    status: 'ACTIVE',
+    definition,
+    createdAtMs: 0,
+    updatedAtMs: 0,
+  };
   [started, keys, status] = [[], new Map(), 'FAILED'];
   const runs = { start } as unknown as Runs;
   const store = {
     findByKey: async (_tenantId: string, route: string, key: string) => keys.get(`${route} ${key}`),
     summary: async () => ({ status }),
     load: async (runId: string) =>
-      runId === 'run_1' ? { tenantId: defaultTenantId, workflowId: workflow.id, workflowVersion: 2, definition, commits: [[{ type: 'run.created', atMs: 1, context: { a: 1 } }]] } : undefined,
+      runId === 'run_1'
+        ? {
+            tenantId: defaultTenantId,
+            workflowId: workflow.id,
+            workflowVersion: 2,
+            definition,
+            commits: [[{ type: 'run.created', atMs: 1, context: { a: 1 } }]],
+          }
+        : undefined,
   } as unknown as RunStore;
   triggers = new Triggers({ runs, store, workflows: { latest: async () => workflow } as unknown as WorkflowRegistry });
 });
@@ -36,7 +54,14 @@ async function start(run: NewRun): Promise<RunId> {
 }
 
 const fire = (context: JsonObject = {}, key?: string) =>
-  triggers.fire({ tenantId: defaultTenantId, workflow: { name: 'w' }, context, kind: 'api', by: 'test', ...(key !== undefined && { idempotency: { route: 'r', key } }) });
+  triggers.fire({
+    tenantId: defaultTenantId,
+    workflow: { name: 'w' },
+    context,
+    kind: 'api',
+    by: 'test',
+    ...(key !== undefined && { idempotency: { route: 'r', key } }),
+  });
 
 describe('a trigger', () => {
   it('starts a run of the latest version with its context', async () => {
@@ -77,7 +102,10 @@ describe('a trigger with an idempotency key', () => {
 
   it('that loses the race against its twin finds the twin’s run', async () => {
     const results = await Promise.all([fire({ a: 1 }, 'k'), fire({ a: 1 }, 'k')]);
-    expect(results.map(({ runId, isReplay }) => [runId, isReplay])).toEqual([['run_1', false], ['run_1', true]]);
+    expect(results.map(({ runId, isReplay }) => [runId, isReplay])).toEqual([
+      ['run_1', false],
+      ['run_1', true],
+    ]);
     expect(started).toHaveLength(1);
   });
 });

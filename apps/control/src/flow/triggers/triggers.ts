@@ -61,7 +61,8 @@ export class Triggers {
   async retry({ tenantId, runId, by }: { readonly tenantId: TenantId; readonly runId: RunId; readonly by: string }): Promise<RunId> {
     const [summary, stored] = await Promise.all([this.#store.summary(tenantId, runId), this.#store.load(runId)]);
     if (summary === undefined || stored === undefined) throw new HiveError('NOT_FOUND', `there is no run ${runId}`);
-    if (!['FAILED', 'TIMED_OUT', 'CANCELLED'].includes(summary.status)) throw new HiveError('RUN_NOT_RETRYABLE', `the run is ${summary.status}`);
+    if (!['FAILED', 'TIMED_OUT', 'CANCELLED'].includes(summary.status))
+      throw new HiveError('RUN_NOT_RETRYABLE', `the run is ${summary.status}`);
     const first = stored.commits[0]?.[0];
     const context = first?.type === 'run.created' ? first.context : {};
     const { workflowId, workflowVersion, definition } = stored;
@@ -93,5 +94,9 @@ export class Triggers {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
 }

@@ -5,7 +5,15 @@ import { type App, callerOf } from '../route.ts';
 import type { Services } from '../services.ts';
 import { renamed } from './renamed.ts';
 import { agentRowOf } from './rows.ts';
-import { agentRowSchema, agentsQuerySchema, changeAgentSchema, type CreateAgent, createAgentSchema, facadeAnswers, idParams } from './schemas.ts';
+import {
+  agentRowSchema,
+  agentsQuerySchema,
+  changeAgentSchema,
+  type CreateAgent,
+  createAgentSchema,
+  facadeAnswers,
+  idParams,
+} from './schemas.ts';
 
 const tags = ['CommandCenter: agents'];
 const access = 'admin';
@@ -13,41 +21,113 @@ const twin = 'Agent with this name already exists for this project';
 
 /** `/api/agents`. */
 export function addFacadeAgents(app: App, services: Services): void {
-  app.post('/api/agents', { config: { access }, schema: { summary: 'Register an agent', tags, body: createAgentSchema, response: facadeAnswers({ 201: agentRowSchema }) } }, async (request, reply) => {
-    const { tenantId, subject } = callerOf(request);
-    await refuseTwinElsewhere(services, tenantId, request.body);
-    const agent = await renamed(services.agents.register({ tenantId, ...registrationOf(request.body), by: subject }), { ALREADY_EXISTS: twin });
-    return reply.code(201).send(agentRowOf(agent));
-  });
-  app.get('/api/agents', { config: { access }, schema: { summary: 'The agents of a project, by name', tags, querystring: agentsQuerySchema, response: facadeAnswers({ 200: z.array(agentRowSchema) }) } }, async (request) =>
-    (await services.agents.list(callerOf(request).tenantId, request.query.projectId)).map(agentRowOf).sort((a, b) => (a.name < b.name ? -1 : 1)),
+  app.post(
+    '/api/agents',
+    {
+      config: { access },
+      schema: { summary: 'Register an agent', tags, body: createAgentSchema, response: facadeAnswers({ 201: agentRowSchema }) },
+    },
+    async (request, reply) => {
+      const { tenantId, subject } = callerOf(request);
+      await refuseTwinElsewhere(services, tenantId, request.body);
+      const agent = await renamed(services.agents.register({ tenantId, ...registrationOf(request.body), by: subject }), {
+        ALREADY_EXISTS: twin,
+      });
+      return reply.code(201).send(agentRowOf(agent));
+    },
   );
-  app.get('/api/agents/:id', { config: { access }, schema: { summary: 'An agent', tags, params: idParams, response: facadeAnswers({ 200: agentRowSchema }) } }, async (request) =>
-    agentRowOf(await agentOf(services, callerOf(request).tenantId, request.params.id)),
+  app.get(
+    '/api/agents',
+    {
+      config: { access },
+      schema: {
+        summary: 'The agents of a project, by name',
+        tags,
+        querystring: agentsQuerySchema,
+        response: facadeAnswers({ 200: z.array(agentRowSchema) }),
+      },
+    },
+    async (request) =>
+      (await services.agents.list(callerOf(request).tenantId, request.query.projectId))
+        .map(agentRowOf)
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  );
+  app.get(
+    '/api/agents/:id',
+    { config: { access }, schema: { summary: 'An agent', tags, params: idParams, response: facadeAnswers({ 200: agentRowSchema }) } },
+    async (request) => agentRowOf(await agentOf(services, callerOf(request).tenantId, request.params.id)),
   );
   addChanges(app, services);
 }
 
 function addChanges(app: App, services: Services): void {
-  app.put('/api/agents/:id', { config: { access }, schema: { summary: 'Change an agent', tags, params: idParams, body: changeAgentSchema, response: facadeAnswers({ 200: agentRowSchema }) } }, async (request) => {
-    const { tenantId, subject } = callerOf(request);
-    const { entryPath, description, version, riskLevel } = request.body;
-    const known = await agentOf(services, tenantId, request.params.id);
-    const { type, entryPath: knownPath } = agentRowOf(known);
-    const given = { ...(typeof description === 'string' && { description }), ...(version !== undefined && { version }), ...(riskLevel !== undefined && { riskLevel }) };
-    return agentRowOf(await services.agents.update({ tenantId, id: known.id, entryPath, given, facade: { type, entryPath: entryPath ?? knownPath }, by: subject }));
-  });
-  app.delete('/api/agents/:id', { config: { access }, schema: { summary: 'Remove an agent that no workflow uses; its history stays', tags, params: idParams, response: facadeAnswers({ 204: z.null() }) } }, async (request, reply) => {
-    const { tenantId, subject } = callerOf(request);
-    const { id } = await agentOf(services, tenantId, request.params.id);
-    await services.agents.remove(tenantId, { id }, subject);
-    return reply.code(204).send(null);
-  });
+  app.put(
+    '/api/agents/:id',
+    {
+      config: { access },
+      schema: {
+        summary: 'Change an agent',
+        tags,
+        params: idParams,
+        body: changeAgentSchema,
+        response: facadeAnswers({ 200: agentRowSchema }),
+      },
+    },
+    async (request) => {
+      const { tenantId, subject } = callerOf(request);
+      const { entryPath, description, version, riskLevel } = request.body;
+      const known = await agentOf(services, tenantId, request.params.id);
+      const { type, entryPath: knownPath } = agentRowOf(known);
+      const given = {
+        ...(typeof description === 'string' && { description }),
+        ...(version !== undefined && { version }),
+        ...(riskLevel !== undefined && { riskLevel }),
+      };
+      return agentRowOf(
+        await services.agents.update({
+          tenantId,
+          id: known.id,
+          entryPath,
+          given,
+          facade: { type, entryPath: entryPath ?? knownPath },
+          by: subject,
+        }),
+      );
+    },
+  );
+  app.delete(
+    '/api/agents/:id',
+    {
+      config: { access },
+      schema: {
+        summary: 'Remove an agent that no workflow uses; its history stays',
+        tags,
+        params: idParams,
+        response: facadeAnswers({ 204: z.null() }),
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, subject } = callerOf(request);
+      const { id } = await agentOf(services, tenantId, request.params.id);
+      await services.agents.remove(tenantId, { id }, subject);
+      return reply.code(204).send(null);
+    },
+  );
 }
 
-const agentOf = (services: Services, tenantId: TenantId, id: string): Promise<StoredAgent> => renamed(services.agents.get(tenantId, { id: id as AgentId }), { NOT_FOUND: 'Agent not found' });
+const agentOf = (services: Services, tenantId: TenantId, id: string): Promise<StoredAgent> =>
+  renamed(services.agents.get(tenantId, { id: id as AgentId }), { NOT_FOUND: 'Agent not found' });
 
-function registrationOf({ projectId, entryPath, type, name, version, riskLevel, description, capabilities }: CreateAgent): Pick<AgentRegistration, 'projectId' | 'entryPath' | 'facade' | 'given'> {
+function registrationOf({
+  projectId,
+  entryPath,
+  type,
+  name,
+  version,
+  riskLevel,
+  description,
+  capabilities,
+}: CreateAgent): Pick<AgentRegistration, 'projectId' | 'entryPath' | 'facade' | 'given'> {
   return {
     projectId,
     entryPath,
@@ -57,7 +137,12 @@ function registrationOf({ projectId, entryPath, type, name, version, riskLevel, 
       version,
       riskLevel,
       ...(typeof description === 'string' && { description }),
-      ...(capabilities !== undefined && { capabilities: capabilities.map(({ description: text, ...capability }) => ({ ...capability, ...(typeof text === 'string' && { description: text }) })) }),
+      ...(capabilities !== undefined && {
+        capabilities: capabilities.map(({ description: text, ...capability }) => ({
+          ...capability,
+          ...(typeof text === 'string' && { description: text }),
+        })),
+      }),
     },
   };
 }
@@ -65,5 +150,9 @@ function registrationOf({ projectId, entryPath, type, name, version, riskLevel, 
 /** A node names its agent by name alone, so a name can stand for one agent only in all projects. */
 async function refuseTwinElsewhere({ agents }: Services, tenantId: TenantId, { name, projectId }: CreateAgent): Promise<void> {
   const known = (await agents.list(tenantId)).find((agent) => agent.name === name);
-  if (known !== undefined) throw new HiveError('ALREADY_EXISTS', known.projectId === projectId ? twin : `Agent with this name already exists in project ${known.projectId}`);
+  if (known !== undefined)
+    throw new HiveError(
+      'ALREADY_EXISTS',
+      known.projectId === projectId ? twin : `Agent with this name already exists in project ${known.projectId}`,
+    );
 }

@@ -11,21 +11,48 @@ const access = 'admin';
 
 /** `/api/approvals`. */
 export function addFacadeApprovals(app: App, services: Services): void {
-  app.get('/api/approvals', { config: { access }, schema: { summary: 'Approvals with their runs and nodes', tags, querystring: approvalsQuerySchema, response: facadeAnswers({ 200: z.array(wholeApprovalSchema) }) } }, async (request) => {
-    const { tenantId } = callerOf(request);
-    const { status, workflowRunId } = request.query;
-    const runId = workflowRunId as RunId | undefined;
-    return wholeApprovalsOf(services, tenantId, await services.runStore.approvals(tenantId, { status, runId }));
-  });
+  app.get(
+    '/api/approvals',
+    {
+      config: { access },
+      schema: {
+        summary: 'Approvals with their runs and nodes',
+        tags,
+        querystring: approvalsQuerySchema,
+        response: facadeAnswers({ 200: z.array(wholeApprovalSchema) }),
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { status, workflowRunId } = request.query;
+      const runId = workflowRunId as RunId | undefined;
+      return wholeApprovalsOf(services, tenantId, await services.runStore.approvals(tenantId, { status, runId }));
+    },
+  );
   app.post(
     '/api/approvals/:id/decision',
-    { config: { access }, schema: { summary: 'Decide an approval', tags, params: idParams, body: decideSchema, response: facadeAnswers({ 200: wholeApprovalSchema, 400: facadeErrorSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'Decide an approval',
+        tags,
+        params: idParams,
+        body: decideSchema,
+        response: facadeAnswers({ 200: wholeApprovalSchema, 400: facadeErrorSchema }),
+      },
+    },
     async (request, reply) => {
       const { tenantId, subject } = callerOf(request);
       const { decision, respondedBy, notes } = request.body;
       const before = await approvalOf(services, tenantId, request.params.id);
       try {
-        await services.runs.decideApproval({ tenantId, approvalId: before.id, approved: decision === 'APPROVED', by: recordedDecider(respondedBy, subject), notes: notes ?? undefined });
+        await services.runs.decideApproval({
+          tenantId,
+          approvalId: before.id,
+          approved: decision === 'APPROVED',
+          by: recordedDecider(respondedBy, subject),
+          notes: notes ?? undefined,
+        });
       } catch (error) {
         if (!HiveError.is(error) || error.code !== 'APPROVAL_ALREADY_DECIDED') throw error;
         const { status } = await approvalOf(services, tenantId, request.params.id);
@@ -47,7 +74,10 @@ async function approvalOf({ runStore }: Services, tenantId: TenantId, id: string
 
 async function wholeApprovalsOf({ runStore, agents }: Services, tenantId: TenantId, approvals: readonly ApprovalView[]) {
   const runIds = [...new Set(approvals.map(({ runId }) => runId))];
-  const [known, summaries] = await Promise.all([agents.list(tenantId), Promise.all(runIds.map((runId) => runStore.summary(tenantId, runId)))]);
+  const [known, summaries] = await Promise.all([
+    agents.list(tenantId),
+    Promise.all(runIds.map((runId) => runStore.summary(tenantId, runId))),
+  ]);
   const rows = new AgentRows(known);
   const runs = new Map(summaries.filter((run) => run !== undefined).map((run) => [run.id, run]));
   return approvals.flatMap((approval) => {

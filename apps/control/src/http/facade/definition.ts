@@ -12,7 +12,10 @@ export function definitionOf(body: CreateWorkflow, agentNames: ReadonlyMap<strin
   const ids = symbols.map(nodeIdOf);
   refuse('WORKFLOW_INVALID', twinsIn(symbols, ids));
   refuse('UNKNOWN_AGENT', unknownAgentsIn(body.nodes, symbols, agentNames));
-  const idBySymbol = new Map([...ids.map((id, index) => [`node-${index}`, id] as const), ...symbols.map((symbol, index) => [symbol, ids[index] ?? symbol] as const)]);
+  const idBySymbol = new Map([
+    ...ids.map((id, index) => [`node-${index}`, id] as const),
+    ...symbols.map((symbol, index) => [symbol, ids[index] ?? symbol] as const),
+  ]);
   refuse('WORKFLOW_INVALID', unresolvedIn(body.nodes, symbols, idBySymbol));
   const input: WorkflowInput = {
     name: body.name,
@@ -42,16 +45,31 @@ function twinsIn(symbols: readonly string[], ids: readonly string[]): Issue[] {
   return ids.flatMap((id, index) => {
     const first = firstAt.get(id);
     if (first === undefined) firstAt.set(id, index);
-    return first === undefined ? [] : [{ path: `/nodes/${index}/_symbolicId`, message: `node "${symbols[index]}" has the same id as node "${symbols[first]}"` }];
+    return first === undefined
+      ? []
+      : [{ path: `/nodes/${index}/_symbolicId`, message: `node "${symbols[index]}" has the same id as node "${symbols[first]}"` }];
   });
 }
 
 const unknownAgentsIn = (nodes: readonly FacadeNode[], symbols: readonly string[], agentNames: ReadonlyMap<string, string>): Issue[] =>
-  nodes.flatMap(({ agentId }, index) => (agentNames.has(agentId) ? [] : [{ path: `/nodes/${index}/agentId`, message: `node "${symbols[index]}" names agent ${agentId}, which is not registered` }]));
+  nodes.flatMap(({ agentId }, index) =>
+    agentNames.has(agentId)
+      ? []
+      : [{ path: `/nodes/${index}/agentId`, message: `node "${symbols[index]}" names agent ${agentId}, which is not registered` }],
+  );
 
 const unresolvedIn = (nodes: readonly FacadeNode[], symbols: readonly string[], idBySymbol: ReadonlyMap<string, string>): Issue[] =>
   nodes.flatMap(({ dependsOn }, index) =>
-    dependsOn.flatMap((symbol, at) => (idBySymbol.has(symbol) ? [] : [{ path: `/nodes/${index}/dependsOn/${at}`, message: `node "${symbols[index]}" depends on "${symbol}", which is no node of this workflow` }])),
+    dependsOn.flatMap((symbol, at) =>
+      idBySymbol.has(symbol)
+        ? []
+        : [
+            {
+              path: `/nodes/${index}/dependsOn/${at}`,
+              message: `node "${symbols[index]}" depends on "${symbol}", which is no node of this workflow`,
+            },
+          ],
+    ),
   );
 
 function refuse(code: 'WORKFLOW_INVALID' | 'UNKNOWN_AGENT', issues: readonly Issue[]): void {

@@ -25,7 +25,10 @@ export function facadeErrorBodyOf(fault: HiveError, request: Requested): FacadeE
 
 /** Its nodes have other field names than ours. */
 const issueInItsWords = ({ path, message }: Issue): Issue => ({
-  path: path.replace(/^(\/nodes\/\d+)\/(needs|agent|input|id)(?=\/|$)/, (_, node: string, field: string) => `${node}/${itsNames[field] ?? field}`),
+  path: path.replace(
+    /^(\/nodes\/\d+)\/(needs|agent|input|id)(?=\/|$)/,
+    (_, node: string, field: string) => `${node}/${itsNames[field] ?? field}`,
+  ),
   message,
 });
 const itsNames: Readonly<Record<string, string>> = { needs: 'dependsOn', agent: 'agentId', input: 'inputsJson', id: '_symbolicId' };
@@ -43,7 +46,10 @@ const fieldTexts: Readonly<Record<string, Readonly<Record<string, Readonly<Recor
   'PUT /api/agents/:id': { '/riskLevel': { error: 'Invalid riskLevel', validRiskLevels: ['AUTO', 'APPROVAL_REQUIRED'] } },
   'GET /api/agents': { '/projectId': { error: 'Missing or invalid projectId query parameter' } },
   'GET /api/workflows': { '/projectId': { error: 'Missing or invalid projectId query parameter' } },
-  'POST /api/approvals/:id/decision': { '/decision': { error: 'Decision must be APPROVED or REJECTED' }, '/respondedBy': { error: 'respondedBy is required' } },
+  'POST /api/approvals/:id/decision': {
+    '/decision': { error: 'Decision must be APPROVED or REJECTED' },
+    '/respondedBy': { error: 'respondedBy is required' },
+  },
 };
 
 function knownText({ method, body, routeOptions }: Requested, issues: readonly Issue[]): Readonly<Record<string, unknown>> {
@@ -55,6 +61,7 @@ function knownText({ method, body, routeOptions }: Requested, issues: readonly I
 }
 
 function isMissing(body: unknown, name: string): boolean {
-  const value = typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Readonly<Record<string, unknown>>)[name] : undefined;
+  const value =
+    typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Readonly<Record<string, unknown>>)[name] : undefined;
   return value === undefined || value === null || value === '';
 }

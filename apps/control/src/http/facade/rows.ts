@@ -1,13 +1,23 @@
 import type { ApprovalView, AttemptView, JsonValue, NodeDefinition, RunSummary, RunView } from '@hivekeeper/contract';
 import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
-import { type AgentRow, type AgentRunRow, agentTypeSchema, type ApprovalRow, type NodeRow, type RunRow, type WorkflowRow } from './schemas.ts';
+import {
+  type AgentRow,
+  type AgentRunRow,
+  agentTypeSchema,
+  type ApprovalRow,
+  type NodeRow,
+  type RunRow,
+  type WorkflowRow,
+} from './schemas.ts';
 
 const instantOf = (atMs: number): string => new Date(atMs).toISOString();
 const instantOrNull = (atMs: number | undefined): string | null => (atMs === undefined ? null : instantOf(atMs));
 
 /** A field of what a facade's caller registered. */
 const kept = (facade: JsonValue | undefined, name: string): JsonValue | undefined =>
-  typeof facade === 'object' && facade !== null && !Array.isArray(facade) ? (facade as Readonly<Record<string, JsonValue>>)[name] : undefined;
+  typeof facade === 'object' && facade !== null && !Array.isArray(facade)
+    ? (facade as Readonly<Record<string, JsonValue>>)[name]
+    : undefined;
 
 /** An agent as a row. */
 export function agentRowOf(agent: StoredAgent): AgentRow {
@@ -25,7 +35,14 @@ export function agentRowOf(agent: StoredAgent): AgentRow {
     riskLevel: agent.riskLevel,
     registeredAt: instantOf(agent.registeredAtMs),
     updatedAt: instantOf(agent.updatedAtMs),
-    capabilities: spec.capabilities.map(({ name, description = null, inputSchema = null, outputSchema = null }) => ({ id: `${id}.${name}`, agentId: id, name, description, inputSchema, outputSchema })),
+    capabilities: spec.capabilities.map(({ name, description = null, inputSchema = null, outputSchema = null }) => ({
+      id: `${id}.${name}`,
+      agentId: id,
+      name,
+      description,
+      inputSchema,
+      outputSchema,
+    })),
   };
 }
 

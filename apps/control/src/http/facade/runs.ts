@@ -19,7 +19,15 @@ const strange = { code: 'NOT_FOUND', error: 'Workflow run does not belong to spe
 export function addFacadeRuns(app: App, services: Services): void {
   app.get(
     '/api/workflows/:workflowId/runs/:runId',
-    { config: { access }, schema: { summary: 'A run with its workflow, agent runs and approvals', tags, params: bothParams, response: facadeAnswers({ 200: wholeRunSchema, 400: facadeErrorSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'A run with its workflow, agent runs and approvals',
+        tags,
+        params: bothParams,
+        response: facadeAnswers({ 200: wholeRunSchema, 400: facadeErrorSchema }),
+      },
+    },
     async (request, reply) => {
       const { tenantId } = callerOf(request);
       const run = await runOf(services, tenantId, request.params.runId);
@@ -29,7 +37,15 @@ export function addFacadeRuns(app: App, services: Services): void {
   );
   app.get(
     '/api/workflows/:workflowId/runs/:runId/agent-runs',
-    { config: { access }, schema: { summary: 'The agent runs of a run, running ones included', tags, params: bothParams, response: facadeAnswers({ 200: z.array(agentRunRowSchema), 400: facadeErrorSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'The agent runs of a run, running ones included',
+        tags,
+        params: bothParams,
+        response: facadeAnswers({ 200: z.array(agentRunRowSchema), 400: facadeErrorSchema }),
+      },
+    },
     async (request, reply) => {
       const { tenantId } = callerOf(request);
       const run = await runOf(services, tenantId, request.params.runId);
@@ -39,7 +55,15 @@ export function addFacadeRuns(app: App, services: Services): void {
   );
   app.get(
     '/api/workflows/runs/:runId/agent-runs',
-    { config: { access }, schema: { summary: 'The agent runs of a run, running ones included', tags, params: runParams, response: facadeAnswers({ 200: z.array(agentRunRowSchema) }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'The agent runs of a run, running ones included',
+        tags,
+        params: runParams,
+        response: facadeAnswers({ 200: z.array(agentRunRowSchema) }),
+      },
+    },
     async (request) => {
       const { tenantId } = callerOf(request);
       return agentRunRowsOf(await runOf(services, tenantId, request.params.runId), new AgentRows(await services.agents.list(tenantId)));
@@ -51,7 +75,16 @@ export function addFacadeRuns(app: App, services: Services): void {
 function addRetry(app: App, services: Services): void {
   app.post(
     '/api/workflows/runs/:runId/retry',
-    { config: { access }, schema: { summary: 'Run a failed run’s workflow again, whole', tags, params: runParams, body: z.strictObject({}), response: facadeAnswers({ 202: retriedSchema, 400: facadeErrorSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'Run a failed run’s workflow again, whole',
+        tags,
+        params: runParams,
+        body: z.strictObject({}),
+        response: facadeAnswers({ 202: retriedSchema, 400: facadeErrorSchema }),
+      },
+    },
     async (request, reply) => {
       mustTakeWork(services);
       const { tenantId, subject } = callerOf(request);
@@ -69,7 +102,8 @@ function addRetry(app: App, services: Services): void {
 
 const notFound = 'Workflow run not found';
 
-const runOf = (services: Services, tenantId: TenantId, runId: string): Promise<RunView> => renamed(services.runs.view(tenantId, runId as RunId), { NOT_FOUND: notFound });
+const runOf = (services: Services, tenantId: TenantId, runId: string): Promise<RunView> =>
+  renamed(services.runs.view(tenantId, runId as RunId), { NOT_FOUND: notFound });
 
 async function summaryOf({ runStore }: Services, tenantId: TenantId, runId: string): Promise<RunSummary> {
   const summary = await runStore.summary(tenantId, runId as RunId);
@@ -80,7 +114,9 @@ async function summaryOf({ runStore }: Services, tenantId: TenantId, runId: stri
 async function wholeRunOf({ workflows, agents, runStore }: Services, tenantId: TenantId, run: RunView) {
   const [workflow, known, approvals] = await Promise.all([
     // A workflow that was deleted since is null; its run stays readable.
-    workflows.get(tenantId, { id: run.workflowId }, run.workflowVersion).catch((error: unknown) => (HiveError.is(error) && error.code === 'NOT_FOUND' ? null : Promise.reject(error))),
+    workflows
+      .get(tenantId, { id: run.workflowId }, run.workflowVersion)
+      .catch((error: unknown) => (HiveError.is(error) && error.code === 'NOT_FOUND' ? null : Promise.reject(error))),
     agents.list(tenantId),
     runStore.approvals(tenantId, { runId: run.id }),
   ]);

@@ -1,4 +1,11 @@
-import { approvalViewSchema, jsonObjectSchema, jsonValueSchema, nameSchema, riskLevelSchema, workflowViewSchema } from '@hivekeeper/contract';
+import {
+  approvalViewSchema,
+  jsonObjectSchema,
+  jsonValueSchema,
+  nameSchema,
+  riskLevelSchema,
+  workflowViewSchema,
+} from '@hivekeeper/contract';
 import { z } from 'zod';
 import { answers, maxInteger } from '../route.ts';
 
@@ -6,7 +13,10 @@ import { answers, maxInteger } from '../route.ts';
 export const agentTypeSchema = z.enum(['LLM', 'RULE', 'API', 'SCRIPT']);
 
 const projectId = z.int().min(1).max(maxInteger);
-const semver = z.string().max(50).regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'expected a semantic version such as 1.2.3');
+const semver = z
+  .string()
+  .max(50)
+  .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'expected a semantic version such as 1.2.3');
 const capability = z.strictObject({
   name: z.string().min(1).max(100),
   description: z.string().max(4_000).nullish(),
@@ -61,16 +71,25 @@ export const createWorkflowSchema = z.strictObject({
 export type CreateWorkflow = z.infer<typeof createWorkflowSchema>;
 
 /** `PUT /api/workflows/:id`. */
-export const changeWorkflowSchema = z.strictObject({ description: z.string().max(4_000).optional(), status: workflowViewSchema.shape.status.optional() });
+export const changeWorkflowSchema = z.strictObject({
+  description: z.string().max(4_000).optional(),
+  status: workflowViewSchema.shape.status.optional(),
+});
 
 /** `POST /api/workflows/:id/trigger`; its clients send one name or the other. */
-export const triggerWorkflowSchema = z.strictObject({ contextJson: jsonObjectSchema.nullish(), context: jsonObjectSchema.nullish() }).refine(
-  ({ contextJson, context }) => (contextJson ?? undefined) === undefined || (context ?? undefined) === undefined,
-  { path: ['context'], message: 'send contextJson or context, not both' },
-);
+export const triggerWorkflowSchema = z
+  .strictObject({ contextJson: jsonObjectSchema.nullish(), context: jsonObjectSchema.nullish() })
+  .refine(({ contextJson, context }) => (contextJson ?? undefined) === undefined || (context ?? undefined) === undefined, {
+    path: ['context'],
+    message: 'send contextJson or context, not both',
+  });
 
 /** `POST /api/approvals/:id/decision`. */
-export const decideSchema = z.strictObject({ decision: z.enum(['APPROVED', 'REJECTED']), respondedBy: z.string().min(1).max(200), notes: z.string().max(4_000).nullish() });
+export const decideSchema = z.strictObject({
+  decision: z.enum(['APPROVED', 'REJECTED']),
+  respondedBy: z.string().min(1).max(200),
+  notes: z.string().max(4_000).nullish(),
+});
 
 const queryProjectId = z.coerce.number().int().min(1).max(maxInteger);
 /** `GET /api/agents`. */
@@ -78,7 +97,10 @@ export const agentsQuerySchema = z.strictObject({ projectId: queryProjectId });
 /** `GET /api/workflows`. */
 export const workflowsQuerySchema = z.strictObject({ projectId: queryProjectId, status: workflowViewSchema.shape.status.optional() });
 /** `GET /api/approvals`. */
-export const approvalsQuerySchema = z.strictObject({ status: approvalViewSchema.shape.status.optional(), workflowRunId: z.string().max(200).optional() });
+export const approvalsQuerySchema = z.strictObject({
+  status: approvalViewSchema.shape.status.optional(),
+  workflowRunId: z.string().max(200).optional(),
+});
 /** Ids in paths: any text; one that names nothing is 404. */
 export const idParams = z.strictObject({ id: z.string().max(200) });
 
@@ -97,7 +119,9 @@ export const agentRowSchema = z.object({
   riskLevel: riskLevelSchema,
   registeredAt: instant,
   updatedAt: instant,
-  capabilities: z.array(z.object({ id: text, agentId: text, name: text, description: text.nullable(), inputSchema: z.unknown(), outputSchema: z.unknown() })),
+  capabilities: z.array(
+    z.object({ id: text, agentId: text, name: text, description: text.nullable(), inputSchema: z.unknown(), outputSchema: z.unknown() }),
+  ),
 });
 /** {@link agentRowSchema} */
 export type AgentRow = z.infer<typeof agentRowSchema>;
@@ -131,7 +155,16 @@ export const workflowRowSchema = z.object({
 export type WorkflowRow = z.infer<typeof workflowRowSchema>;
 
 /** A row of `workflow_runs`. */
-export const runRowSchema = z.object({ id: text, workflowId: text, trigger: text, status: text, startedAt: instant, finishedAt: instant.nullable(), error: text.nullable(), errorCode: text.nullable() });
+export const runRowSchema = z.object({
+  id: text,
+  workflowId: text,
+  trigger: text,
+  status: text,
+  startedAt: instant,
+  finishedAt: instant.nullable(),
+  error: text.nullable(),
+  errorCode: text.nullable(),
+});
 /** {@link runRowSchema} */
 export type RunRow = z.infer<typeof runRowSchema>;
 
@@ -169,7 +202,12 @@ export const approvalRowSchema = z.object({
 export type ApprovalRow = z.infer<typeof approvalRowSchema>;
 
 /** A run with all that belongs to it. */
-export const wholeRunSchema = runRowSchema.extend({ contextJson: z.unknown(), workflow: workflowRowSchema.nullable(), agentRuns: z.array(agentRunRowSchema), approvals: z.array(approvalRowSchema) });
+export const wholeRunSchema = runRowSchema.extend({
+  contextJson: z.unknown(),
+  workflow: workflowRowSchema.nullable(),
+  agentRuns: z.array(agentRunRowSchema),
+  approvals: z.array(approvalRowSchema),
+});
 /** An approval with the run and the node it belongs to. */
 export const wholeApprovalSchema = approvalRowSchema.extend({
   workflowRun: runRowSchema.extend({ workflow: z.object({ id: text, name: text }) }),
@@ -186,7 +224,11 @@ export const facadeErrorSchema = z.looseObject({
 });
 
 /** The answers of a route under `/api`. */
-export const facadeAnswers = <Own extends Record<number, z.ZodType>>(own: Own) => ({ ...answers(own), '4xx': facadeErrorSchema, '5xx': facadeErrorSchema });
+export const facadeAnswers = <Own extends Record<number, z.ZodType>>(own: Own) => ({
+  ...answers(own),
+  '4xx': facadeErrorSchema,
+  '5xx': facadeErrorSchema,
+});
 
 /** What the OpenAPI document names. */
 export const facadeComponents = {

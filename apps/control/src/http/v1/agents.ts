@@ -10,32 +10,78 @@ const params = z.strictObject({ name: nameSchema });
 
 /** Agents: registering, reading, removing. */
 export function addAgents(app: App, services: Services): void {
-  app.get('/v1/agents', { config: { access }, schema: { summary: 'Every agent, by name', tags, querystring: noQuery, response: answers({ 200: z.array(agentViewSchema) }) } }, async (request) =>
-    (await services.agents.list(callerOf(request).tenantId)).map(viewOf),
+  app.get(
+    '/v1/agents',
+    {
+      config: { access },
+      schema: { summary: 'Every agent, by name', tags, querystring: noQuery, response: answers({ 200: z.array(agentViewSchema) }) },
+    },
+    async (request) => (await services.agents.list(callerOf(request).tenantId)).map(viewOf),
   );
-  app.get('/v1/agents/:name', { config: { access }, schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: agentViewSchema }) } }, async (request) =>
-    viewOf(await services.agents.get(callerOf(request).tenantId, { name: request.params.name })),
+  app.get(
+    '/v1/agents/:name',
+    {
+      config: { access },
+      schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: agentViewSchema }) },
+    },
+    async (request) => viewOf(await services.agents.get(callerOf(request).tenantId, { name: request.params.name })),
   );
   app.post(
     '/v1/agents',
-    { config: { access }, schema: { summary: 'Register an agent where it lies, or bring the registered one up to date (200)', tags, querystring: noQuery, body: registerAgentSchema, response: answers({ 200: agentViewSchema, 201: agentViewSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'Register an agent where it lies, or bring the registered one up to date (200)',
+        tags,
+        querystring: noQuery,
+        body: registerAgentSchema,
+        response: answers({ 200: agentViewSchema, 201: agentViewSchema }),
+      },
+    },
     async (request, reply) => {
       const { tenantId, subject } = callerOf(request);
       // The name may stand in the agent's manifest only, so who was there before is asked for all.
       const before = new Set((await services.agents.list(tenantId)).map(({ id }) => id));
-      const agent = await services.agents.ensure({ tenantId, entryPath: request.body.entryPath, given: givenBy(request.body), by: subject });
+      const agent = await services.agents.ensure({
+        tenantId,
+        entryPath: request.body.entryPath,
+        given: givenBy(request.body),
+        by: subject,
+      });
       return reply.code(before.has(agent.id) ? 200 : 201).send(viewOf(agent));
     },
   );
-  app.delete('/v1/agents/:name', { config: { access }, schema: { summary: 'Remove an agent that no workflow uses; its history stays', tags, params, querystring: noQuery, response: answers({ 204: z.null() }) } }, async (request, reply) => {
-    const { tenantId, subject } = callerOf(request);
-    await services.agents.remove(tenantId, { name: request.params.name }, subject);
-    return reply.code(204).send(null);
-  });
+  app.delete(
+    '/v1/agents/:name',
+    {
+      config: { access },
+      schema: {
+        summary: 'Remove an agent that no workflow uses; its history stays',
+        tags,
+        params,
+        querystring: noQuery,
+        response: answers({ 204: z.null() }),
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, subject } = callerOf(request);
+      await services.agents.remove(tenantId, { name: request.params.name }, subject);
+      return reply.code(204).send(null);
+    },
+  );
 }
 
 function givenBy({ entryPath: _, ...given }: RegisterAgent): AgentRegistration['given'] {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-const viewOf = ({ id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec }: StoredAgent): AgentView => ({ id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec });
+const viewOf = ({ id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec }: StoredAgent): AgentView => ({
+  id,
+  name,
+  version,
+  trust,
+  riskLevel,
+  registeredAtMs,
+  updatedAtMs,
+  spec,
+});

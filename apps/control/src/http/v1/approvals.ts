@@ -1,4 +1,12 @@
-import { type ApprovalId, approvalIdSchema, type ApprovalView, approvalViewSchema, decideApprovalSchema, HiveError, type TenantId } from '@hivekeeper/contract';
+import {
+  type ApprovalId,
+  approvalIdSchema,
+  type ApprovalView,
+  approvalViewSchema,
+  decideApprovalSchema,
+  HiveError,
+  type TenantId,
+} from '@hivekeeper/contract';
 import { z } from 'zod';
 import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
@@ -11,19 +19,48 @@ const params = z.strictObject({ id: approvalIdSchema });
 export function addApprovals(app: App, services: Services): void {
   app.get(
     '/v1/approvals',
-    { config: { access }, schema: { summary: 'Approvals, newest first', tags, querystring: z.strictObject({ status: approvalViewSchema.shape.status.optional() }), response: answers({ 200: z.array(approvalViewSchema) }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'Approvals, newest first',
+        tags,
+        querystring: z.strictObject({ status: approvalViewSchema.shape.status.optional() }),
+        response: answers({ 200: z.array(approvalViewSchema) }),
+      },
+    },
     async (request) => [...(await services.runStore.approvals(callerOf(request).tenantId, request.query))],
   );
-  app.get('/v1/approvals/:id', { config: { access }, schema: { summary: 'An approval', tags, params, querystring: noQuery, response: answers({ 200: approvalViewSchema }) } }, async (request) =>
-    approvalOf(services, callerOf(request).tenantId, request.params.id),
+  app.get(
+    '/v1/approvals/:id',
+    {
+      config: { access },
+      schema: { summary: 'An approval', tags, params, querystring: noQuery, response: answers({ 200: approvalViewSchema }) },
+    },
+    async (request) => approvalOf(services, callerOf(request).tenantId, request.params.id),
   );
   app.post(
     '/v1/approvals/:id/decision',
-    { config: { access }, schema: { summary: 'Decide an approval', tags, params, querystring: noQuery, body: decideApprovalSchema, response: answers({ 200: approvalViewSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'Decide an approval',
+        tags,
+        params,
+        querystring: noQuery,
+        body: decideApprovalSchema,
+        response: answers({ 200: approvalViewSchema }),
+      },
+    },
     async (request) => {
       const { tenantId, subject } = callerOf(request);
       const { decision, notes } = request.body;
-      await services.runs.decideApproval({ tenantId, approvalId: request.params.id, approved: decision === 'APPROVED', by: subject, notes });
+      await services.runs.decideApproval({
+        tenantId,
+        approvalId: request.params.id,
+        approved: decision === 'APPROVED',
+        by: subject,
+        notes,
+      });
       return approvalOf(services, tenantId, request.params.id);
     },
   );

@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import type { NumberedNotice } from '../../flow/runs/index.ts';
 import { EventFrames, frameOf } from './event-frames.ts';
 
-const notice = (id: string, type: 'run.started' | 'run.finished' = 'run.started'): NumberedNotice => ({ id, notice: (type === 'run.started' ? { type, atMs: 1 } : { type, atMs: 1, status: 'SUCCESS' }) satisfies RunNotice });
+const notice = (id: string, type: 'run.started' | 'run.finished' = 'run.started'): NumberedNotice => ({
+  id,
+  notice: (type === 'run.started' ? { type, atMs: 1 } : { type, atMs: 1, status: 'SUCCESS' }) satisfies RunNotice,
+});
 const limits = { heartbeatMs: 15_000, mostUnread: 3 };
 
 function stream(past: readonly NumberedNotice[] = []) {
@@ -20,7 +23,12 @@ function stream(past: readonly NumberedNotice[] = []) {
 
 describe('the frames of a stream', () => {
   it('name the notice, its number and its data, each on one line', () => {
-    expect(frameOf({ id: '4.1', notice: { type: 'run.finished', atMs: 2, status: 'FAILED', error: { code: 'AGENT_FAILED', message: 'two\nlines' } } })).toBe(
+    expect(
+      frameOf({
+        id: '4.1',
+        notice: { type: 'run.finished', atMs: 2, status: 'FAILED', error: { code: 'AGENT_FAILED', message: 'two\nlines' } },
+      }),
+    ).toBe(
       'id: 4.1\nevent: run.finished\ndata: {"type":"run.finished","atMs":2,"status":"FAILED","error":{"code":"AGENT_FAILED","message":"two\\nlines"}}\n\n',
     );
   });
@@ -29,7 +37,11 @@ describe('the frames of a stream', () => {
     const { frames, pulled, next } = stream([notice('1.0')]);
     frames.push([notice('2.0'), notice('3.0', 'run.finished'), notice('4.0')]);
     expect(await next()).toMatch(/^retry: 1000\n: .*\n\n$/);
-    expect([await next(), await next(), await next()]).toEqual([frameOf(notice('1.0')), frameOf(notice('2.0')), frameOf(notice('3.0', 'run.finished'))]);
+    expect([await next(), await next(), await next()]).toEqual([
+      frameOf(notice('1.0')),
+      frameOf(notice('2.0')),
+      frameOf(notice('3.0', 'run.finished')),
+    ]);
     expect((await pulled.next()).done).toBe(true);
   });
 

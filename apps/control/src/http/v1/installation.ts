@@ -1,4 +1,16 @@
-import { approvalIdSchema, HiveError, type RunId, runIdOfApproval, runIdOfTicket, runIdSchema, statusSchema, ticketIdSchema, type Why, whySchema, workerViewSchema } from '@hivekeeper/contract';
+import {
+  approvalIdSchema,
+  HiveError,
+  type RunId,
+  runIdOfApproval,
+  runIdOfTicket,
+  runIdSchema,
+  statusSchema,
+  ticketIdSchema,
+  type Why,
+  whySchema,
+  workerViewSchema,
+} from '@hivekeeper/contract';
 import { z } from 'zod';
 import { explain } from '../../flow/runs/index.ts';
 import { answers, type App, callerOf, noQuery } from '../route.ts';
@@ -7,30 +19,85 @@ import type { Services } from '../services.ts';
 const tags = ['platform'];
 const access = 'admin';
 const whyParams = z.strictObject({
-  id: z.union([runIdSchema, ticketIdSchema, approvalIdSchema], 'expected the id of a run, a ticket or an approval, such as run_01JD…').describe('Of a run, a ticket or an approval'),
+  id: z
+    .union([runIdSchema, ticketIdSchema, approvalIdSchema], 'expected the id of a run, a ticket or an approval, such as run_01JD…')
+    .describe('Of a run, a ticket or an approval'),
 });
 
 /** How the installation is, and why something waits. */
 export function addInstallation(app: App, services: Services): void {
-  app.get('/v1/workers', { config: { access }, schema: { summary: 'The workers at this control plane', tags, querystring: noQuery, response: answers({ 200: z.array(workerViewSchema) }) } }, async () => services.desk.workers());
-  app.get('/v1/status', { config: { access }, schema: { summary: 'What the installation is, and how it fares', tags, querystring: noQuery, response: answers({ 200: statusSchema }) } }, async (request) => {
-    const { version, epoch, authentication, startedAtMs, runStore, tickets, desk } = services;
-    const [runs, { ready, leased }] = await Promise.all([runStore.countByStatus(callerOf(request).tenantId), tickets.counts()]);
-    // A ticket is issued when it is due and not before, so none is ever delayed.
-    return { version, epoch, authentication, startedAtMs, runs: { ...runs }, tickets: { ready, leased, delayed: 0 }, workers: desk.workers() };
-  });
-  app.get('/v1/why/:id', { config: { access }, schema: { summary: 'What an unfinished run waits for', tags, params: whyParams, querystring: noQuery, response: answers({ 200: whySchema }) } }, async (request) =>
-    whyOf(services, callerOf(request).tenantId, request.params.id),
+  app.get(
+    '/v1/workers',
+    {
+      config: { access },
+      schema: {
+        summary: 'The workers at this control plane',
+        tags,
+        querystring: noQuery,
+        response: answers({ 200: z.array(workerViewSchema) }),
+      },
+    },
+    async () => services.desk.workers(),
+  );
+  app.get(
+    '/v1/status',
+    {
+      config: { access },
+      schema: {
+        summary: 'What the installation is, and how it fares',
+        tags,
+        querystring: noQuery,
+        response: answers({ 200: statusSchema }),
+      },
+    },
+    async (request) => {
+      const { version, epoch, authentication, startedAtMs, runStore, tickets, desk } = services;
+      const [runs, { ready, leased }] = await Promise.all([runStore.countByStatus(callerOf(request).tenantId), tickets.counts()]);
+      // A ticket is issued when it is due and not before, so none is ever delayed.
+      return {
+        version,
+        epoch,
+        authentication,
+        startedAtMs,
+        runs: { ...runs },
+        tickets: { ready, leased, delayed: 0 },
+        workers: desk.workers(),
+      };
+    },
+  );
+  app.get(
+    '/v1/why/:id',
+    {
+      config: { access },
+      schema: {
+        summary: 'What an unfinished run waits for',
+        tags,
+        params: whyParams,
+        querystring: noQuery,
+        response: answers({ 200: whySchema }),
+      },
+    },
+    async (request) => whyOf(services, callerOf(request).tenantId, request.params.id),
   );
 }
 
-async function whyOf(services: Services, tenantId: Parameters<Services['runStore']['summary']>[0], id: z.infer<typeof whyParams>['id']): Promise<Why> {
+async function whyOf(
+  services: Services,
+  tenantId: Parameters<Services['runStore']['summary']>[0],
+  id: z.infer<typeof whyParams>['id'],
+): Promise<Why> {
   const runId = runIdOf(id);
   const run = await services.runStore.summary(tenantId, runId);
   if (run === undefined) throw new HiveError('NOT_FOUND', `there is no ${id}`);
   const { blocker } = run;
-  const ticket = blocker?.kind === 'ticket' ? (await services.tickets.ofRun(runId)).find(({ ticketId }) => ticketId === blocker.ticketId) : undefined;
-  return explain({ run, ticket, isServed: ticket !== undefined && services.desk.canServe(ticket.requirement), nowMs: services.clock.nowMs() });
+  const ticket =
+    blocker?.kind === 'ticket' ? (await services.tickets.ofRun(runId)).find(({ ticketId }) => ticketId === blocker.ticketId) : undefined;
+  return explain({
+    run,
+    ticket,
+    isServed: ticket !== undefined && services.desk.canServe(ticket.requirement),
+    nowMs: services.clock.nowMs(),
+  });
 }
 
 function runIdOf(id: z.infer<typeof whyParams>['id']): RunId {

@@ -34,7 +34,9 @@ const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.+)$/gm)].map
 const typesIn = (text: string): string[] => [...text.matchAll(/^event: (.+)$/gm)].map((match) => match[1] as string);
 
 /** Sends a request over a connection of its own; gives it once the answer has begun to arrive. */
-async function open(request: string): Promise<{ readonly socket: Socket; text(): string; until(part: string): Promise<void>; closed: Promise<unknown> }> {
+async function open(
+  request: string,
+): Promise<{ readonly socket: Socket; text(): string; until(part: string): Promise<void>; closed: Promise<unknown> }> {
   const socket = connect(port, '127.0.0.1');
   let seen = '';
   socket.setEncoding('utf8').on('data', (chunk: string) => (seen += chunk));
@@ -69,15 +71,23 @@ describe('the event stream of a run', () => {
     const ids = idsIn(all.text);
     expect(new Set(ids).size).toBe(5);
     for (const [index, last] of ids.entries()) {
-      expect(idsIn((await door.call(`GET /v1/runs/${id}/events`, { headers: { 'last-event-id': last } })).text)).toEqual(ids.slice(index + 1));
+      expect(idsIn((await door.call(`GET /v1/runs/${id}/events`, { headers: { 'last-event-id': last } })).text)).toEqual(
+        ids.slice(index + 1),
+      );
       expect(idsIn((await door.call(`GET /v1/runs/${id}/events?lastEventId=${last}`)).text)).toEqual(ids.slice(index + 1));
     }
   });
 
   it('of a run that is not there is 404, and an id of another shape 400', async () => {
-    expect(await door.call('GET /v1/runs/run_01JD0000000000000000000000/events')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+    expect(await door.call('GET /v1/runs/run_01JD0000000000000000000000/events')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'NOT_FOUND' } },
+    });
     const id = await start(door);
-    expect(await door.call(`GET /v1/runs/${id}/events`, { headers: { 'last-event-id': 'x' } })).toMatchObject({ status: 400, body: { error: { issues: [{ path: '/last-event-id' }] } } });
+    expect(await door.call(`GET /v1/runs/${id}/events`, { headers: { 'last-event-id': 'x' } })).toMatchObject({
+      status: 400,
+      body: { error: { issues: [{ path: '/last-event-id' }] } },
+    });
   });
 
   it('forgets its reader when that hangs up', async () => {
@@ -104,8 +114,15 @@ describe('the event stream of a run', () => {
     const { tickets } = await poll(door);
     const stream = await open(get(`/v1/runs/${id}/events`));
     await stream.until('ticket.issued');
-    const body = JSON.stringify({ workerId, credits: 0, held: tickets.map(({ ticketId, token }) => ({ ticketId, token })), waitMs: 30_000 });
-    const waiting = await open(`POST /v1/worker/poll HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${door.keys.worker}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    const body = JSON.stringify({
+      workerId,
+      credits: 0,
+      held: tickets.map(({ ticketId, token }) => ({ ticketId, token })),
+      waitMs: 30_000,
+    });
+    const waiting = await open(
+      `POST /v1/worker/poll HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${door.keys.worker}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
     await timersToBe(2);
     await door.app.close();
     await Promise.all([stream.closed, waiting.closed]);

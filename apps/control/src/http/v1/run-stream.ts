@@ -23,7 +23,9 @@ export function addRunStream(app: App, services: Services, openEnds: OpenEnds): 
         params: z.strictObject({ id: runIdSchema }),
         querystring: z.strictObject({ lastEventId: eventId.optional() }),
         headers: z.looseObject({ 'last-event-id': eventId.optional() }),
-        response: answers({ 200: textAnswer('text/event-stream', 'id: version.index; event: the notice’s type; data: the notice as JSON') }),
+        response: answers({
+          200: textAnswer('text/event-stream', 'id: version.index; event: the notice’s type; data: the notice as JSON'),
+        }),
       },
     },
     async (request, reply) => {
@@ -32,7 +34,10 @@ export function addRunStream(app: App, services: Services, openEnds: OpenEnds): 
       const signal = openEnds.wait(reply.raw);
       const past = await follow(services, { tenantId: callerOf(request).tenantId, runId: request.params.id, lastId, frames, signal });
       const stream = Readable.from(frames.frames(past), { objectMode: false, highWaterMark: 16 * 1024 });
-      return reply.type('text/event-stream; charset=utf-8').headers(streamHeaders).send(stream as never);
+      return reply
+        .type('text/event-stream; charset=utf-8')
+        .headers(streamHeaders)
+        .send(stream as never);
     },
   );
 }

@@ -21,12 +21,23 @@ describe('workflows', () => {
     expect((await door.call('GET /v1/workflows')).body).toMatchObject([{ name: 'review', version: 2 }]);
     expect((await door.call('GET /v1/workflows/review?version=1')).body).toMatchObject({ version: 1, definition: { name: 'review' } });
     const { body } = await door.call('GET /v1/workflows/review');
-    expect(await door.call(`GET /v1/workflows/${body.id}`)).toMatchObject({ status: 200, body: { version: 2, definition: { description: 'changed' } } });
+    expect(await door.call(`GET /v1/workflows/${body.id}`)).toMatchObject({
+      status: 200,
+      body: { version: 2, definition: { description: 'changed' } },
+    });
     expect((await door.call('GET /v1/workflows/review?version=7')).body.error.code).toBe('NOT_FOUND');
   });
 
   it('are checked without being stored', async () => {
-    const { status, body } = await door.call('POST /v1/workflows/validate', { body: { name: 'review', nodes: [{ id: 'a', agent: 'nobody', needs: ['b'] }, { id: 'b', agent: 'nobody', needs: ['a'] }] } });
+    const { status, body } = await door.call('POST /v1/workflows/validate', {
+      body: {
+        name: 'review',
+        nodes: [
+          { id: 'a', agent: 'nobody', needs: ['b'] },
+          { id: 'b', agent: 'nobody', needs: ['a'] },
+        ],
+      },
+    });
     expect(status).toBe(200);
     expect(body.issues.length).toBeGreaterThan(0);
     expect(door.tables.workflows.size).toBe(0);
@@ -36,8 +47,19 @@ describe('workflows', () => {
 
   it('that cannot run are refused with the nodes, and nothing is stored', async () => {
     await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } });
-    const circle = await door.call('POST /v1/workflows', { body: { name: 'review', nodes: [{ id: 'a', agent: 'scanner', needs: ['b'] }, { id: 'b', agent: 'scanner', needs: ['a'] }] } });
-    expect(circle).toMatchObject({ status: 422, body: { error: { code: 'WORKFLOW_INVALID', issues: [{ path: expect.stringContaining('/nodes/') }] } } });
+    const circle = await door.call('POST /v1/workflows', {
+      body: {
+        name: 'review',
+        nodes: [
+          { id: 'a', agent: 'scanner', needs: ['b'] },
+          { id: 'b', agent: 'scanner', needs: ['a'] },
+        ],
+      },
+    });
+    expect(circle).toMatchObject({
+      status: 422,
+      body: { error: { code: 'WORKFLOW_INVALID', issues: [{ path: expect.stringContaining('/nodes/') }] } },
+    });
     const stranger = await door.call('POST /v1/workflows', { body: { name: 'review', nodes: [{ id: 'a', agent: 'nobody' }] } });
     expect(stranger).toMatchObject({ status: 422, body: { error: { code: 'UNKNOWN_AGENT', issues: [{ path: '/nodes/0/agent' }] } } });
     expect(door.tables.workflows.size).toBe(0);
@@ -46,8 +68,14 @@ describe('workflows', () => {
 
 describe('agents', () => {
   it('are registered (201), brought up to date (200), read and removed', async () => {
-    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } })).toMatchObject({ status: 201, body: { name: 'scanner', trust: 'untrusted' } });
-    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner', version: '2.0.0' } })).toMatchObject({ status: 200, body: { version: '2.0.0' } });
+    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } })).toMatchObject({
+      status: 201,
+      body: { name: 'scanner', trust: 'untrusted' },
+    });
+    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner', version: '2.0.0' } })).toMatchObject({
+      status: 200,
+      body: { version: '2.0.0' },
+    });
     expect((await door.call('GET /v1/agents')).body).toMatchObject([{ name: 'scanner', version: '2.0.0' }]);
     expect((await door.call('GET /v1/agents/scanner')).body).toMatchObject({ spec: { directory: '/agents/scanner' } });
     expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 204, text: '' });
@@ -55,7 +83,10 @@ describe('agents', () => {
   });
 
   it('that cannot be read or are in use are refused', async () => {
-    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/broken' } })).toMatchObject({ status: 422, body: { error: { code: 'AGENT_INVALID' } } });
+    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/broken' } })).toMatchObject({
+      status: 422,
+      body: { error: { code: 'AGENT_INVALID' } },
+    });
     await deploy(door);
     expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 409, body: { error: { code: 'STILL_IN_USE' } } });
   });
@@ -81,7 +112,11 @@ describe('a trigger', () => {
   });
 
   it('with a key that many send at once starts one run', async () => {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => door.call('POST /v1/workflows/review/runs', { headers: { 'idempotency-key': 'k' }, body: { context: {} } })));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        door.call('POST /v1/workflows/review/runs', { headers: { 'idempotency-key': 'k' }, body: { context: {} } }),
+      ),
+    );
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(door.tables.runs.size).toBe(1);
   });
@@ -89,11 +124,17 @@ describe('a trigger', () => {
   it('with a used key and another body is refused', async () => {
     const headers = { 'idempotency-key': 'k' };
     await door.call('POST /v1/workflows/review/runs', { headers, body: { context: { a: 1 } } });
-    expect(await door.call('POST /v1/workflows/review/runs', { headers, body: { context: { a: 2 } } })).toMatchObject({ status: 422, body: { error: { code: 'IDEMPOTENCY_KEY_REUSED' } } });
+    expect(await door.call('POST /v1/workflows/review/runs', { headers, body: { context: { a: 2 } } })).toMatchObject({
+      status: 422,
+      body: { error: { code: 'IDEMPOTENCY_KEY_REUSED' } },
+    });
   });
 
   it.each(['', 'k'.repeat(256)])('with a key of a wrong length is refused', async (key) => {
-    expect(await door.call('POST /v1/workflows/review/runs', { headers: { 'idempotency-key': key }, body: {} })).toMatchObject({ status: 400, body: { error: { issues: [{ path: '/idempotency-key' }] } } });
+    expect(await door.call('POST /v1/workflows/review/runs', { headers: { 'idempotency-key': key }, body: {} })).toMatchObject({
+      status: 400,
+      body: { error: { issues: [{ path: '/idempotency-key' }] } },
+    });
   });
 
   it('is turned away while the process drains, as are retries, polls and new workers', async () => {
@@ -106,7 +147,9 @@ describe('a trigger', () => {
       door.call('POST /v1/worker/poll', { body: { workerId: 'wrk_01JD0000000000000000000000', credits: 1, held: [], waitMs: 0 } }),
       register(door),
     ]);
-    expect(turnedAway.map(({ status, headers, body }) => ({ status, retryAfter: headers['retry-after'], code: body.error.code }))).toEqual(turnedAway.map(() => ({ status: 503, retryAfter: '1', code: 'SHUTTING_DOWN' })));
+    expect(turnedAway.map(({ status, headers, body }) => ({ status, retryAfter: headers['retry-after'], code: body.error.code }))).toEqual(
+      turnedAway.map(() => ({ status: 503, retryAfter: '1', code: 'SHUTTING_DOWN' })),
+    );
     expect((await door.call('GET /v1/runs')).status).toBe(200);
   });
 });
@@ -118,9 +161,28 @@ describe('a run', () => {
     await register(door);
     const id = await start(door);
     const tickets = await workOnce(door);
-    expect(tickets).toMatchObject([{ runId: id, nodeId: 'scan', input: { target: '/repo' }, agent: { name: 'scanner' }, token: expect.stringMatching(/^1\.\d+$/), leaseMs: 30_000 }]);
+    expect(tickets).toMatchObject([
+      {
+        runId: id,
+        nodeId: 'scan',
+        input: { target: '/repo' },
+        agent: { name: 'scanner' },
+        token: expect.stringMatching(/^1\.\d+$/),
+        leaseMs: 30_000,
+      },
+    ]);
     expect((await door.call(`GET /v1/runs/${id}`)).body).toMatchObject({
-      status: 'SUCCESS', workflowName: 'review', context: { target: '/repo' }, nodes: [{ id: 'scan', status: 'SUCCESS', output: { total: 3 }, attempts: [{ status: 'SUCCESS', workerId: 'wrk_01JD0000000000000000000000' }] }],
+      status: 'SUCCESS',
+      workflowName: 'review',
+      context: { target: '/repo' },
+      nodes: [
+        {
+          id: 'scan',
+          status: 'SUCCESS',
+          output: { total: 3 },
+          attempts: [{ status: 'SUCCESS', workerId: 'wrk_01JD0000000000000000000000' }],
+        },
+      ],
     });
   });
 
@@ -128,7 +190,9 @@ describe('a run', () => {
     await register(door);
     const id = await start(door);
     await poll(door);
-    expect((await door.call(`GET /v1/runs/${id}`)).body.nodes).toMatchObject([{ attempts: [{ status: 'RUNNING', workerId: 'wrk_01JD0000000000000000000000' }] }]);
+    expect((await door.call(`GET /v1/runs/${id}`)).body.nodes).toMatchObject([
+      { attempts: [{ status: 'RUNNING', workerId: 'wrk_01JD0000000000000000000000' }] },
+    ]);
   });
 
   it('is listed newest first, by page, workflow and status', async () => {
@@ -160,7 +224,10 @@ describe('a run', () => {
     await register(door);
     const id = await start(door);
     await workOnce(door, { ok: false, error: { code: 'AGENT_FAILED', message: 'no such target' } });
-    expect((await door.call(`GET /v1/runs/${id}`)).body).toMatchObject({ status: 'FAILED', error: { code: 'AGENT_FAILED', nodeId: 'scan' } });
+    expect((await door.call(`GET /v1/runs/${id}`)).body).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'AGENT_FAILED', nodeId: 'scan' },
+    });
     const { status, body } = await door.call(`POST /v1/runs/${id}/retry`, { body: {} });
     expect({ status, retryOf: body.retryOf, trigger: body.trigger }).toEqual({ status: 202, retryOf: id, trigger: 'retry' });
     expect((await door.call(`GET /v1/runs/${body.id}`)).body.context).toEqual({ target: '/repo' });
@@ -169,7 +236,12 @@ describe('a run', () => {
   it('says why it waits, by its own id and by its ticket’s', async () => {
     const id = await start(door);
     const why = (await door.call(`GET /v1/why/${id}`)).body;
-    expect(why).toMatchObject({ runId: id, status: 'RUNNING', blocker: { kind: 'ticket', nodeId: 'scan' }, explanation: expect.stringContaining('none is connected') });
+    expect(why).toMatchObject({
+      runId: id,
+      status: 'RUNNING',
+      blocker: { kind: 'ticket', nodeId: 'scan' },
+      explanation: expect.stringContaining('none is connected'),
+    });
     expect((await door.call(`GET /v1/why/${why.blocker.ticketId}`)).body).toEqual(why);
     await register(door);
     await poll(door);
@@ -178,7 +250,12 @@ describe('a run', () => {
 });
 
 describe('approvals', () => {
-  beforeEach(() => deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', approval: { message: 'sure?' }, input: { target: '{{ context.target }}' } }] })));
+  beforeEach(() =>
+    deploy(
+      door,
+      workflow({ nodes: [{ id: 'scan', agent: 'scanner', approval: { message: 'sure?' }, input: { target: '{{ context.target }}' } }] }),
+    ),
+  );
 
   const ask = async () => {
     const runId = await start(door);
@@ -191,7 +268,10 @@ describe('approvals', () => {
     const { runId, approval } = await ask();
     expect(approval).toMatchObject({ runId, nodeId: 'scan', message: 'sure?', input: { target: '/repo' }, status: 'PENDING' });
     expect((await door.call(`GET /v1/why/${approval.id}`)).body).toMatchObject({ runId, nextCommand: `hive approve ${approval.id}` });
-    expect(await door.call(`POST /v1/approvals/${approval.id}/decision`, { body: { decision: 'APPROVED', notes: 'go' } })).toMatchObject({ status: 200, body: { status: 'APPROVED', respondedBy: 'key:first', notes: 'go' } });
+    expect(await door.call(`POST /v1/approvals/${approval.id}/decision`, { body: { decision: 'APPROVED', notes: 'go' } })).toMatchObject({
+      status: 200,
+      body: { status: 'APPROVED', respondedBy: 'key:first', notes: 'go' },
+    });
     expect(await workOnce(door)).toHaveLength(1);
     expect((await door.call(`GET /v1/approvals/${approval.id}`)).body.status).toBe('APPROVED');
   });
@@ -200,7 +280,10 @@ describe('approvals', () => {
     const { runId, approval } = await ask();
     await door.call(`POST /v1/approvals/${approval.id}/decision`, { body: { decision: 'REJECTED' } });
     expect((await door.call(`GET /v1/runs/${runId}`)).body).toMatchObject({ status: 'FAILED', error: { code: 'APPROVAL_REJECTED' } });
-    expect(await door.call(`POST /v1/approvals/${approval.id}/decision`, { body: { decision: 'APPROVED' } })).toMatchObject({ status: 409, body: { error: { code: 'APPROVAL_ALREADY_DECIDED' } } });
+    expect(await door.call(`POST /v1/approvals/${approval.id}/decision`, { body: { decision: 'APPROVED' } })).toMatchObject({
+      status: 409,
+      body: { error: { code: 'APPROVAL_ALREADY_DECIDED' } },
+    });
   });
 });
 
@@ -208,8 +291,12 @@ describe('a worker', () => {
   beforeEach(() => deploy(door));
 
   it('that is not registered is told to register', async () => {
-    expect(await door.call('POST /v1/worker/poll', { body: { workerId: 'wrk_01JD0000000000000000000000', credits: 1, held: [], waitMs: 0 } })).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
-    expect(await door.call('POST /v1/worker/heartbeat', { body: { workerId: 'wrk_01JD0000000000000000000000', tickets: [] } })).toMatchObject({ status: 404 });
+    expect(
+      await door.call('POST /v1/worker/poll', { body: { workerId: 'wrk_01JD0000000000000000000000', credits: 1, held: [], waitMs: 0 } }),
+    ).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+    expect(
+      await door.call('POST /v1/worker/heartbeat', { body: { workerId: 'wrk_01JD0000000000000000000000', tickets: [] } }),
+    ).toMatchObject({ status: 404 });
   });
 
   it('that waits gets a ticket as soon as there is one, and nothing when its time is over', async () => {
@@ -227,8 +314,19 @@ describe('a worker', () => {
   it('renews what it holds, and is told what it no longer holds', async () => {
     await register(door);
     const id = await start(door);
-    const { tickets: [ticket] } = await poll(door);
-    const beat = async () => (await door.call('POST /v1/worker/heartbeat', { key: door.keys.worker, body: { workerId: 'wrk_01JD0000000000000000000000', tickets: [{ ticketId: ticket?.ticketId, token: ticket?.token, progress: { done: 1 } }] } })).body;
+    const {
+      tickets: [ticket],
+    } = await poll(door);
+    const beat = async () =>
+      (
+        await door.call('POST /v1/worker/heartbeat', {
+          key: door.keys.worker,
+          body: {
+            workerId: 'wrk_01JD0000000000000000000000',
+            tickets: [{ ticketId: ticket?.ticketId, token: ticket?.token, progress: { done: 1 } }],
+          },
+        })
+      ).body;
     expect(await beat()).toEqual({ revoked: [] });
     await door.call(`POST /v1/runs/${id}/cancel`);
     expect(await beat()).toEqual({ revoked: [ticket?.ticketId] });
@@ -255,11 +353,22 @@ describe('a worker', () => {
   it('gives back what it did not begin, and another one takes it', async () => {
     await register(door);
     await start(door);
-    const { tickets: [ticket] } = await poll(door);
-    expect((await door.call('POST /v1/worker/release', { key: door.keys.worker, body: { workerId: 'wrk_01JD0000000000000000000000', tickets: [{ ticketId: ticket?.ticketId, token: ticket?.token }] } })).status).toBe(204);
+    const {
+      tickets: [ticket],
+    } = await poll(door);
+    expect(
+      (
+        await door.call('POST /v1/worker/release', {
+          key: door.keys.worker,
+          body: { workerId: 'wrk_01JD0000000000000000000000', tickets: [{ ticketId: ticket?.ticketId, token: ticket?.token }] },
+        })
+      ).status,
+    ).toBe(204);
     expect((await door.call('GET /v1/status')).body).toMatchObject({ tickets: { ready: 1, leased: 0 }, workers: [{ state: 'draining' }] });
     await register(door);
-    const { tickets: [again] } = await poll(door);
+    const {
+      tickets: [again],
+    } = await poll(door);
     expect(again?.ticketId).toBe(ticket?.ticketId);
     expect(again?.token).not.toBe(ticket?.token);
   });
@@ -271,8 +380,23 @@ describe('the installation', () => {
     await register(door);
     await start(door);
     expect((await door.call('GET /v1/status')).body).toEqual({
-      version: '0.0.0-test', epoch: 1, authentication: 'api-key', startedAtMs: 1_700_000_000_000, runs: { RUNNING: 1 }, tickets: { ready: 1, leased: 0, delayed: 0 },
-      workers: [{ id: 'wrk_01JD0000000000000000000000', name: 'w', capabilities: ['node'], maxParallel: 4, heldCount: 0, state: 'connected', lastSeenAtMs: 1_700_000_000_000 }],
+      version: '0.0.0-test',
+      epoch: 1,
+      authentication: 'api-key',
+      startedAtMs: 1_700_000_000_000,
+      runs: { RUNNING: 1 },
+      tickets: { ready: 1, leased: 0, delayed: 0 },
+      workers: [
+        {
+          id: 'wrk_01JD0000000000000000000000',
+          name: 'w',
+          capabilities: ['node'],
+          maxParallel: 4,
+          heldCount: 0,
+          state: 'connected',
+          lastSeenAtMs: 1_700_000_000_000,
+        },
+      ],
     });
     expect((await door.call('GET /v1/workers')).body).toHaveLength(1);
   });

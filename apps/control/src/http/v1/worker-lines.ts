@@ -35,7 +35,8 @@ export class WorkerLines {
     const line = this.#lines.get(workerId);
     if (line === undefined) throw new HiveError('NOT_FOUND', `worker ${workerId} is not registered here`);
     const heldIds = new Set(held.map(({ ticketId }) => ticketId));
-    if (this.#mayMiss(line, heldIds)) await this.#desk.reclaim(workerId, (ticketId) => heldIds.has(ticketId) || line.mailbox.waitingIds.includes(ticketId));
+    if (this.#mayMiss(line, heldIds))
+      await this.#desk.reclaim(workerId, (ticketId) => heldIds.has(ticketId) || line.mailbox.waitingIds.includes(ticketId));
     // What is on its way to the worker it could not count when it named its credits.
     this.#desk.setCredits(workerId, credits - line.mailbox.waitingIds.length);
     const { tickets, revoked } = await line.mailbox.collect(waitMs, hangUp);

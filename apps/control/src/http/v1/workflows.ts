@@ -1,4 +1,13 @@
-import { deployWorkflowSchema, HiveError, nameSchema, startRunSchema, type TenantId, workflowIdSchema, type WorkflowView, workflowViewSchema } from '@hivekeeper/contract';
+import {
+  deployWorkflowSchema,
+  HiveError,
+  nameSchema,
+  startRunSchema,
+  type TenantId,
+  workflowIdSchema,
+  type WorkflowView,
+  workflowViewSchema,
+} from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { Reference, StoredWorkflow } from '../../records/registry/index.ts';
 import { OneAtATime } from '../one-at-a-time.ts';
@@ -8,23 +17,42 @@ import type { Services } from '../services.ts';
 const tags = ['workflows'];
 const access = 'admin';
 const nameParams = z.strictObject({ name: nameSchema.describe('The workflow’s name or id') });
-const issuesSchema = z.object({ issues: z.array(z.object({ path: z.string(), message: z.string() })).describe('Empty where the workflow may be deployed') });
+const issuesSchema = z.object({
+  issues: z.array(z.object({ path: z.string(), message: z.string() })).describe('Empty where the workflow may be deployed'),
+});
 const startedSchema = z.object({ id: z.string(), status: z.literal('PENDING'), workflowVersion: z.int() });
 const triggerRoute = '/v1/workflows/:name/runs';
 
 /** Workflows: deploying, reading, starting. */
 export function addWorkflows(app: App, services: Services): void {
   addDeployment(app, services);
-  app.get('/v1/workflows', { config: { access }, schema: { summary: 'Every workflow, in its latest version', tags, querystring: noQuery, response: answers({ 200: z.array(workflowViewSchema) }) } }, async (request) =>
-    (await services.workflows.list(callerOf(request).tenantId)).map(viewOf),
+  app.get(
+    '/v1/workflows',
+    {
+      config: { access },
+      schema: {
+        summary: 'Every workflow, in its latest version',
+        tags,
+        querystring: noQuery,
+        response: answers({ 200: z.array(workflowViewSchema) }),
+      },
+    },
+    async (request) => (await services.workflows.list(callerOf(request).tenantId)).map(viewOf),
   );
   app.get(
     '/v1/workflows/:name',
     {
       config: { access },
-      schema: { summary: 'A workflow in its latest version, or the one asked for', tags, params: nameParams, querystring: z.strictObject({ version: z.coerce.number().int().min(1).max(maxInteger).optional() }), response: answers({ 200: workflowViewSchema }) },
+      schema: {
+        summary: 'A workflow in its latest version, or the one asked for',
+        tags,
+        params: nameParams,
+        querystring: z.strictObject({ version: z.coerce.number().int().min(1).max(maxInteger).optional() }),
+        response: answers({ 200: workflowViewSchema }),
+      },
     },
-    async (request) => viewOf(await services.workflows.get(callerOf(request).tenantId, referenceOf(request.params.name), request.query.version)),
+    async (request) =>
+      viewOf(await services.workflows.get(callerOf(request).tenantId, referenceOf(request.params.name), request.query.version)),
   );
   addTrigger(app, services);
 }
@@ -32,7 +60,16 @@ export function addWorkflows(app: App, services: Services): void {
 function addDeployment(app: App, services: Services): void {
   app.post(
     '/v1/workflows',
-    { config: { access }, schema: { summary: 'Store a new version; 200 where the definition is the version there is', tags, querystring: noQuery, body: deployWorkflowSchema, response: answers({ 200: workflowViewSchema, 201: workflowViewSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'Store a new version; 200 where the definition is the version there is',
+        tags,
+        querystring: noQuery,
+        body: deployWorkflowSchema,
+        response: answers({ 200: workflowViewSchema, 201: workflowViewSchema }),
+      },
+    },
     async (request, reply) => {
       const { tenantId, subject } = callerOf(request);
       const before = await latestVersionOf(services, tenantId, request.body.name);
@@ -42,7 +79,16 @@ function addDeployment(app: App, services: Services): void {
   );
   app.post(
     '/v1/workflows/validate',
-    { config: { access }, schema: { summary: 'What deploying would refuse; stores nothing', tags, querystring: noQuery, body: deployWorkflowSchema, response: answers({ 200: issuesSchema }) } },
+    {
+      config: { access },
+      schema: {
+        summary: 'What deploying would refuse; stores nothing',
+        tags,
+        querystring: noQuery,
+        body: deployWorkflowSchema,
+        response: answers({ 200: issuesSchema }),
+      },
+    },
     async (request) => ({ issues: [...(await services.workflows.issuesOf(callerOf(request).tenantId, request.body))] }),
   );
 }
@@ -53,7 +99,15 @@ function addTrigger(app: App, services: Services): void {
     triggerRoute,
     {
       config: { access },
-      schema: { summary: 'Start a run', tags, params: nameParams, querystring: noQuery, headers: triggerHeadersSchema, body: startRunSchema, response: answers({ 202: startedSchema }) },
+      schema: {
+        summary: 'Start a run',
+        tags,
+        params: nameParams,
+        querystring: noQuery,
+        headers: triggerHeadersSchema,
+        body: startRunSchema,
+        response: answers({ 202: startedSchema }),
+      },
     },
     async (request, reply) => {
       mustTakeWork(services);
@@ -69,7 +123,9 @@ function addTrigger(app: App, services: Services): void {
       };
       const { runId, workflow, isReplay } = await byKey.pass(key && `${tenantId} ${key}`, () => services.triggers.fire(trigger));
       // A replay answers as the first call did, byte for byte, also where a newer version was deployed in between.
-      const workflowVersion = isReplay ? ((await services.runStore.summary(tenantId, runId))?.workflowVersion ?? workflow.version) : workflow.version;
+      const workflowVersion = isReplay
+        ? ((await services.runStore.summary(tenantId, runId))?.workflowVersion ?? workflow.version)
+        : workflow.version;
       if (isReplay) void reply.header('idempotent-replayed', 'true');
       return reply.code(202).send({ id: runId, status: 'PENDING' as const, workflowVersion });
     },
@@ -87,4 +143,12 @@ async function latestVersionOf(services: Services, tenantId: TenantId, name: str
   }
 }
 
-const viewOf = ({ id, name, version, status, createdAtMs, updatedAtMs, definition }: StoredWorkflow): WorkflowView => ({ id, name, version, status, createdAtMs, updatedAtMs, definition });
+const viewOf = ({ id, name, version, status, createdAtMs, updatedAtMs, definition }: StoredWorkflow): WorkflowView => ({
+  id,
+  name,
+  version,
+  status,
+  createdAtMs,
+  updatedAtMs,
+  definition,
+});

@@ -67,7 +67,8 @@ it('asks for a wrong key once too', async () => {
 });
 
 it('adopts a key that exists, and leaves one that is stored under another name as it is', async () => {
-  const adopt = (name: string, role: 'admin' | 'worker' = 'admin') => keys.adopt({ tenantId: defaultTenantId, name, role, text: 'hive_kept' });
+  const adopt = (name: string, role: 'admin' | 'worker' = 'admin') =>
+    keys.adopt({ tenantId: defaultTenantId, name, role, text: 'hive_kept' });
   await adopt('here');
   await adopt('here');
   await adopt('elsewhere');

@@ -46,7 +46,15 @@ export class KeyRing {
   }
 
   /** Stores the hash of a key that exists already; one that is stored and good keeps the name it has. Idempotent. */
-  async adopt({ text, ...key }: { readonly tenantId: TenantId; readonly name: string; readonly role: Role; readonly text: string }): Promise<void> {
+  async adopt({
+    text,
+    ...key
+  }: {
+    readonly tenantId: TenantId;
+    readonly name: string;
+    readonly role: Role;
+    readonly text: string;
+  }): Promise<void> {
     const keySha256 = digest(text);
     const known = await this.#store.find(keySha256);
     if (known?.tenantId !== key.tenantId || known.role !== key.role) await this.#store.put({ ...key, keySha256 });

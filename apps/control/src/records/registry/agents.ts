@@ -88,9 +88,17 @@ export class AgentRegistry {
   }
 
   /** Reads the agent's files again, with changes. @throws HiveError NOT_FOUND, AGENT_INVALID */
-  async update(change: { readonly tenantId: TenantId; readonly id: AgentId; readonly entryPath?: string | undefined; readonly given: Partial<AgentSpec>; readonly facade?: JsonValue | undefined; readonly by: string }): Promise<StoredAgent> {
+  async update(change: {
+    readonly tenantId: TenantId;
+    readonly id: AgentId;
+    readonly entryPath?: string | undefined;
+    readonly given: Partial<AgentSpec>;
+    readonly facade?: JsonValue | undefined;
+    readonly by: string;
+  }): Promise<StoredAgent> {
     const known = await this.get(change.tenantId, { id: change.id });
-    const base = change.entryPath === undefined ? known.spec : await this.#files.read(change.entryPath, { ...change.given, name: known.name });
+    const base =
+      change.entryPath === undefined ? known.spec : await this.#files.read(change.entryPath, { ...change.given, name: known.name });
     const spec: AgentSpec = { ...base, ...change.given, name: known.name };
     const agent = await this.#store.updateAgent({ tenantId: change.tenantId, id: known.id, spec, facade: change.facade, by: change.by });
     this.#remember(agent);

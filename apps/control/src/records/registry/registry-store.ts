@@ -1,4 +1,13 @@
-import type { AgentId, AgentSpec, AgentView, JsonValue, TenantId, WorkflowDefinition, WorkflowId, WorkflowView } from '@hivekeeper/contract';
+import type {
+  AgentId,
+  AgentSpec,
+  AgentView,
+  JsonValue,
+  TenantId,
+  WorkflowDefinition,
+  WorkflowId,
+  WorkflowView,
+} from '@hivekeeper/contract';
 
 /** A label inside a tenant, as the CommandCenter routes know it. */
 export type ProjectId = number;
@@ -28,21 +37,57 @@ export interface RegistryStore {
   agents(tenantId: TenantId, projectId?: ProjectId): Promise<readonly StoredAgent[]>;
   agent(tenantId: TenantId, reference: Reference): Promise<StoredAgent | undefined>;
   /** @throws HiveError ALREADY_EXISTS */
-  addAgent(agent: { tenantId: TenantId; projectId: ProjectId; id: AgentId; spec: AgentSpec; facade?: JsonValue | undefined; by: string }): Promise<StoredAgent>;
-  updateAgent(agent: { tenantId: TenantId; id: AgentId; spec: AgentSpec; facade?: JsonValue | undefined; by: string }): Promise<StoredAgent>;
+  addAgent(agent: {
+    tenantId: TenantId;
+    projectId: ProjectId;
+    id: AgentId;
+    spec: AgentSpec;
+    facade?: JsonValue | undefined;
+    by: string;
+  }): Promise<StoredAgent>;
+  updateAgent(agent: {
+    tenantId: TenantId;
+    id: AgentId;
+    spec: AgentSpec;
+    facade?: JsonValue | undefined;
+    by: string;
+  }): Promise<StoredAgent>;
   /** Its history stays readable. Returns false where there is none. */
   removeAgent(tenantId: TenantId, id: AgentId, by: string): Promise<boolean>;
   /** Names of workflows whose latest version uses the agent. */
   workflowsUsing(tenantId: TenantId, agentName: string): Promise<readonly string[]>;
 
-  workflows(tenantId: TenantId, filter: { readonly projectId?: ProjectId | undefined; readonly status?: WorkflowView['status'] | undefined }): Promise<readonly StoredWorkflow[]>;
+  workflows(
+    tenantId: TenantId,
+    filter: { readonly projectId?: ProjectId | undefined; readonly status?: WorkflowView['status'] | undefined },
+  ): Promise<readonly StoredWorkflow[]>;
   /** The latest version, or the one asked for. */
   workflow(tenantId: TenantId, reference: Reference, version?: number): Promise<StoredWorkflow | undefined>;
   /** @throws HiveError ALREADY_EXISTS */
-  addWorkflow(workflow: { tenantId: TenantId; projectId: ProjectId; id: WorkflowId; definition: WorkflowDefinition; sha256: string; facade?: JsonValue | undefined; by: string }): Promise<StoredWorkflow>;
+  addWorkflow(workflow: {
+    tenantId: TenantId;
+    projectId: ProjectId;
+    id: WorkflowId;
+    definition: WorkflowDefinition;
+    sha256: string;
+    facade?: JsonValue | undefined;
+    by: string;
+  }): Promise<StoredWorkflow>;
   /** Stores the next version; the same definition again gives the version there is. */
-  addVersion(version: { tenantId: TenantId; id: WorkflowId; definition: WorkflowDefinition; sha256: string; by: string }): Promise<StoredWorkflow>;
-  updateWorkflow(change: { tenantId: TenantId; id: WorkflowId; status?: WorkflowView['status'] | undefined; description?: string | undefined; by: string }): Promise<StoredWorkflow>;
+  addVersion(version: {
+    tenantId: TenantId;
+    id: WorkflowId;
+    definition: WorkflowDefinition;
+    sha256: string;
+    by: string;
+  }): Promise<StoredWorkflow>;
+  updateWorkflow(change: {
+    tenantId: TenantId;
+    id: WorkflowId;
+    status?: WorkflowView['status'] | undefined;
+    description?: string | undefined;
+    by: string;
+  }): Promise<StoredWorkflow>;
   /** Its runs stay readable. Returns false where there is none. */
   removeWorkflow(tenantId: TenantId, id: WorkflowId, by: string): Promise<boolean>;
 }

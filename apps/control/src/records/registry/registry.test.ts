@@ -5,7 +5,18 @@ import type { RegistryStore, StoredAgent, StoredWorkflow } from './registry-stor
 import { WorkflowRegistry } from './workflows.ts';
 
 const specOf = (name: string, version = '1.0.0'): AgentSpec => ({ ...agentManifestSchema.parse({ name, version }), trust: 'untrusted' });
-const storedOf = (spec: AgentSpec): StoredAgent => ({ id: `agt_${spec.name}` as AgentId, tenantId: defaultTenantId, projectId: 1, spec, name: spec.name, version: spec.version, trust: spec.trust, riskLevel: spec.riskLevel, registeredAtMs: 0, updatedAtMs: 0 });
+const storedOf = (spec: AgentSpec): StoredAgent => ({
+  id: `agt_${spec.name}` as AgentId,
+  tenantId: defaultTenantId,
+  projectId: 1,
+  spec,
+  name: spec.name,
+  version: spec.version,
+  trust: spec.trust,
+  riskLevel: spec.riskLevel,
+  registeredAtMs: 0,
+  updatedAtMs: 0,
+});
 
 let rows: Map<string, StoredAgent>;
 let users: string[];
@@ -22,8 +33,10 @@ beforeEach(() => {
     return agent;
   };
   const store = {
-    allAgents: () => (isHeld ? new Promise<readonly StoredAgent[]>((answer) => reads.push({ answer })) : Promise.resolve([...rows.values()])),
-    agent: async (_tenantId, reference) => [...rows.values()].find(({ id, name }) => ('id' in reference ? id === reference.id : name === reference.name)),
+    allAgents: () =>
+      isHeld ? new Promise<readonly StoredAgent[]>((answer) => reads.push({ answer })) : Promise.resolve([...rows.values()]),
+    agent: async (_tenantId, reference) =>
+      [...rows.values()].find(({ id, name }) => ('id' in reference ? id === reference.id : name === reference.name)),
     addAgent: async ({ spec }) => put(spec),
     updateAgent: async ({ spec }) => put(spec),
     removeAgent: async (_tenantId, id) => rows.delete(id.slice(4)),
@@ -83,7 +96,17 @@ describe('the agents in memory', () => {
   });
 });
 
-const workflowOf = (version: number): StoredWorkflow => ({ id: 'wfl_1' as WorkflowId, tenantId: defaultTenantId, projectId: 1, name: 'w', version, status: 'ACTIVE', definition: {} as StoredWorkflow['definition'], createdAtMs: 0, updatedAtMs: 0 });
+const workflowOf = (version: number): StoredWorkflow => ({
+  id: 'wfl_1' as WorkflowId,
+  tenantId: defaultTenantId,
+  projectId: 1,
+  name: 'w',
+  version,
+  status: 'ACTIVE',
+  definition: {} as StoredWorkflow['definition'],
+  createdAtMs: 0,
+  updatedAtMs: 0,
+});
 
 describe('the latest version of a workflow', () => {
   let answers: ((workflow: StoredWorkflow | undefined) => void)[];
@@ -92,7 +115,9 @@ describe('the latest version of a workflow', () => {
 
   beforeEach(() => {
     answers = [];
-    const store = { workflow: () => new Promise<StoredWorkflow | undefined>((resolve) => answers.push(resolve)) } as Partial<RegistryStore> as RegistryStore;
+    const store = {
+      workflow: () => new Promise<StoredWorkflow | undefined>((resolve) => answers.push(resolve)),
+    } as Partial<RegistryStore> as RegistryStore;
     workflows = new WorkflowRegistry({ store, check: () => [], newId: () => 'wfl_1' as WorkflowId });
   });
 

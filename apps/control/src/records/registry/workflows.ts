@@ -1,5 +1,13 @@
 import { hash } from 'node:crypto';
-import { HiveError, type Issue, type JsonValue, type TenantId, type WorkflowDefinition, type WorkflowId, type WorkflowView } from '@hivekeeper/contract';
+import {
+  HiveError,
+  type Issue,
+  type JsonValue,
+  type TenantId,
+  type WorkflowDefinition,
+  type WorkflowId,
+  type WorkflowView,
+} from '@hivekeeper/contract';
 import type { ProjectId, Reference, RegistryStore, StoredWorkflow } from './registry-store.ts';
 
 /** Judges a definition's graph, templates and expressions. */
@@ -23,14 +31,21 @@ export class WorkflowRegistry {
     this.#newId = options.newId;
   }
 
-  list(tenantId: TenantId, filter: { readonly projectId?: ProjectId | undefined; readonly status?: WorkflowView['status'] | undefined } = {}): Promise<readonly StoredWorkflow[]> {
+  list(
+    tenantId: TenantId,
+    filter: { readonly projectId?: ProjectId | undefined; readonly status?: WorkflowView['status'] | undefined } = {},
+  ): Promise<readonly StoredWorkflow[]> {
     return this.#store.workflows(tenantId, filter);
   }
 
   /** @throws HiveError NOT_FOUND */
   async get(tenantId: TenantId, reference: Reference, version?: number): Promise<StoredWorkflow> {
     const workflow = await this.#store.workflow(tenantId, reference, version);
-    if (workflow === undefined) throw new HiveError('NOT_FOUND', `there is no workflow ${'id' in reference ? reference.id : reference.name}${version === undefined ? '' : ` version ${version}`}`);
+    if (workflow === undefined)
+      throw new HiveError(
+        'NOT_FOUND',
+        `there is no workflow ${'id' in reference ? reference.id : reference.name}${version === undefined ? '' : ` version ${version}`}`,
+      );
     return workflow;
   }
 
@@ -59,8 +74,15 @@ export class WorkflowRegistry {
     return this.#check(definition, (name) => names.has(name));
   }
 
-  /** Stores a definition as the workflow's next version; the same again is the version there is. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT */
-  async deploy(deployment: { readonly tenantId: TenantId; readonly definition: WorkflowDefinition; readonly by: string }): Promise<StoredWorkflow> {
+  /**
+   * Stores a definition as the workflow's next version; the same again is the version there is.
+   * @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT
+   */
+  async deploy(deployment: {
+    readonly tenantId: TenantId;
+    readonly definition: WorkflowDefinition;
+    readonly by: string;
+  }): Promise<StoredWorkflow> {
     const { tenantId, definition, by } = deployment;
     await this.#mustBeValid(tenantId, definition);
     const sha256 = digestOf(definition);
@@ -74,14 +96,26 @@ export class WorkflowRegistry {
   }
 
   /** Stores a workflow that must not exist yet. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, ALREADY_EXISTS */
-  async create(creation: { readonly tenantId: TenantId; readonly projectId: ProjectId; readonly definition: WorkflowDefinition; readonly facade?: JsonValue | undefined; readonly by: string }): Promise<StoredWorkflow> {
+  async create(creation: {
+    readonly tenantId: TenantId;
+    readonly projectId: ProjectId;
+    readonly definition: WorkflowDefinition;
+    readonly facade?: JsonValue | undefined;
+    readonly by: string;
+  }): Promise<StoredWorkflow> {
     await this.#mustBeValid(creation.tenantId, creation.definition);
     const workflow = await this.#store.addWorkflow({ ...creation, id: this.#newId(), sha256: digestOf(creation.definition) });
     this.refresh();
     return workflow;
   }
 
-  async update(change: { readonly tenantId: TenantId; readonly id: WorkflowId; readonly status?: WorkflowView['status'] | undefined; readonly description?: string | undefined; readonly by: string }): Promise<StoredWorkflow> {
+  async update(change: {
+    readonly tenantId: TenantId;
+    readonly id: WorkflowId;
+    readonly status?: WorkflowView['status'] | undefined;
+    readonly description?: string | undefined;
+    readonly by: string;
+  }): Promise<StoredWorkflow> {
     const workflow = await this.#store.updateWorkflow(change);
     this.refresh();
     return workflow;

@@ -81,7 +81,10 @@ function runtimeOf({ runtime, name, limits }: AgentSpec, entry: string, { node, 
     case 'node':
       if (/\.[cm]?ts$/.test(entry) && entry.includes('/node_modules/'))
         throw notRunnable(`${entry}: Node runs no TypeScript below node_modules; register ${name} from its own directory`);
-      return { ...node, args: ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${heapMebibytes(limits.memoryBytes)}`, entry] };
+      return {
+        ...node,
+        args: ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${heapMebibytes(limits.memoryBytes)}`, entry],
+      };
     case 'python':
       if (python === undefined) throw notRunnable(`${name} needs python3, and there is none on this worker's PATH`);
       return { ...python, args: [entry] };

@@ -50,7 +50,10 @@ function scripted(
   };
 }
 
-async function execute(ticket: LeasedTicket, { sandbox, plain = scripted('plain') }: { readonly sandbox?: Runner; readonly plain?: Runner } = {}) {
+async function execute(
+  ticket: LeasedTicket,
+  { sandbox, plain = scripted('plain') }: { readonly sandbox?: Runner; readonly plain?: Runner } = {},
+) {
   const progress: JsonValue[] = [];
   const executor = newExecutor({
     runtimes: { node: { file: '/usr/bin/node', paths: [] } },
@@ -96,7 +99,9 @@ describe('executing a ticket', () => {
       outcome: { error: { code: 'AGENT_INPUT_SCHEMA', message: expect.stringContaining("'target'") } },
     });
     expect(sandbox.runCount()).toBe(0);
-    expect(await execute(ticketOf(agent, { action: 'scan', input: { target: '/x' } }), { sandbox })).toMatchObject({ outcome: { ok: true } });
+    expect(await execute(ticketOf(agent, { action: 'scan', input: { target: '/x' } }), { sandbox })).toMatchObject({
+      outcome: { ok: true },
+    });
   });
 
   it('checks the output against the schema of the action', async () => {
@@ -113,7 +118,10 @@ describe('executing a ticket', () => {
       exitCode: 1,
       lines: ['{"progress":1}', 'words', '{"error":"first"}', '{"progress":2}', '{"error":"last"}'],
     });
-    expect(await execute(ticketOf(), { sandbox })).toMatchObject({ progress: [1, 2], outcome: { error: { code: 'AGENT_FAILED', message: 'last' } } });
+    expect(await execute(ticketOf(), { sandbox })).toMatchObject({
+      progress: [1, 2],
+      outcome: { error: { code: 'AGENT_FAILED', message: 'last' } },
+    });
   });
 
   it('has no outcome where it was aborted', async () => {

@@ -9,7 +9,8 @@ const outcome = (
   end: CommandEnd,
   { stdout = '', stderrTail = '', ...changes }: Partial<Attempt> & { stdout?: string | Buffer; stderrTail?: string } = {},
 ) => outcomeOf({ ...end, stdout: Buffer.from(stdout), stderrTail }, { ...attempt, ...changes }, check);
-const printed = (stdout: string | Buffer, changes: Partial<Attempt> = {}) => outcome({ kind: 'exited', exitCode: 0 }, { stdout, ...changes });
+const printed = (stdout: string | Buffer, changes: Partial<Attempt> = {}) =>
+  outcome({ kind: 'exited', exitCode: 0 }, { stdout, ...changes });
 const codeOf = (result: ReturnType<typeof outcomeOf>) => (result?.ok === false ? result.error.code : undefined);
 
 describe('what an attempt came to', () => {

@@ -20,11 +20,17 @@ type Failed = Exclude<CommandResult['kind'], 'exited' | 'aborted'>;
 
 /** A command's end other than by its own exit: the code of the catalogue, and what to say. */
 const failures: Readonly<Record<Failed, { readonly code: ErrorCode; say(attempt: Attempt, result: CommandResult): string }>> = {
-  'signalled': { code: 'AGENT_KILLED', say: (_, result) => `The agent was ended by ${'signal' in result ? result.signal : 'a signal'}.` },
+  signalled: { code: 'AGENT_KILLED', say: (_, result) => `The agent was ended by ${'signal' in result ? result.signal : 'a signal'}.` },
   'timed-out': { code: 'NODE_TIMED_OUT', say: ({ timeoutMs }) => `The agent did not finish within ${timeoutMs} ms.` },
   'out-of-memory': { code: 'AGENT_OUT_OF_MEMORY', say: ({ limits }) => `The agent used more than ${limits.memoryBytes} bytes of memory.` },
-  'output-too-large': { code: 'AGENT_OUTPUT_TOO_LARGE', say: ({ limits }) => `The agent wrote more than ${limits.outputBytes} bytes to stdout.` },
-  'not-started': { code: 'AGENT_NOT_RUNNABLE', say: (_, result) => ('reason' in result ? result.reason : 'The agent could not be started.') },
+  'output-too-large': {
+    code: 'AGENT_OUTPUT_TOO_LARGE',
+    say: ({ limits }) => `The agent wrote more than ${limits.outputBytes} bytes to stdout.`,
+  },
+  'not-started': {
+    code: 'AGENT_NOT_RUNNABLE',
+    say: (_, result) => ('reason' in result ? result.reason : 'The agent could not be started.'),
+  },
 };
 
 /** What an attempt came to; undefined where it was given up on our side and no result is wanted. */
@@ -37,7 +43,8 @@ export function outcomeOf(result: CommandResult, attempt: Attempt, check: Schema
 }
 
 /** V8 aborts by itself when its heap is full or the system gives it no more, before the kernel's limit is reached. */
-const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean => kind === 'signalled' && /(heap|process) out of memory/.test(stderrTail);
+const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean =>
+  kind === 'signalled' && /(heap|process) out of memory/.test(stderrTail);
 
 function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { toldError }: Attempt): Outcome {
   return failed('AGENT_FAILED', toldError ?? `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
@@ -45,7 +52,8 @@ function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told
 
 function judged(stdout: Buffer, { outputSchema }: Attempt, check: SchemaCheck): Outcome {
   const output = parseOutput(stdout);
-  if (!output.ok) return failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
+  if (!output.ok)
+    return failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
   const breach = outputSchema === undefined ? undefined : check(outputSchema, output.value);
   return breach === undefined
     ? { ok: true, output: output.value }

@@ -15,7 +15,9 @@ export function parseOutput(stdout: Buffer): ParsedOutput {
   try {
     const value: unknown = JSON.parse(text);
     const defect = findJsonDefect(value);
-    return defect === undefined ? { ok: true, value: value as JsonValue } : { ok: false, reason: `at ${defect.path || '/'}: ${defect.reason}` };
+    return defect === undefined
+      ? { ok: true, value: value as JsonValue }
+      : { ok: false, reason: `at ${defect.path || '/'}: ${defect.reason}` };
   } catch (error) {
     return { ok: false, reason: `stdout is not one JSON document: ${error instanceof Error ? error.message : String(error)}` };
   }

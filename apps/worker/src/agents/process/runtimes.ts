@@ -42,4 +42,6 @@ const besidesUsr = (paths: readonly string[]): readonly string[] => [...new Set(
 
 /** The PATH of an agent. */
 export const agentSearchPath = ({ node, python }: Runtimes): string =>
-  [...new Set([dirname(node.file), ...(python === undefined ? [] : [dirname(python.file)]), '/usr/local/bin', '/usr/bin', '/bin'])].join(':');
+  [...new Set([dirname(node.file), ...(python === undefined ? [] : [dirname(python.file)]), '/usr/local/bin', '/usr/bin', '/bin'])].join(
+    ':',
+  );

@@ -2,7 +2,9 @@ import { type JsonObject, type JsonValue, findJsonDefect } from '@hivekeeper/con
 
 /** A line of stderr that the agent contract gives a meaning, or just text. */
 export type StderrLine =
-  { readonly kind: 'progress'; readonly progress: JsonValue } | { readonly kind: 'error'; readonly message: string } | { readonly kind: 'text' };
+  | { readonly kind: 'progress'; readonly progress: JsonValue }
+  | { readonly kind: 'error'; readonly message: string }
+  | { readonly kind: 'text' };
 
 const text: StderrLine = { kind: 'text' };
 

@@ -32,7 +32,7 @@ describe('what an agent sees around it', () => {
   });
 
   it('is the workspace packages it depends on, and theirs, but no others', () => {
-    write('agents/one/package.json', { dependencies: { '@hive/sdk': '*', 'plain': '1.0.0' } });
+    write('agents/one/package.json', { dependencies: { '@hive/sdk': '*', plain: '1.0.0' } });
     write('packages/sdk/package.json', { dependencies: { '@hive/contract': '*' } });
     link('packages/sdk', 'node_modules/@hive/sdk');
     link('packages/contract', 'node_modules/@hive/contract');

@@ -41,7 +41,10 @@ const isFile = (path: string): boolean => lstatSync(path, { throwIfNoEntry: fals
 function dependenciesOf(manifest: string | undefined): readonly string[] {
   if (manifest === undefined) return [];
   try {
-    const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, object | undefined>;
+    const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<
+      string,
+      object | undefined
+    >;
     return Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
   } catch {
     return [];

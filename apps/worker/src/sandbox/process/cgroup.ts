@@ -41,7 +41,8 @@ export function ownerOfGroup(name: string): number | undefined {
 }
 
 /** Writes one control file; where it does not exist or refuses, the error says which. */
-export const control = (directory: string, file: string, value: string | number): void => writeFileSync(join(directory, file), String(value));
+export const control = (directory: string, file: string, value: string | number): void =>
+  writeFileSync(join(directory, file), String(value));
 
 /** One number of a `name value` file such as memory.events; 0 where there is none. */
 export function counterOf(directory: string, file: string, name: string): number {

@@ -35,7 +35,11 @@ let directory: string;
 
 beforeAll(async () => {
   closeInheritedDescriptors();
-  const probe = await probeSandbox({ clock: systemClock, log: newLog({ level: 'silent', component: 'test' }), searchPath: process.env.PATH ?? '' });
+  const probe = await probeSandbox({
+    clock: systemClock,
+    log: newLog({ level: 'silent', component: 'test' }),
+    searchPath: process.env.PATH ?? '',
+  });
   // Without bubblewrap there is nothing to test, and that is a failure: a machine that tests must have it.
   if (!probe.available) expect.fail(`no sandbox: ${probe.reasons.join('; ')}`);
   sandbox = probe.runner;
@@ -57,7 +61,15 @@ function commandOf({ limits, ...changes }: Changes): Command {
     visiblePaths: [],
     network: false,
     ...changes,
-    limits: { memoryBytes: 256 * mebibyte, cpuCores: 2, maxProcesses: 64, outputBytes: mebibyte, wallTimeMs: 30_000, graceMs: 200, ...limits },
+    limits: {
+      memoryBytes: 256 * mebibyte,
+      cpuCores: 2,
+      maxProcesses: 64,
+      outputBytes: mebibyte,
+      wallTimeMs: 30_000,
+      graceMs: 200,
+      ...limits,
+    },
   };
 }
 
@@ -107,7 +119,9 @@ describe('a confined command and the files of the host', () => {
   it('reads a granted path and cannot write to it', async () => {
     writeFileSync(join(directory, 'given'), 'given');
     chmodSync(join(directory, 'given'), 0o666);
-    const result = await shell(`cat ${directory}/given; echo more >>${directory}/given`, { visiblePaths: [{ path: directory, access: 'read' }] });
+    const result = await shell(`cat ${directory}/given; echo more >>${directory}/given`, {
+      visiblePaths: [{ path: directory, access: 'read' }],
+    });
     expect(result).toMatchObject({ kind: 'exited', exitCode: 2, stdout: 'given' });
     expect(result.stderrTail).toContain('Read-only file system');
     expect(readFileSync(join(directory, 'given'), 'utf8')).toBe('given');
@@ -164,7 +178,9 @@ describe('a confined command and the network', () => {
   });
 
   it('has a loopback of its own and knows the name localhost', async () => {
-    const probe = script(`const s = require('net').createServer().listen(0, 'localhost', () => { console.log(s.address().address); s.close(); });`);
+    const probe = script(
+      `const s = require('net').createServer().listen(0, 'localhost', () => { console.log(s.address().address); s.close(); });`,
+    );
     expect((await runIn(sandbox, probe)).stdout).toMatch(/^(127\.0\.0\.1|::1)\n$/);
   });
 });
@@ -211,7 +227,10 @@ describe('a confined command and other processes', () => {
       const stdio = ['ignore', 'pipe', 'inherit', ...Array<'ignore'>(97).fill('ignore'), open] as const;
       const child = spawn(node, [supervisor, mode, 'cd /proc/self/fd && echo *'], { stdio: [...stdio], env: { PATH: process.env.PATH } });
       closeSync(open);
-      return JSON.parse(await text(child.stdout as NodeJS.ReadableStream)) as { readonly stdout?: string; readonly reasons?: readonly string[] };
+      return JSON.parse(await text(child.stdout as NodeJS.ReadableStream)) as {
+        readonly stdout?: string;
+        readonly reasons?: readonly string[];
+      };
     };
     expect((await supervise('careful')).stdout).toMatch(/^0 1 2( 3)?\n$/);
     expect((await supervise('careless')).reasons).toContain('a trial command inherited the descriptors 100');
@@ -248,7 +267,10 @@ describe('a confined command that takes more than its share', () => {
     const bomb = await runIn(sandbox, { ...allocate(4_096), limits: { memoryBytes: 128 * mebibyte } });
     // Without a control group each process is bounded by itself, and V8 ends on its own.
     expect(bomb.kind).toBe(cgroup === 'none' ? 'signalled' : 'out-of-memory');
-    expect(await runIn(sandbox, { ...allocate(32), limits: { memoryBytes: 128 * mebibyte } })).toMatchObject({ kind: 'exited', stdout: '32\n' });
+    expect(await runIn(sandbox, { ...allocate(32), limits: { memoryBytes: 128 * mebibyte } })).toMatchObject({
+      kind: 'exited',
+      stdout: '32\n',
+    });
   });
 
   it('gets no more of the processors than its share', async () => {
@@ -277,7 +299,9 @@ describe('a confined command that takes more than its share', () => {
   });
 
   it('is told to end when its time is up, and may say goodbye', async () => {
-    const polite = await shell('trap "echo bye; exit 0" TERM; while :; do sleep 0.02; done', { limits: { wallTimeMs: 300, graceMs: 10_000 } });
+    const polite = await shell('trap "echo bye; exit 0" TERM; while :; do sleep 0.02; done', {
+      limits: { wallTimeMs: 300, graceMs: 10_000 },
+    });
     expect(polite).toMatchObject({ kind: 'timed-out', stdout: 'bye\n' });
   });
 
@@ -304,7 +328,8 @@ describe('a confined command that takes more than its share', () => {
   });
 });
 
-const ownGroups = (pid: number | undefined): readonly string[] => groupsBelow('/sys/fs/cgroup').filter((name) => name.startsWith(`hive-${pid}-`));
+const ownGroups = (pid: number | undefined): readonly string[] =>
+  groupsBelow('/sys/fs/cgroup').filter((name) => name.startsWith(`hive-${pid}-`));
 
 function groupsBelow(path: string): readonly string[] {
   try {

@@ -68,7 +68,12 @@ async function runAs(options: Confinement, command: Command, { hooks, identity, 
   const group = options.cgroups?.create(command.limits);
   try {
     const [file = '', ...args] = commandLine(options, command, { group, identity });
-    const child = spawn(file, args, { cwd: '/', env: command.environment, detached: true, stdio: ['pipe', 'pipe', 'pipe', 'pipe', ...descriptors] });
+    const child = spawn(file, args, {
+      cwd: '/',
+      env: command.environment,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe', ...descriptors],
+    });
     const fault = startFaultOf(child);
     if (fault !== undefined) return notStarted(await fault);
     const status = readStatus(child.stdio[3] as Readable);

@@ -29,7 +29,10 @@ const root: Identity = { uid: 0, gid: 0 };
  * makes it the owner of root's files in whatever it can see. Undefined where nobody can: a person's private directory
  * beside a program in root's. A new directory binds nobody: it will belong to whoever is chosen.
  */
-export function chooseIdentity(paths: readonly VisiblePath[], ownershipOf: (path: string) => Ownership = readOwnership): Identity | undefined {
+export function chooseIdentity(
+  paths: readonly VisiblePath[],
+  ownershipOf: (path: string) => Ownership = readOwnership,
+): Identity | undefined {
   const known = new Map<string, Ownership>();
   const look = (path: string): Ownership => {
     const found = known.get(path) ?? ownershipOf(path);
@@ -43,7 +46,9 @@ export function chooseIdentity(paths: readonly VisiblePath[], ownershipOf: (path
 function mayUse(identity: Identity, { path, access, isNew }: VisiblePath, look: (path: string) => Ownership): boolean {
   const target = look(path);
   const wanted = (access === 'write' ? 0o6 : 0o4) | (target.isDirectory ? 0o1 : 0);
-  return (isNew === true || allows(target, identity, wanted)) && ancestorsOf(path).every((ancestor) => allows(look(ancestor), identity, 0o1));
+  return (
+    (isNew === true || allows(target, identity, wanted)) && ancestorsOf(path).every((ancestor) => allows(look(ancestor), identity, 0o1))
+  );
 }
 
 /** The kernel's rule for a process without capabilities: the first class that fits decides, even to its harm. */

@@ -18,7 +18,11 @@ export function newPlainRunner({ clock, setprivPath }: PlainRunnerOptions): Runn
   return {
     confines: false,
     run: async (command, hooks) => {
-      const [file, ...args] = [...(setprivPath === undefined ? [] : [setprivPath, '--pdeathsig', 'KILL', '--']), command.file, ...command.args];
+      const [file, ...args] = [
+        ...(setprivPath === undefined ? [] : [setprivPath, '--pdeathsig', 'KILL', '--']),
+        command.file,
+        ...command.args,
+      ];
       const child = spawn(file ?? command.file, args, {
         cwd: command.workingDirectory,
         env: command.environment,

@@ -51,7 +51,9 @@ export async function supervise({ child, tree, command, hooks, clock }: Supervis
     tree.terminate();
     cleanup.use(clock.after(limits.graceMs, () => tree.kill()));
   };
-  const exit = new Promise<Pick<Ending, 'exitCode' | 'signal'>>((resolve) => child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })));
+  const exit = new Promise<Pick<Ending, 'exitCode' | 'signal'>>((resolve) =>
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })),
+  );
   const close = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const stdout = captureOutput(child.stdout, limits.outputBytes, () => halt('output-too-large'));
   const stderrTail = captureLines(child.stderr, hooks.onStderrLine);

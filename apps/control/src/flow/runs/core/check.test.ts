@@ -13,7 +13,12 @@ describe('a workflow that can run', () => {
     expect(
       check([
         node('list', { input: { dir: '{{ context.dir }}' } }),
-        node('scan', { needs: ['list'], map: '{{ list.output.files }}', input: { file: '{{ item }}', at: '{{ size(item) }}' }, when: 'list.output.total > 0' }),
+        node('scan', {
+          needs: ['list'],
+          map: '{{ list.output.files }}',
+          input: { file: '{{ item }}', at: '{{ size(item) }}' },
+          when: 'list.output.total > 0',
+        }),
         node('report', {
           needs: ['scan'],
           input: { text: 'of {{ nodes.list.output.dir }}', found: '{{ scan.output.exists(s, s.total > 0) }}', id: '{{ run.id }}' },
@@ -31,7 +36,13 @@ describe('a workflow that cannot run', () => {
     ['a node that needs itself', [node('a', { needs: ['a'] })], { path: '/nodes/0/needs/0', message: 'node "a" needs itself' }],
     [
       'a circle',
-      [node('start'), node('a', { needs: ['start', 'c'] }), node('b', { needs: ['a'] }), node('c', { needs: ['b'] }), node('behind', { needs: ['c'] })],
+      [
+        node('start'),
+        node('a', { needs: ['start', 'c'] }),
+        node('b', { needs: ['a'] }),
+        node('c', { needs: ['b'] }),
+        node('behind', { needs: ['c'] }),
+      ],
       { path: '/nodes/1/needs', message: 'these nodes need each other in a circle: a → c → b → a' },
     ],
     [
@@ -42,7 +53,10 @@ describe('a workflow that cannot run', () => {
     [
       'a node used in an expression but not needed',
       [node('a'), node('b', { when: 'nodes.a.output.total > 0' })],
-      { path: '/nodes/1/when', message: 'nodes.a.output.total > 0: node "a" is not among the needs, nor among theirs: it may not have run yet' },
+      {
+        path: '/nodes/1/when',
+        message: 'nodes.a.output.total > 0: node "a" is not among the needs, nor among theirs: it may not have run yet',
+      },
     ],
     [
       'a node that uses itself',
@@ -74,7 +88,11 @@ describe('a workflow that cannot run', () => {
       [node('a', { map: 'context.list' })],
       { path: '/nodes/0/map', message: 'must be one template and nothing else: {{ scan.output.files }}' },
     ],
-    ['a `when` that does not parse', [node('a', { when: 'context.x >' })], { path: '/nodes/0/when', message: 'context.x >: Unexpected token: EOF' }],
+    [
+      'a `when` that does not parse',
+      [node('a', { when: 'context.x >' })],
+      { path: '/nodes/0/when', message: 'context.x >: Unexpected token: EOF' },
+    ],
     [
       'a template that does not parse',
       [node('a', { input: { 'a/b': '{{ context..x }}' } })],
@@ -85,7 +103,11 @@ describe('a workflow that cannot run', () => {
       [node('a', { when: 'now() > 1' })],
       { path: '/nodes/0/when', message: "now() > 1: found no matching overload for 'now()'" },
     ],
-    ['an unclosed template', [node('a', { input: { x: 'y {{ context.x' } })], { path: '/nodes/0/input/x', message: '{{ context.x: "{{" has no matching "}}"' }],
+    [
+      'an unclosed template',
+      [node('a', { input: { x: 'y {{ context.x' } })],
+      { path: '/nodes/0/input/x', message: '{{ context.x: "{{" has no matching "}}"' },
+    ],
   ])('is refused for %s', (_, nodes, issue) => {
     expect(check(nodes)).toEqual([issue]);
   });
@@ -98,7 +120,9 @@ describe('a workflow that cannot run', () => {
 
 describe('large workflows', () => {
   const chain = (first: Partial<NodeInput>) =>
-    Array.from({ length: 10_000 }, (_, index) => node(`n${index}`, index === 0 ? first : { needs: [`n${index - 1}`], input: { x: '{{ n0.output }}' } }));
+    Array.from({ length: 10_000 }, (_, index) =>
+      node(`n${index}`, index === 0 ? first : { needs: [`n${index - 1}`], input: { x: '{{ n0.output }}' } }),
+    );
 
   it('of 10,000 nodes in a chain, each using the first, are checked', () => {
     expect(check(chain({}))).toEqual([]);

@@ -67,7 +67,12 @@ function circleIssues({ nodes }: WorkflowDefinition, circle: readonly number[] |
   if (circle === undefined || start === undefined) return [];
   const ids = circle.slice(0, namedNodeCount).map((node) => nodes[node]?.id);
   const rest = circle.length > namedNodeCount ? [`… (${circle.length} nodes)`] : [];
-  return [{ path: `/nodes/${start}/needs`, message: `these nodes need each other in a circle: ${[...ids, ...rest, nodes[start]?.id].join(' → ')}` }];
+  return [
+    {
+      path: `/nodes/${start}/needs`,
+      message: `these nodes need each other in a circle: ${[...ids, ...rest, nodes[start]?.id].join(' → ')}`,
+    },
+  ];
 }
 
 function templateIssues(checked: Checked, node: NodeDefinition, position: number): Issue[] {
@@ -94,7 +99,8 @@ function expressionFault(
   if (expression.kind === 'defect') return expression.reason;
   if (usesItem(expression) && !hasItem) return '"item" exists only in the input of a node with "map"';
   const stranger = nodesIn(expression).find((node) => !isNeeded(checked, position, node));
-  if (stranger !== undefined) return `node "${checked.definition.nodes[stranger]?.id}" is not among the needs, nor among theirs: it may not have run yet`;
+  if (stranger !== undefined)
+    return `node "${checked.definition.nodes[stranger]?.id}" is not among the needs, nor among theirs: it may not have run yet`;
   return expression.kind === 'cel' ? checked.ports.parseExpression(expression.text) : undefined;
 }
 

@@ -114,7 +114,8 @@ function createRun(draft: Draft, event: Extract<RunEvent, { readonly type: 'run.
   run.deadlineAtMs = event.deadlineAtMs;
   draft.notices.push({ type: 'run.started', atMs });
   for (const id of event.gatedNodeIds ?? []) gate(draft, rules.plan.positionById.get(id));
-  for (const [node, state] of run.nodes.entries()) if (state.phase === 'waiting' && state.unmetCount === 0) draft.moves.push({ node, move: 'start' });
+  for (const [node, state] of run.nodes.entries())
+    if (state.phase === 'waiting' && state.unmetCount === 0) draft.moves.push({ node, move: 'start' });
 }
 
 function gate({ run }: Draft, node: number | undefined): void {
@@ -129,13 +130,20 @@ function decideApproval(draft: Draft, approval: number, event: Extract<RunEvent,
   closeApproval(draft, approval, event.approved ? 'APPROVED' : 'REJECTED');
   const state = at(run.nodes, node);
   if (event.approved && state.phase === 'gated') runNode(draft, node, state);
-  else failNode(draft, node, { code: 'APPROVAL_REJECTED', message: `rejected by ${event.by}${event.notes === undefined ? '' : `: ${event.notes}`}` });
+  else
+    failNode(draft, node, {
+      code: 'APPROVAL_REJECTED',
+      message: `rejected by ${event.by}${event.notes === undefined ? '' : `: ${event.notes}`}`,
+    });
 }
 
 function wakeRun(draft: Draft): void {
   const { run, atMs } = draft;
   if (run.deadlineAtMs !== undefined && run.deadlineAtMs <= atMs) {
-    stopRun(draft, 'TIMED_OUT', { code: 'RUN_TIMED_OUT', message: `the run did not end within ${run.deadlineAtMs - (run.startedAtMs ?? atMs)} ms` });
+    stopRun(draft, 'TIMED_OUT', {
+      code: 'RUN_TIMED_OUT',
+      message: `the run did not end within ${run.deadlineAtMs - (run.startedAtMs ?? atMs)} ms`,
+    });
     return;
   }
   for (let due = nextDue(draft); due !== undefined && due.atMs <= atMs; due = nextDue(draft)) {

@@ -3,7 +3,9 @@ import { expect, it } from 'vitest';
 import { type Due, popDue, pushDue } from './due.ts';
 
 it('what is due comes out in the order of its time, then of the workflow, whatever the order it went in', () => {
-  const due = fc.record({ atMs: fc.nat(5), node: fc.nat(5), slotAt: fc.nat(5) }).map((some): Due => ({ ...some, nodeId: `n${some.node}`, kind: 'retry' }));
+  const due = fc
+    .record({ atMs: fc.nat(5), node: fc.nat(5), slotAt: fc.nat(5) })
+    .map((some): Due => ({ ...some, nodeId: `n${some.node}`, kind: 'retry' }));
   fc.assert(
     fc.property(fc.array(due), (dues) => {
       const heap: Due[] = [];

@@ -3,7 +3,8 @@
  * out; where what it stands for has changed meanwhile it is dropped when it comes to the top.
  */
 export type Due = { readonly atMs: number; readonly node: number; readonly nodeId: string } & (
-  { readonly kind: 'retry'; /** Position in the run's slots. */ readonly slotAt: number } | { readonly kind: 'expiry'; readonly approval: number }
+  | { readonly kind: 'retry'; /** Position in the run's slots. */ readonly slotAt: number }
+  | { readonly kind: 'expiry'; readonly approval: number }
 );
 
 /** A total order, so that equal journals give equal heaps and equal times are served in the workflow's order. */

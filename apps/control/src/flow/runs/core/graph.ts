@@ -47,7 +47,8 @@ export function ancestryOf(needs: Needs, order: readonly number[]): (node: numbe
   for (const node of order) {
     const row = node * wordCount;
     for (const need of needs[node] ?? []) {
-      for (let word = 0; word < wordCount; word += 1) bits[row + word] = (bits[row + word] as number) | (bits[need * wordCount + word] as number);
+      for (let word = 0; word < wordCount; word += 1)
+        bits[row + word] = (bits[row + word] as number) | (bits[need * wordCount + word] as number);
       bits[row + (need >> 5)] = (bits[row + (need >> 5)] as number) | (1 << (need & 31));
     }
   }

@@ -8,7 +8,11 @@ import type { TicketEnd, Tries } from './state.ts';
 export const maxTicketsPerRun = 1_000_000;
 
 /** Issues a ticket for a slot of a running node and makes it the slot's own. */
-export function issueTicket(draft: Draft, slotAt: number, issue: { readonly node: number; readonly input: JsonObject; readonly tries: Tries }): void {
+export function issueTicket(
+  draft: Draft,
+  slotAt: number,
+  issue: { readonly node: number; readonly input: JsonObject; readonly tries: Tries },
+): void {
   const { run, rules, atMs } = draft;
   const { node, input, tries } = issue;
   const { id: nodeId, agent, action, timeoutMs } = at(rules.plan.nodes, node).definition;
@@ -60,7 +64,8 @@ export function closeApproval(draft: Draft, approval: number, decision: 'APPROVE
   const closed = at(run.approvals, approval);
   run.approvals[approval] = { ...closed, isPending: false };
   run.pendingApprovalCount -= 1;
-  while (run.firstPendingApproval < run.approvals.length && !at(run.approvals, run.firstPendingApproval).isPending) run.firstPendingApproval += 1;
+  while (run.firstPendingApproval < run.approvals.length && !at(run.approvals, run.firstPendingApproval).isPending)
+    run.firstPendingApproval += 1;
   const { approvalId, nodeId } = closed;
   if (decision === 'EXPIRED' || decision === 'CANCELLED') draft.commands.push({ type: 'close-approval', approvalId, status: decision });
   draft.notices.push({ type: 'approval.closed', atMs, nodeId, approvalId, decision });

@@ -53,8 +53,10 @@ function asBoolean(value: JsonValue, text: string): boolean {
 }
 
 function asItems(value: JsonValue): readonly JsonValue[] {
-  if (!Array.isArray(value)) throw new HiveError('MAP_NOT_ARRAY', `"map" gave ${JSON.stringify(value).slice(0, 100)}, which is not an array`);
-  if (value.length > maxMapSlots) throw new HiveError('MAP_NOT_ARRAY', `"map" gave ${value.length} elements; at most ${maxMapSlots} are allowed`);
+  if (!Array.isArray(value))
+    throw new HiveError('MAP_NOT_ARRAY', `"map" gave ${JSON.stringify(value).slice(0, 100)}, which is not an array`);
+  if (value.length > maxMapSlots)
+    throw new HiveError('MAP_NOT_ARRAY', `"map" gave ${value.length} elements; at most ${maxMapSlots} are allowed`);
   return value as readonly JsonValue[];
 }
 
@@ -131,7 +133,11 @@ export function dropSlots(draft: Draft, node: number): void {
 export function finishNode(
   draft: Draft,
   node: number,
-  { status, output, error }: { readonly status: FinalStatus; readonly output?: JsonValue | undefined; readonly error?: Failure | undefined },
+  {
+    status,
+    output,
+    error,
+  }: { readonly status: FinalStatus; readonly output?: JsonValue | undefined; readonly error?: Failure | undefined },
 ): void {
   const { run, rules, atMs } = draft;
   const before = at(run.nodes, node);

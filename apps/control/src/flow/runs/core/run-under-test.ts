@@ -23,7 +23,8 @@ export type NodeInput = WorkflowInput['nodes'][number];
 export const node = (id: string, more: Partial<NodeInput> = {}): NodeInput => ({ id, agent: 'worker', ...more });
 
 /** The nodes for which tickets were issued. */
-export const issued = (commands: readonly Command[]): string[] => commands.flatMap((command) => (command.type === 'issue' ? [command.nodeId] : []));
+export const issued = (commands: readonly Command[]): string[] =>
+  commands.flatMap((command) => (command.type === 'issue' ? [command.nodeId] : []));
 
 /** A run that a test plays the world to: it answers tickets and approvals by the name of their node. */
 export class RunUnderTest {

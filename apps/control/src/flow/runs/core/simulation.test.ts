@@ -46,12 +46,18 @@ function endOfSlot({ maxAttempts }: SimulatedNode, script: readonly Attempt[]): 
 }
 
 /** More than one possible end only where several slots of one node fail: whichever is first gives its status to the node. */
-function endsOf(node: SimulatedNode, endsById: ReadonlyMap<string, readonly NodeStatus[]>, byId: ReadonlyMap<string, SimulatedNode>): readonly NodeStatus[] {
+function endsOf(
+  node: SimulatedNode,
+  endsById: ReadonlyMap<string, readonly NodeStatus[]>,
+  byId: ReadonlyMap<string, SimulatedNode>,
+): readonly NodeStatus[] {
   const hasEnded = (id: string, isWanted: (status: NodeStatus) => boolean) => endsById.get(id)?.every(isWanted) === true;
-  const isSatisfied = (id: string) => hasEnded(id, (status) => status === 'SUCCESS' || (isFailure(status) && byId.get(id)?.onFailure !== 'fail'));
+  const isSatisfied = (id: string) =>
+    hasEnded(id, (status) => status === 'SUCCESS' || (isFailure(status) && byId.get(id)?.onFailure !== 'fail'));
   if (!node.needs.every(isSatisfied) || node.when === 'never') return ['SKIPPED'];
   const [first] = node.needs;
-  if (node.when === 'if the first need succeeded' && first !== undefined && !hasEnded(first, (status) => status === 'SUCCESS')) return ['SKIPPED'];
+  if (node.when === 'if the first need succeeded' && first !== undefined && !hasEnded(first, (status) => status === 'SUCCESS'))
+    return ['SKIPPED'];
   if (node.mapCount === 'no array') return ['FAILED'];
   if (node.mapCount === 0) return ['SUCCESS'];
   if (node.isBroken || !['none', 'approve'].includes(node.approval)) return ['FAILED'];
@@ -75,7 +81,11 @@ const workflowOf = (nodes: readonly SimulatedNode[]): WorkflowInput => ({
     id,
     agent: 'agent',
     needs: [...needs],
-    input: { own: id, ...(isBroken && { broken: '{{ context.missing }}' }), ...(needs[0] !== undefined && { before: `{{ ${needs[0]}.output }}` }) },
+    input: {
+      own: id,
+      ...(isBroken && { broken: '{{ context.missing }}' }),
+      ...(needs[0] !== undefined && { before: `{{ ${needs[0]}.output }}` }),
+    },
     ...(when === 'never' && { when: 'false' }),
     ...(when === 'if the first need succeeded' && needs[0] !== undefined && { when: `${needs[0]}.status == "SUCCESS"` }),
     ...(mapCount !== undefined && { map: `{{ context.lists[${mapCount === 'no array' ? 4 : mapCount}] }}` }),
@@ -164,7 +174,8 @@ class Play {
 
   checkIssue({ nodeId, slot, attempt }: Extract<Command, { type: 'issue' }>): void {
     const statuses = this.run.statuses();
-    const isSatisfied = (id: string) => statuses[id] === 'SUCCESS' || (isFailure(statuses[id] ?? 'PENDING') && this.byId.get(id)?.onFailure !== 'fail');
+    const isSatisfied = (id: string) =>
+      statuses[id] === 'SUCCESS' || (isFailure(statuses[id] ?? 'PENDING') && this.byId.get(id)?.onFailure !== 'fail');
     expect(this.byId.get(nodeId)?.needs.every(isSatisfied), 'the needs of an issued ticket are satisfied').toBe(true);
     expect(
       [...this.live.values()].some((other) => other.nodeId === nodeId && other.slot === slot),
@@ -174,7 +185,9 @@ class Play {
     const before = this.attempts.get(key) ?? 0;
     expect(attempt, 'attempts are counted one by one').toBe(before + 1);
     const script = this.byId.get(nodeId)?.scripts[slot]?.slice(0, before) ?? [];
-    expect(script.filter((past) => past !== 'lose').length, 'an issued ticket has failures left').toBeLessThan(this.byId.get(nodeId)?.maxAttempts ?? 0);
+    expect(script.filter((past) => past !== 'lose').length, 'an issued ticket has failures left').toBeLessThan(
+      this.byId.get(nodeId)?.maxAttempts ?? 0,
+    );
     expect(script.filter((past) => past === 'lose').length, 'an issued ticket has losses left').toBeLessThan(5);
     this.attempts.set(key, attempt);
   }
@@ -192,7 +205,8 @@ class Play {
   }
 
   checkBlocker(blocker: Blocker): void {
-    if (blocker.kind === 'ticket') expect([this.live.get(blocker.ticketId)?.nodeId, blocker.otherCount]).toEqual([blocker.nodeId, this.live.size - 1]);
+    if (blocker.kind === 'ticket')
+      expect([this.live.get(blocker.ticketId)?.nodeId, blocker.otherCount]).toEqual([blocker.nodeId, this.live.size - 1]);
     else if (blocker.kind === 'approval')
       expect(this.pending.get(blocker.approvalId)).toMatchObject({ nodeId: blocker.nodeId, expiresAtMs: blocker.expiresAtMs });
     else expect([this.live.size, (wakeAtOf(this.run.state) ?? Infinity) <= blocker.dueAtMs]).toEqual([0, true]);
@@ -236,7 +250,8 @@ class Play {
     if (dueAtMs === undefined) return;
     const isOverlooked = ([, asked]: readonly [ApprovalId, { readonly nodeId: string; readonly expiresAtMs: number }]) =>
       asked.expiresAtMs <= dueAtMs && this.byId.get(asked.nodeId)?.approval !== 'expire';
-    for (let next = [...this.pending].find(isOverlooked); next !== undefined; next = [...this.pending].find(isOverlooked)) this.decide(next);
+    for (let next = [...this.pending].find(isOverlooked); next !== undefined; next = [...this.pending].find(isOverlooked))
+      this.decide(next);
     this.run.nowMs = Math.max(this.run.nowMs, dueAtMs);
     this.send({ type: 'run.woken', atMs: dueAtMs });
   }
@@ -306,8 +321,12 @@ const attempt = fc.oneof(
   { weight: 4, arbitrary: fc.constant<Attempt>('ok') },
   fc.constantFrom<Attempt>('fail', 'fail', 'time-out', 'fail for good', 'lose', 'lose'),
 );
-const script = fc.oneof({ weight: 12, arbitrary: fc.array(attempt, { maxLength: 4 }) }, fc.constant<Attempt[]>(['lose', 'lose', 'lose', 'lose', 'lose']));
-const mostly = <T>(usual: T, ...others: T[]) => fc.oneof({ weight: 3 * others.length, arbitrary: fc.constant(usual) }, fc.constantFrom(...others));
+const script = fc.oneof(
+  { weight: 12, arbitrary: fc.array(attempt, { maxLength: 4 }) },
+  fc.constant<Attempt[]>(['lose', 'lose', 'lose', 'lose', 'lose']),
+);
+const mostly = <T>(usual: T, ...others: T[]) =>
+  fc.oneof({ weight: 3 * others.length, arbitrary: fc.constant(usual) }, fc.constantFrom(...others));
 
 const nodes = fc
   .array(

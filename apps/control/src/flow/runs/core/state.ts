@@ -42,7 +42,13 @@ export type FinalStatus = Exclude<NodeStatus, 'PENDING' | 'RUNNING' | 'WAITING_A
 export type NodeState =
   | { readonly phase: 'waiting'; /** Needs that are not satisfied yet. */ readonly unmetCount: number; readonly isGated: boolean }
   | { readonly phase: 'gated'; readonly approval: number; readonly firstSlot: number; readonly slotCount: number }
-  | { readonly phase: 'running'; readonly startedAtMs: number; readonly firstSlot: number; readonly slotCount: number; readonly openCount: number }
+  | {
+      readonly phase: 'running';
+      readonly startedAtMs: number;
+      readonly firstSlot: number;
+      readonly slotCount: number;
+      readonly openCount: number;
+    }
   | {
       readonly phase: 'finished';
       readonly status: FinalStatus;

@@ -27,9 +27,11 @@ export function wakeAtOf({ phase, deadlineAtMs, due }: RunState): number | undef
 export function blockerOf(state: RunState): Blocker | undefined {
   if (state.phase.kind !== 'live') return undefined;
   const approval = state.approvals[state.firstPendingApproval];
-  if (approval !== undefined) return { kind: 'approval', nodeId: approval.nodeId, approvalId: approval.approvalId, expiresAtMs: approval.expiresAtMs };
+  if (approval !== undefined)
+    return { kind: 'approval', nodeId: approval.nodeId, approvalId: approval.approvalId, expiresAtMs: approval.expiresAtMs };
   const ticket = state.tickets[state.firstLiveTicket];
-  if (ticket !== undefined) return { kind: 'ticket', nodeId: ticket.nodeId, ticketId: ticket.ticketId, otherCount: state.liveTicketCount - 1 };
+  if (ticket !== undefined)
+    return { kind: 'ticket', nodeId: ticket.nodeId, ticketId: ticket.ticketId, otherCount: state.liveTicketCount - 1 };
   const [due] = state.due;
   const slot = due?.kind === 'retry' ? state.slots[due.slotAt] : undefined;
   if (due === undefined || slot?.phase !== 'backoff') return undefined;
@@ -83,4 +85,5 @@ function attemptEndOf({ issuedAtMs, end }: Ticket): Partial<AttemptView> {
 type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
 
 /** Without the properties that are undefined. */
-const defined = <T extends object>(value: T): Defined<T> => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Defined<T>;
+const defined = <T extends object>(value: T): Defined<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Defined<T>;

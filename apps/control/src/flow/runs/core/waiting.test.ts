@@ -10,12 +10,23 @@ const noJitter = { backoffMs: 1_000, factor: 2, jitterRatio: 0 };
 
 describe('approval', () => {
   it('asks with the resolved input before the first ticket, and issues it once approved', () => {
-    const run = runOf([node('a', { action: 'deploy', input: { to: '{{ context.to }}' }, approval: { message: 'Deploy?', expiresAfterMs: 60_000 } })]).create({
+    const run = runOf([
+      node('a', { action: 'deploy', input: { to: '{{ context.to }}' }, approval: { message: 'Deploy?', expiresAfterMs: 60_000 } }),
+    ]).create({
       context: { to: 'prod' },
     });
     const approvalId = 'apr_01JD0000000000000000000000.0';
     expect(run.commands).toEqual([
-      { type: 'request-approval', approvalId, nodeId: 'a', agent: 'worker', action: 'deploy', message: 'Deploy?', input: { to: 'prod' }, expiresAtMs: 61_000 },
+      {
+        type: 'request-approval',
+        approvalId,
+        nodeId: 'a',
+        agent: 'worker',
+        action: 'deploy',
+        message: 'Deploy?',
+        input: { to: 'prod' },
+        expiresAtMs: 61_000,
+      },
     ]);
     expect(runStatusOf(run.state)).toBe('WAITING_APPROVAL');
     expect(run.statuses()).toEqual({ a: 'WAITING_APPROVAL' });
@@ -35,13 +46,19 @@ describe('approval', () => {
   });
 
   it('shows the inputs of all slots of a map node', () => {
-    const run = runOf([node('m', { map: '{{ context.list }}', input: { n: '{{ item }}' }, approval: true })]).create({ context: { list: [1, 2] } });
+    const run = runOf([node('m', { map: '{{ context.list }}', input: { n: '{{ item }}' }, approval: true })]).create({
+      context: { list: [1, 2] },
+    });
     expect(run.commands).toMatchObject([{ type: 'request-approval', input: [{ n: 1 }, { n: 2 }] }]);
     expect(issued(run.answer('m', true))).toEqual(['m', 'm']);
   });
 
   it.each([
-    ['rejected', (run: RunUnderTest) => run.answer('a', false), { error: { code: 'APPROVAL_REJECTED', message: 'rejected by ann', nodeId: 'a' }, closed: [] }],
+    [
+      'rejected',
+      (run: RunUnderTest) => run.answer('a', false),
+      { error: { code: 'APPROVAL_REJECTED', message: 'rejected by ann', nodeId: 'a' }, closed: [] },
+    ],
     [
       'not decided in time',
       (run: RunUnderTest) => run.wake(86_401_000),

@@ -1,7 +1,8 @@
 import type { JsonValue } from '@hivekeeper/contract';
 
 /** Where a path begins. `node` is a position in the workflow. */
-export type PathRoot = { readonly kind: 'context' } | { readonly kind: 'item' } | { readonly kind: 'run' } | { readonly kind: 'node'; readonly node: number };
+export type PathRoot =
+  { readonly kind: 'context' } | { readonly kind: 'item' } | { readonly kind: 'run' } | { readonly kind: 'node'; readonly node: number };
 
 /** A root and the names or indexes that lead on from it. */
 export interface Path {

@@ -52,7 +52,10 @@ export function referencesIn(text: string, positionById: ReadonlyMap<string, num
     .map((name) => `"${name}" names something else already; call the variable otherwise`)[0];
   for (const [index, token] of tokens.entries()) {
     if (!isRoot(tokens, index) || bound.has(token)) continue;
-    const fault = token === 'nodes' ? gatherQualified(gathered, tokens.slice(index + 1, index + 4), positionById) : gatherWord(gathered, token, positionById);
+    const fault =
+      token === 'nodes'
+        ? gatherQualified(gathered, tokens.slice(index + 1, index + 4), positionById)
+        : gatherWord(gathered, token, positionById);
     defect ??= fault;
   }
   return {
@@ -70,7 +73,15 @@ function boundNames(tokens: readonly string[]): ReadonlySet<string> {
   const names = new Set<string>();
   for (const [index, token] of tokens.entries()) {
     const [open, name, comma] = tokens.slice(index + 1, index + 4);
-    if (macros.has(token) && tokens[index - 1] === '.' && open === '(' && comma === ',' && name !== undefined && identifierPattern.test(name)) names.add(name);
+    if (
+      macros.has(token) &&
+      tokens[index - 1] === '.' &&
+      open === '(' &&
+      comma === ',' &&
+      name !== undefined &&
+      identifierPattern.test(name)
+    )
+      names.add(name);
   }
   return names;
 }
@@ -81,7 +92,11 @@ function isRoot(tokens: readonly string[], index: number): boolean {
   return identifierPattern.test(token) && !languageWords.has(token) && tokens[index - 1] !== '.' && tokens[index + 1] !== '(';
 }
 
-function gatherQualified(gathered: Gathered, [open, name = '', close]: readonly string[], positionById: ReadonlyMap<string, number>): string | undefined {
+function gatherQualified(
+  gathered: Gathered,
+  [open, name = '', close]: readonly string[],
+  positionById: ReadonlyMap<string, number>,
+): string | undefined {
   const quoted = open === '[' && close === ']' ? quotedPattern.exec(name)?.[2] : undefined;
   const id = open === '.' ? name : quoted;
   if (id === undefined) return '"nodes" is followed by the id of a node: nodes.scan or nodes["scan-all"]';

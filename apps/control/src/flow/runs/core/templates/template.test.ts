@@ -33,7 +33,8 @@ const scope: Scope = {
   nodeAt: (node) => results[node] ?? {},
   evaluate,
 };
-const resolve = (template: JsonValue, own: Partial<Scope> = {}) => resolveTemplate(compileTemplate(template, positionById), { ...scope, ...own });
+const resolve = (template: JsonValue, own: Partial<Scope> = {}) =>
+  resolveTemplate(compileTemplate(template, positionById), { ...scope, ...own });
 
 describe('templates with a value', () => {
   it.each<[string, JsonValue, JsonValue]>([
@@ -61,7 +62,11 @@ describe('templates with a value', () => {
     ['a quoted name with quotes inside', '{{ context["with \\"quote\\""] }}', 'q'],
     ['text around a template', 'Hello, {{ context.name }}!', 'Hello, hive!'],
     ['several templates in one text', '{{ context.name }}-{{ scan.output.total }}', 'hive-3'],
-    ['values that are no strings, in text', 'n={{ context.none }} o={{ context.object }} l={{ b.output }}', 'n=null o={"0":"key zero","a":1} l=[1,2]'],
+    [
+      'values that are no strings, in text',
+      'n={{ context.none }} o={{ context.object }} l={{ b.output }}',
+      'n=null o={"0":"key zero","a":1} l=[1,2]',
+    ],
     ['templates deep inside', { a: [{ b: '{{ scan.output.total }}' }, 'x'], c: 1 }, { a: [{ b: 3 }, 'x'], c: 1 }],
     ['an expression', '{{ scan.output.total + context.x > 7 ? "many" : "few" }}', 'many'],
     ['a subtraction, which is no name with a hyphen', '{{ context.x - scan.output.total }}', 2],
@@ -113,7 +118,11 @@ describe('data', () => {
 describe('templates without a value', () => {
   it.each([
     ['a missing name', '{{ context.nope }}', 'context.nope: context has no "nope"'],
-    ['a name behind a missing one', 'x {{ scan.output.summary.nope.deep }}', 'scan.output.summary.nope.deep: scan.output.summary has no "nope"'],
+    [
+      'a name behind a missing one',
+      'x {{ scan.output.summary.nope.deep }}',
+      'scan.output.summary.nope.deep: scan.output.summary has no "nope"',
+    ],
     ['a name of null', '{{ context.none.x }}', 'context.none.x: context.none has no "x"'],
     ['a name of a text', '{{ context.name.length }}', 'context.name.length: context.name has no "length"'],
     ['a character of a text', '{{ context.name[0] }}', 'context.name[0]: context.name has no "0"'],
@@ -124,14 +133,22 @@ describe('templates without a value', () => {
     ['an inherited method', '{{ context.toString }}', 'context.toString: context has no "toString"'],
     ['a prototype in an expression', '{{ context.__proto__ == null }}', 'context.__proto__ == null: No such key: __proto__'],
     ['an unknown root', '{{ secrets.key }}', 'secrets.key: "secrets" is neither context, nodes, item, run nor the id of a node'],
-    ['the global object', '{{ globalThis.process }}', 'globalThis.process: "globalThis" is neither context, nodes, item, run nor the id of a node'],
+    [
+      'the global object',
+      '{{ globalThis.process }}',
+      'globalThis.process: "globalThis" is neither context, nodes, item, run nor the id of a node',
+    ],
     ['an unknown node', '{{ nodes.nope.output }}', 'nodes.nope.output: there is no node "nope"'],
     ['nodes as a whole', '{{ nodes }}', 'nodes: "nodes" is followed by the id of a node: nodes.scan or nodes["scan-all"]'],
     ['more of the run than its id', '{{ run.id.x }}', 'run.id.x: No such key: x'],
     ['nothing', 'a {{ }} b', ': there is nothing between the braces'],
     ['an opening without a closing', 'a {{ context.name } b', '{{ context.name } b: "{{" has no matching "}}"'],
     ['a text that never ends', '{{ "abc }}', '{{ "abc }}: "{{" has no matching "}}"'],
-    ['a variable that hides a node', '{{ b.output.map(a, a) }}', 'b.output.map(a, a): "a" names something else already; call the variable otherwise'],
+    [
+      'a variable that hides a node',
+      '{{ b.output.map(a, a) }}',
+      'b.output.map(a, a): "a" names something else already; call the variable otherwise',
+    ],
   ])('fail for %s', (_, template, message) => {
     expect(() => resolve(template)).toThrow(expect.objectContaining({ code: 'TEMPLATE_UNRESOLVED', message }));
   });

@@ -26,7 +26,8 @@ type Positions = ReadonlyMap<string, number>;
 export function compileExpression(source: string, positionById: Positions): Expression {
   const text = source.trim();
   if (text === '') return { kind: 'defect', text, reason: 'there is nothing between the braces' };
-  if (text.length > maxExpressionLength) return { kind: 'defect', text: `${text.slice(0, 40)}…`, reason: `longer than ${maxExpressionLength} characters` };
+  if (text.length > maxExpressionLength)
+    return { kind: 'defect', text: `${text.slice(0, 40)}…`, reason: `longer than ${maxExpressionLength} characters` };
   const path = parsePath(text, positionById);
   if (path !== undefined) return { kind: 'path', text, path };
   const references = referencesIn(text, positionById);
@@ -37,7 +38,8 @@ export function compileExpression(source: string, positionById: Positions): Expr
 export function compileTemplate(value: JsonValue, positionById: Positions, depth = 0): Template {
   if (typeof value === 'string') return compileString(value, positionById);
   if (typeof value !== 'object' || value === null) return { kind: 'constant', value };
-  if (depth > maxJsonDepth) return { kind: 'whole', expression: { kind: 'defect', text: '…', reason: `nested deeper than ${maxJsonDepth} levels` } };
+  if (depth > maxJsonDepth)
+    return { kind: 'whole', expression: { kind: 'defect', text: '…', reason: `nested deeper than ${maxJsonDepth} levels` } };
   if (Array.isArray(value)) {
     const items = (value as readonly JsonValue[]).map((item) => compileTemplate(item, positionById, depth + 1));
     return items.every((item) => item.kind === 'constant') ? { kind: 'constant', value } : { kind: 'list', items };
