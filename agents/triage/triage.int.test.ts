@@ -54,7 +54,7 @@ describe('the workflow repo-review', () => {
   });
 
   it('names only capabilities and input fields that the shipped agents have', () => {
-    for (const { agent, action, input } of workflow.nodes) {
+    for (const { agent = '', action, input } of workflow.nodes) {
       const agentManifest = agentManifestSchema.parse(
         JSON.parse(readFileSync(join(import.meta.dirname, '..', agent, 'agent.json'), 'utf8')),
       );

@@ -115,7 +115,7 @@ test('what PostgreSQL cannot store fails alone, and what was to be stored with i
   const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
   const decide = (notes: string) =>
     codeOf(
-      engine.services.runs.decideApproval({
+      engine.services.orders.decideApproval({
         tenantId: defaultTenantId,
         approvalId: approval?.id as never,
         approved: true,

@@ -50,7 +50,7 @@ describe('recovery', () => {
     const worker = seatWorker(left, () => undefined);
     const runId = await start(left, 'stopped');
     const { ticketId, token } = await worker.ticket(1);
-    await right.services.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
+    await right.services.orders.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
     await expect(
       left.services.runs.settle({ workerId: worker.workerId, ticketId, token, outcome: { ok: true, output: 1 } }),
     ).rejects.toThrow();

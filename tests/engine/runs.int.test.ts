@@ -52,7 +52,7 @@ describe('a run', () => {
     const worker = seatWorker(engine, () => undefined);
     const runId = await start(engine, 'two');
     const ticket = await worker.ticket(1);
-    await engine.services.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
+    await engine.services.orders.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
     expect(worker.revoked).toEqual([ticket.ticketId]);
     const late = engine.services.runs.settle({
       workerId: worker.workerId,
@@ -63,7 +63,7 @@ describe('a run', () => {
     await expect(late).rejects.toSatisfy((error) => codeOf(error) === 'TICKET_NOT_HELD');
     expect((await engine.services.runs.view(defaultTenantId, runId)).status).toBe('CANCELLED');
     // Again is no fault.
-    await engine.services.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
+    await engine.services.orders.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
   });
 
   test('is tried again after its pause when an attempt fails, and ends FAILED with the error when none is left', async () => {
@@ -91,7 +91,7 @@ describe('a run', () => {
     expect(approval).toMatchObject({ status: 'PENDING', input: { amount: 7 }, nodeId: 'a' });
     expect((await engine.services.runs.view(defaultTenantId, runId)).status).toBe('WAITING_APPROVAL');
     const decide = () =>
-      engine.services.runs.decideApproval({ tenantId: defaultTenantId, approvalId: approval!.id, approved: true, by: 'anna' });
+      engine.services.orders.decideApproval({ tenantId: defaultTenantId, approvalId: approval!.id, approved: true, by: 'anna' });
     const [first, second] = await Promise.allSettled([decide(), decide()]);
     expect([first.status, second.status].sort()).toEqual(['fulfilled', 'rejected']);
     expect(await ended(engine, runId)).toBe('SUCCESS');

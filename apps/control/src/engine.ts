@@ -15,6 +15,7 @@ import {
   LiveRuns,
   NoticeBoard,
   RunLane,
+  RunOrders,
   Runs,
 } from './flow/runs/index.ts';
 import { TicketDesk } from './flow/tickets/index.ts';
@@ -91,6 +92,7 @@ export async function startEngine({
   return {
     services: {
       runs,
+      orders: new RunOrders({ store: runStore, lane }),
       runStore,
       desk,
       agents,

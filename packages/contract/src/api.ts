@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { agentSpecSchema, capabilitySchema, riskLevelSchema, agentRuntimeSchema, trustSchema } from './agent.ts';
-import { agentIdSchema, approvalIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema, workflowIdSchema } from './ids.ts';
+import {
+  agentIdSchema,
+  approvalIdSchema,
+  effectIdSchema,
+  nameSchema,
+  runIdSchema,
+  ticketIdSchema,
+  workerIdSchema,
+  workflowIdSchema,
+} from './ids.ts';
 import { nodeStatusSchema, runStatusSchema } from './run.ts';
 import { failureSchema } from './ticket.ts';
 import { jsonObjectSchema, jsonValueSchema, workflowDefinitionSchema } from './workflow.ts';
@@ -37,7 +46,7 @@ export const runSummarySchema = z.object({
   finishedAtMs: atMs.optional(),
   durationMs: z.int().optional(),
   error: failure.optional(),
-  retryOf: runIdSchema.optional(),
+  originRunId: runIdSchema.optional(),
 });
 
 /** {@link AttemptView} on the wire. */
@@ -46,7 +55,7 @@ export const attemptSchema = z.object({
   nodeId: z.string(),
   slot: z.int(),
   attempt: z.int(),
-  status: z.enum(['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'LOST', 'CANCELLED']),
+  status: z.enum(['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'LOST', 'CANCELLED', 'SUSPENDED']),
   input: jsonValueSchema,
   output: jsonValueSchema.optional(),
   error: failure.optional(),
@@ -63,6 +72,11 @@ export const blockerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ticket'), nodeId: z.string(), ticketId: ticketIdSchema, otherCount: z.int() }),
   z.object({ kind: z.literal('retry'), nodeId: z.string(), dueAtMs: atMs, lastError: failure }),
   z.object({ kind: z.literal('approval'), nodeId: z.string(), approvalId: approvalIdSchema, expiresAtMs: atMs }),
+  z.object({ kind: z.literal('timer'), nodeId: z.string(), dueAtMs: atMs }),
+  z.object({ kind: z.literal('signal'), nodeId: z.string(), name: z.string(), key: z.string().optional(), expiresAtMs: atMs }),
+  z.object({ kind: z.literal('effect_unknown'), nodeId: z.string(), effectId: effectIdSchema, tool: z.string() }),
+  z.object({ kind: z.literal('paused'), by: z.string(), sinceMs: atMs, reason: z.string().optional() }),
+  z.object({ kind: z.literal('concurrency'), key: z.string(), limit: z.int() }),
 ]);
 
 /** {@link RunView} on the wire. */
@@ -71,12 +85,13 @@ export const runViewSchema = runSummarySchema.extend({
   nodes: z.array(
     z.object({
       id: z.string(),
-      agent: z.string(),
+      agent: z.string().optional().describe('Absent for a node that only waits'),
       action: z.string().optional(),
       needs: z.array(z.string()),
       status: nodeStatusSchema,
       output: jsonValueSchema.optional(),
       error: failure.optional(),
+      isCarried: z.boolean().optional().describe('The result is that of an earlier run'),
       startedAtMs: atMs.optional(),
       finishedAtMs: atMs.optional(),
       attempts: z.array(attemptSchema),

@@ -135,6 +135,30 @@ export const errorCatalogue = {
     cause: 'Nobody decided before the approval expired.',
     remedy: 'Retry the run and decide in time.',
   }),
+  APPROVAL_INPUT_CHANGED: entry(409, ['caller', 'terminal'], {
+    cause: 'The decision was made about another input than the one that waits.',
+    remedy: 'Read the approval again, and decide about what it shows now.',
+  }),
+  APPROVER_NOT_ALLOWED: entry(403, ['caller', 'terminal'], {
+    cause: 'Whoever started the run, and every worker and agent, may not decide this approval.',
+    remedy: 'Ask somebody else to decide.',
+  }),
+  SIGNAL_EXPIRED: entry(504, ['caller', 'terminal'], {
+    cause: 'The signal or event that the node waited for did not come in time.',
+    remedy: 'Find out why its sender is silent; retry the run, or raise expiresAfterMs.',
+  }),
+  SIGNALS_TOO_MANY: entry(429, ['caller', 'terminal'], {
+    cause: 'The run got more signals than one run may (10,000).',
+    remedy: 'Send fewer, larger signals, or start a run per signal.',
+  }),
+  SUSPENDED_TOO_OFTEN: entry(500, ['agent', 'terminal'], {
+    cause: 'One execution of the agent waited more than 1,000 times.',
+    remedy: 'Split its loop into several runs or nodes.',
+  }),
+  RUN_COMPENSATED: entry(409, ['caller', 'terminal'], {
+    cause: 'What the run did was undone; there is nothing to go on from.',
+    remedy: 'Retry the whole run.',
+  }),
   RUN_CANCELLED: entry(409, ['caller', 'terminal'], {
     cause: 'The run was cancelled.',
     remedy: 'Start a new run if the work is still wanted.',

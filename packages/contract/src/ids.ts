@@ -5,6 +5,7 @@ export const idPrefixes = {
   run: 'run',
   ticket: 'tkt',
   approval: 'apr',
+  effect: 'eff',
   workflow: 'wfl',
   agent: 'agt',
   worker: 'wrk',
@@ -28,6 +29,8 @@ export const runIdSchema = idSchema('run');
 export const ticketIdSchema = idSchema('ticket');
 /** `apr_….<n>`: the run's ULID and the approval's ordinal in that run. */
 export const approvalIdSchema = idSchema('approval');
+/** `eff_…` */
+export const effectIdSchema = idSchema('effect');
 /** `wfl_…` */
 export const workflowIdSchema = idSchema('workflow');
 /** `agt_…` */
@@ -45,6 +48,8 @@ export type RunId = z.infer<typeof runIdSchema>;
 export type TicketId = z.infer<typeof ticketIdSchema>;
 /** Identifies an approval. */
 export type ApprovalId = z.infer<typeof approvalIdSchema>;
+/** Identifies an effect outside the platform. */
+export type EffectId = z.infer<typeof effectIdSchema>;
 /** Identifies a workflow over all its versions. */
 export type WorkflowId = z.infer<typeof workflowIdSchema>;
 /** Identifies a registered agent. */

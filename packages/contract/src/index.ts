@@ -2,7 +2,8 @@
  * The words of Hivekeeper: what travels between control plane, workers, faces and authors. Types and schemas only.
  *
  * json.ts         what JSON may carry · ids.ts  branded ids · workflow.ts  what an author writes · agent.ts  manifests
- * run.ts          states, journal events, notices, views · ticket.ts  the worker protocol · api.ts  the rest of /v1
+ * run.ts          states, blockers, views · run-events.ts  journal events and notices · ticket.ts  the worker protocol
+ * api.ts          the rest of /v1
  * error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
 export { type JsonDefect, type JsonObject, type JsonValue, findJsonDefect, maxJsonDepth } from './json.ts';
@@ -10,6 +11,7 @@ export {
   type AgentId,
   type ApiKeyId,
   type ApprovalId,
+  type EffectId,
   type IdKind,
   type RunId,
   type TenantId,
@@ -21,6 +23,7 @@ export {
   approvalIdOf,
   approvalIdSchema,
   defaultTenantId,
+  effectIdSchema,
   idPrefixes,
   nameSchema,
   runIdOfApproval,
@@ -38,13 +41,18 @@ export {
   type WorkflowDefinition,
   type WorkflowInput,
   approvalRuleSchema,
+  compensationRuleSchema,
   jsonObjectSchema,
   jsonValueSchema,
   maxMapSlots,
+  maxWaitMs,
   maxWorkflowNodes,
   nodeDefinitionSchema,
   onFailureSchema,
   retryPolicySchema,
+  signalNameSchema,
+  sleepRuleSchema,
+  waitRuleSchema,
   workflowDefinitionSchema,
 } from './workflow.ts';
 export {
@@ -69,8 +77,6 @@ export {
   type NodeStatus,
   type NodeView,
   type Outcome,
-  type RunEvent,
-  type RunNotice,
   type RunStatus,
   type RunSummary,
   type RunView,
@@ -78,6 +84,15 @@ export {
   nodeStatusSchema,
   runStatusSchema,
 } from './run.ts';
+export {
+  type CarriedNode,
+  type CompensationTask,
+  type MemoEntry,
+  type RunCreated,
+  type RunEvent,
+  type RunNotice,
+  type Suspension,
+} from './run-events.ts';
 export {
   type HeartbeatRequest,
   type HeartbeatResponse,
@@ -88,18 +103,23 @@ export {
   type RegisterWorker,
   type ReleaseRequest,
   type SettleRequest,
+  type SuspendRequest,
   failureSchema,
   fenceTokenSchema,
   heartbeatRequestSchema,
   heartbeatResponseSchema,
   heldTicketSchema,
   leasedTicketSchema,
+  memoEntrySchema,
   outcomeSchema,
   pollRequestSchema,
   pollResponseSchema,
   registerWorkerSchema,
   releaseRequestSchema,
   settleRequestSchema,
+  stepNameSchema,
+  suspendRequestSchema,
+  suspensionSchema,
 } from './ticket.ts';
 export {
   type AgentView,

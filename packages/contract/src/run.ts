@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ApprovalId, RunId, TicketId, WorkerId, WorkflowId } from './ids.ts';
+import type { ApprovalId, EffectId, RunId, TicketId, WorkerId, WorkflowId } from './ids.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 
 /** Where a run stands. The last four are terminal and absorb everything. */
@@ -27,99 +27,17 @@ export interface Failure {
 /** What an attempt came to. */
 export type Outcome = { readonly ok: true; readonly output: JsonValue } | { readonly ok: false; readonly error: Failure };
 
-/**
- * What happened to a run: the run's journal is the list of these, and folding it gives the run's state. Every entry
- * carries its time by the clock of the control plane that committed it, so that the fold needs no clock; leases alone go by the
- * database's.
- */
-export type RunEvent =
-  | {
-      readonly type: 'run.created';
-      readonly atMs: number;
-      readonly context: JsonObject;
-      readonly deadlineAtMs?: number;
-      /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[];
-    }
-  | {
-      readonly type: 'ticket.settled';
-      readonly atMs: number;
-      readonly ticketId: TicketId;
-      readonly outcome: Outcome;
-      /** Proves to a holder that repeats itself that its result was the one recorded. */
-      readonly token?: string;
-      readonly leasedAtMs?: number;
-      readonly workerId?: WorkerId;
-    }
-  /** The lease ran out or its holder vanished: not the agent's fault, so it does not count against `maxAttempts`. */
-  | {
-      readonly type: 'ticket.lost';
-      readonly atMs: number;
-      readonly ticketId: TicketId;
-      readonly workerId?: WorkerId;
-      readonly leasedAtMs?: number;
-    }
-  | {
-      readonly type: 'approval.decided';
-      readonly atMs: number;
-      readonly approvalId: ApprovalId;
-      readonly approved: boolean;
-      readonly by: string;
-      readonly notes?: string;
-    }
-  /** A due time stored by the run has come. */
-  | { readonly type: 'run.woken'; readonly atMs: number }
-  | { readonly type: 'run.cancelled'; readonly atMs: number; readonly by: string; readonly reason?: string };
-
-/** What anyone may watch: derived from the journal, numbered `version.index` within its run. */
-export type RunNotice =
-  | { readonly type: 'run.started'; readonly atMs: number }
-  | { readonly type: 'node.started'; readonly atMs: number; readonly nodeId: string; readonly slotCount: number }
-  | {
-      readonly type: 'ticket.issued';
-      readonly atMs: number;
-      readonly nodeId: string;
-      readonly slot: number;
-      readonly attempt: number;
-      readonly ticketId: TicketId;
-    }
-  | {
-      readonly type: 'attempt.failed';
-      readonly atMs: number;
-      readonly nodeId: string;
-      readonly slot: number;
-      readonly attempt: number;
-      readonly error: Failure;
-      readonly retryAtMs?: number;
-    }
-  | {
-      readonly type: 'approval.requested';
-      readonly atMs: number;
-      readonly nodeId: string;
-      readonly approvalId: ApprovalId;
-      readonly expiresAtMs: number;
-    }
-  | {
-      readonly type: 'approval.closed';
-      readonly atMs: number;
-      readonly nodeId: string;
-      readonly approvalId: ApprovalId;
-      readonly decision: 'APPROVED' | 'REJECTED' | 'EXPIRED' | 'CANCELLED';
-    }
-  | {
-      readonly type: 'node.finished';
-      readonly atMs: number;
-      readonly nodeId: string;
-      readonly status: NodeStatus;
-      readonly durationMs?: number;
-      readonly error?: Failure;
-    }
-  | { readonly type: 'run.finished'; readonly atMs: number; readonly status: RunStatus; readonly error?: Failure };
-
 /** The one thing an unfinished run waits for; stored in the transaction that made it so. */
 export type Blocker =
   | { readonly kind: 'ticket'; readonly nodeId: string; readonly ticketId: TicketId; readonly otherCount: number }
   | { readonly kind: 'retry'; readonly nodeId: string; readonly dueAtMs: number; readonly lastError: Failure }
-  | { readonly kind: 'approval'; readonly nodeId: string; readonly approvalId: ApprovalId; readonly expiresAtMs: number };
+  | { readonly kind: 'approval'; readonly nodeId: string; readonly approvalId: ApprovalId; readonly expiresAtMs: number }
+  | { readonly kind: 'timer'; readonly nodeId: string; readonly dueAtMs: number }
+  /** `name` is a signal's name, or `event:` and an event's. */
+  | { readonly kind: 'signal'; readonly nodeId: string; readonly name: string; readonly key?: string; readonly expiresAtMs: number }
+  | { readonly kind: 'effect_unknown'; readonly nodeId: string; readonly effectId: EffectId; readonly tool: string }
+  | { readonly kind: 'paused'; readonly by: string; readonly sinceMs: number; readonly reason?: string }
+  | { readonly kind: 'concurrency'; readonly key: string; readonly limit: number };
 
 /** One execution of an agent for a node. */
 export interface AttemptView {
@@ -127,7 +45,7 @@ export interface AttemptView {
   readonly nodeId: string;
   readonly slot: number;
   readonly attempt: number;
-  readonly status: 'PENDING' | 'RUNNING' | 'SUCCESS' | 'FAILED' | 'TIMED_OUT' | 'LOST' | 'CANCELLED';
+  readonly status: 'PENDING' | 'RUNNING' | 'SUCCESS' | 'FAILED' | 'TIMED_OUT' | 'LOST' | 'CANCELLED' | 'SUSPENDED';
   readonly input: JsonValue;
   readonly output?: JsonValue;
   readonly error?: Failure;
@@ -142,12 +60,15 @@ export interface AttemptView {
 /** A node of a run as the API shows it. */
 export interface NodeView {
   readonly id: string;
-  readonly agent: string;
+  /** Absent for a node that only waits. */
+  readonly agent?: string;
   readonly action?: string;
   readonly needs: readonly string[];
   readonly status: NodeStatus;
   readonly output?: JsonValue;
   readonly error?: Failure;
+  /** True where the result is that of an earlier run. */
+  readonly isCarried?: boolean;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
   readonly attempts: readonly AttemptView[];
@@ -166,7 +87,7 @@ export interface RunSummary {
   readonly finishedAtMs?: number;
   readonly durationMs?: number;
   readonly error?: Failure;
-  readonly retryOf?: RunId;
+  readonly originRunId?: RunId;
 }
 
 /** A run, whole. */

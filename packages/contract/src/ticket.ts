@@ -1,13 +1,60 @@
 import { z } from 'zod';
 import { agentSpecSchema } from './agent.ts';
-import { nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
-import { jsonObjectSchema, jsonValueSchema } from './workflow.ts';
+import { effectIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
+import { jsonObjectSchema, jsonValueSchema, maxWaitMs, signalNameSchema } from './workflow.ts';
 
 /**
  * Fencing token `epoch.counter`: new and strictly growing on every acquisition of any ticket; the epoch is the
  * installation's and grows with every restore. A call with any token but the current one is refused.
  */
 export const fenceTokenSchema = z.string().regex(/^\d{1,9}\.\d{1,18}$/, 'expected a fencing token such as 1.42');
+
+/** A failure as a worker reports it. */
+export const failureSchema = z.strictObject({
+  code: z.string().regex(/^[A-Z][A-Z0-9_]{1,60}$/),
+  message: z.string().max(2_000),
+  excerpt: z.string().max(4_096).exactOptional(),
+  nodeId: z.string().exactOptional(),
+});
+/** What an attempt came to, as a worker reports it. */
+export const outcomeSchema = z.discriminatedUnion('ok', [
+  z.strictObject({ ok: z.literal(true), output: jsonValueSchema }),
+  z.strictObject({ ok: z.literal(false), error: failureSchema }),
+]);
+
+/** The name of a durable step in an agent's code, unique within one execution of the agent. */
+export const stepNameSchema = z.string().min(1).max(200);
+/** {@link MemoEntry} on the wire. */
+export const memoEntrySchema = z.strictObject({ step: stepNameSchema, outcome: outcomeSchema });
+
+const waitMs = z.int().min(1).max(maxWaitMs);
+
+/** {@link Suspension} on the wire. */
+export const suspensionSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('timer'), step: stepNameSchema, forMs: waitMs }),
+  z.strictObject({
+    kind: z.literal('signal'),
+    step: stepNameSchema,
+    name: signalNameSchema,
+    key: z.string().min(1).max(500).exactOptional(),
+    expiresAfterMs: waitMs,
+  }),
+  z.strictObject({
+    kind: z.literal('approval'),
+    step: stepNameSchema,
+    message: z.string().max(2_000),
+    input: jsonValueSchema,
+    expiresAfterMs: waitMs,
+  }),
+  z.strictObject({
+    kind: z.literal('agent'),
+    step: stepNameSchema,
+    agent: nameSchema,
+    action: z.string().min(1).max(100).exactOptional(),
+    input: jsonObjectSchema,
+  }),
+  z.strictObject({ kind: z.literal('effect'), step: stepNameSchema, effectId: effectIdSchema, tool: z.string().min(1).max(200) }),
+]);
 
 /** A ticket a worker holds: everything it needs to do the work and to prove that it may. */
 export const leasedTicketSchema = z.object({
@@ -20,6 +67,8 @@ export const leasedTicketSchema = z.object({
   agent: agentSpecSchema,
   action: z.string().optional(),
   input: jsonObjectSchema,
+  /** What became of the steps the agent waited for in earlier executions, oldest first. */
+  memo: z.array(memoEntrySchema),
   timeoutMs: z.int(),
   /** Renew before this much time has passed since the answer arrived; the deadline itself is kept by the database's clock. */
   leaseMs: z.int(),
@@ -78,19 +127,6 @@ export const heartbeatResponseSchema = z.object({ revoked: z.array(ticketIdSchem
 /** {@link heartbeatResponseSchema} */
 export type HeartbeatResponse = z.infer<typeof heartbeatResponseSchema>;
 
-/** A failure as a worker reports it. */
-export const failureSchema = z.strictObject({
-  code: z.string().regex(/^[A-Z][A-Z0-9_]{1,60}$/),
-  message: z.string().max(2_000),
-  excerpt: z.string().max(4_096).exactOptional(),
-  nodeId: z.string().exactOptional(),
-});
-/** What an attempt came to, as a worker reports it. */
-export const outcomeSchema = z.discriminatedUnion('ok', [
-  z.strictObject({ ok: z.literal(true), output: jsonValueSchema }),
-  z.strictObject({ ok: z.literal(false), error: failureSchema }),
-]);
-
 /** `POST /v1/worker/settle`: the result of one ticket. Idempotent: the same ticket and token give the same answer. */
 export const settleRequestSchema = z.strictObject({
   workerId: workerIdSchema,
@@ -100,6 +136,19 @@ export const settleRequestSchema = z.strictObject({
 });
 /** {@link settleRequestSchema} */
 export type SettleRequest = z.infer<typeof settleRequestSchema>;
+
+/**
+ * `POST /v1/worker/suspend`: the agent ended because it waits for something; the ticket is over, and a new one is issued
+ * when the wait is. Idempotent as settling is.
+ */
+export const suspendRequestSchema = z.strictObject({
+  workerId: workerIdSchema,
+  ticketId: ticketIdSchema,
+  token: fenceTokenSchema,
+  suspension: suspensionSchema,
+});
+/** {@link suspendRequestSchema} */
+export type SuspendRequest = z.infer<typeof suspendRequestSchema>;
 
 /** `POST /v1/worker/release`: gives tickets back unstarted (drain); they become ready again with a new token. */
 export const releaseRequestSchema = z.strictObject({ workerId: workerIdSchema, tickets: z.array(heldTicketSchema).max(1_000) });

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
 import { nameSchema } from './ids.ts';
 
+const dayMs = 86_400_000;
+
 /** Most nodes one workflow may have. */
 export const maxWorkflowNodes = 10_000;
 /** Most slots one `map` node may fan out to. */
@@ -23,29 +25,92 @@ const nodeIdSchema = z
  */
 export const retryPolicySchema = z.strictObject({
   maxAttempts: z.int().min(1).max(100).default(1),
-  backoffMs: z.int().min(0).max(86_400_000).default(1_000),
+  backoffMs: z.int().min(0).max(dayMs).default(1_000),
   factor: z.number().min(1).max(10).default(2),
   jitterRatio: z.number().min(0).max(1).default(0.1),
 });
 
-/** Who must agree before a node has any effect, and until when. */
+/** Who must agree before a node has any effect, until when, and what holds where nobody answers. */
 export const approvalRuleSchema = z.strictObject({
   message: z.string().max(2_000).optional(),
+  /** What an expired request means: the node fails, is skipped, or goes on as if approved. */
+  onExpiry: z.enum(['fail', 'skip', 'approve']).default('fail'),
+  /** Whoever started the run may not decide. */
+  excludeRequester: z.boolean().default(false),
   expiresAfterMs: z
     .int()
     .min(1_000)
-    .max(30 * 86_400_000)
-    .default(86_400_000),
+    .max(30 * dayMs)
+    .default(dayMs),
+});
+
+/** The name of a signal or of an event. */
+export const signalNameSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+    'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)',
+  );
+
+/** Longest time anything waits: nothing waits for ever. */
+export const maxWaitMs = 365 * dayMs;
+
+/**
+ * Makes a node wait for a signal sent to its run, or for an event published to everybody. What came before the run got
+ * here counts too: each one once.
+ */
+export const waitRuleSchema = z
+  .strictObject({
+    signal: signalNameSchema.optional(),
+    event: signalNameSchema.optional(),
+    /** A template; only what carries the same key counts. Required for events, since they are not addressed to a run. */
+    key: z.string().min(1).max(2_000).optional(),
+    expiresAfterMs: z
+      .int()
+      .min(100)
+      .max(maxWaitMs)
+      .default(30 * dayMs),
+  })
+  .refine(({ signal, event }) => (signal === undefined) !== (event === undefined), {
+    path: ['signal'],
+    message: 'a wait names either a signal or an event',
+  })
+  .refine(({ event, key }) => event === undefined || key !== undefined, { path: ['key'], message: 'a wait for an event needs a key' });
+
+/** Makes a node wait for a time. */
+export const sleepRuleSchema = z
+  .strictObject({
+    forMs: z.int().min(1).max(maxWaitMs).optional(),
+    /** A template that gives an ISO 8601 time with its zone, or milliseconds since 1970. */
+    until: z.string().min(1).max(2_000).optional(),
+  })
+  .refine(({ forMs, until }) => (forMs === undefined) !== (until === undefined), {
+    path: ['forMs'],
+    message: 'a sleep says either forMs or until',
+  });
+
+/** What undoes a node that succeeded, where its run ends otherwise than well. */
+export const compensationRuleSchema = z.strictObject({
+  agent: nameSchema,
+  action: z.string().min(1).max(100).optional(),
+  /** Templates may name the node's own output. */
+  input: jsonObjectSchema.default({}),
 });
 
 /** What a failed node means for its run. */
 export const onFailureSchema = z.enum(['fail', 'continue', 'fallback']);
 
-/** One node of a workflow: which agent does what, after which nodes. */
+// What says something about an agent's work has no meaning for a node that only waits.
+const agentOnly = ['action', 'approval', 'compensate'] as const;
+
+/** One node of a workflow: which agent does what, or what is waited for; after which nodes. */
 export const nodeDefinitionSchema = z
   .strictObject({
     id: nodeIdSchema,
-    agent: nameSchema,
+    /** Exactly one of `agent`, `wait` and `sleep` is there. */
+    agent: nameSchema.optional(),
+    wait: waitRuleSchema.optional(),
+    sleep: sleepRuleSchema.optional(),
     action: z.string().min(1).max(100).optional(),
     /** Templates `{{ … }}` inside are resolved on parsed values when the node starts. */
     input: jsonObjectSchema.default({}),
@@ -56,7 +121,7 @@ export const nodeDefinitionSchema = z
     timeoutMs: z
       .int()
       .min(100)
-      .max(7 * 86_400_000)
+      .max(7 * dayMs)
       .default(300_000),
     approval: z.union([z.boolean(), approvalRuleSchema]).optional(),
     onFailure: onFailureSchema.default('fail'),
@@ -64,6 +129,14 @@ export const nodeDefinitionSchema = z
     fallbackOutput: jsonValueSchema.optional(),
     /** A template that gives an array: the node runs once per element, which `{{ item }}` names; its output is the array of outputs. */
     map: z.string().min(1).max(2_000).optional(),
+    compensate: compensationRuleSchema.optional(),
+  })
+  .superRefine((node, context) => {
+    const kinds = (['agent', 'wait', 'sleep'] as const).filter((kind) => node[kind] !== undefined);
+    const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (kinds.length !== 1) issue(kinds[1] ?? 'agent', 'a node has exactly one of agent, wait and sleep');
+    if (node.agent !== undefined) return;
+    for (const field of agentOnly) if (node[field] !== undefined) issue(field, 'only a node with an agent may have this');
   })
   .refine((node) => node.onFailure !== 'fallback' || node.fallbackOutput !== undefined, {
     path: ['fallbackOutput'],
@@ -78,7 +151,7 @@ export const workflowDefinitionSchema = z.strictObject({
   timeoutMs: z
     .int()
     .min(100)
-    .max(30 * 86_400_000)
+    .max(30 * dayMs)
     .optional(),
   /** Larger is sooner. */
   priority: z.int().min(-100).max(100).default(0),

@@ -19,7 +19,8 @@ export type BoardEvent = RunNotice | RunProgress;
 /** One node on the board. */
 export interface NodeRow {
   readonly id: string;
-  readonly agent: string;
+  /** Absent for a node that only waits. */
+  readonly agent?: string;
   readonly status: NodeStatus;
   readonly startedAtMs?: number;
   readonly durationMs?: number;
@@ -39,10 +40,10 @@ export const boardOf = (run: RunView): Board =>
       node.id,
       {
         id: node.id,
-        agent: node.agent,
         status: node.status,
         attempt: Math.max(1, ...node.attempts.map(({ attempt }) => attempt)),
         slotCount: 1,
+        ...(node.agent !== undefined && { agent: node.agent }),
         ...(node.startedAtMs !== undefined && { startedAtMs: node.startedAtMs }),
         ...(node.startedAtMs !== undefined && node.finishedAtMs !== undefined && { durationMs: node.finishedAtMs - node.startedAtMs }),
         ...(node.error !== undefined && { error: node.error }),
@@ -69,6 +70,10 @@ function changeOf(event: NodeEvent): Partial<NodeRow> {
       return { progress: event.progress };
     case 'attempt.failed':
       return { error: event.error };
+    case 'node.suspended':
+      return { progress: `waits for ${event.waitsFor}` };
+    case 'node.resumed':
+      return { progress: null };
     case 'approval.requested':
       return { status: 'WAITING_APPROVAL' };
     case 'approval.closed':
@@ -128,11 +133,13 @@ function markOf(status: NodeStatus, nowMs: number, colors: Colors): string {
 function remarkOf(row: NodeRow): string {
   const repeated = row.attempt > 1 ? `attempt ${row.attempt}; ` : '';
   if (row.status === 'RUNNING')
-    return `${repeated}${row.error === undefined ? '' : `${row.error.code}; `}${row.progress === undefined ? row.agent : progressText(row.progress)}`;
+    return `${repeated}${row.error === undefined ? '' : `${row.error.code}; `}${row.progress === undefined || row.progress === null ? agentText(row) : progressText(row.progress)}`;
   if (row.status === 'WAITING_APPROVAL') return 'waits for approval: hive approvals';
-  if (row.status === 'SUCCESS') return `${repeated}${row.agent}`;
-  return row.error === undefined ? row.agent : `${row.error.code}: ${row.error.message}`;
+  if (row.status === 'SUCCESS') return `${repeated}${agentText(row)}`;
+  return row.error === undefined ? agentText(row) : `${row.error.code}: ${row.error.message}`;
 }
+
+const agentText = ({ agent }: NodeRow): string => agent ?? 'only waits';
 
 /** What an agent said of its progress: its message where it has one, else the whole. */
 function progressText(progress: JsonValue): string {
@@ -146,13 +153,26 @@ function progressText(progress: JsonValue): string {
 export const eventLine = (event: BoardEvent, colors: Colors): string => `${colors.dim(timeText(event.atMs))}  ${sentenceOf(event, colors)}`;
 
 function sentenceOf(event: BoardEvent, colors: Colors): string {
+  return 'nodeId' in event ? nodeSentence(event, colors) : runSentence(event, colors);
+}
+
+function runSentence(event: Exclude<BoardEvent, NodeEvent>, colors: Colors): string {
   switch (event.type) {
+    case 'run.queued':
+      return `run waits for its turn: key ${event.key}`;
     case 'run.started':
       return 'run started';
+    case 'run.paused':
+    case 'run.resumed':
+      return `run ${event.type.slice('run.'.length)} by ${event.by}${reasonText(event.reason)}`;
+    case 'run.reprioritised':
+      return `run has priority ${event.priority}, said ${event.by}${reasonText(event.reason)}`;
+    case 'signal.received':
+      return `signal ${event.name} came`;
+    case 'run.compensated':
+      return `run is undone by ${event.byRunId}`;
     case 'run.finished':
       return `run finished  ${statusText(event.status, colors)}${failureText(event.error)}`;
-    default:
-      return nodeSentence(event, colors);
   }
 }
 
@@ -166,15 +186,20 @@ function nodeSentence(event: NodeEvent, colors: Colors): string {
       return `${slotText(event)}: ${cutText(progressText(event.progress), 500)}`;
     case 'attempt.failed':
       return `${slotText(event)} attempt ${event.attempt} failed${failureText(event.error)}${retryText(event.retryAtMs)}`;
+    case 'node.suspended':
+      return `${slotText(event)} waits for ${event.waitsFor}${event.untilMs === undefined ? '' : ` until ${timeText(event.untilMs)}`}`;
+    case 'node.resumed':
+      return `${slotText(event)} goes on`;
     case 'approval.requested':
       return `${event.nodeId} waits for approval: hive approve ${event.approvalId}`;
     case 'approval.closed':
       return `${event.nodeId} approval ${event.decision}`;
     case 'node.finished':
-      return `${event.nodeId} finished  ${statusText(event.status, colors)}${spentText(event.durationMs)}${failureText(event.error)}`;
+      return `${event.nodeId} ${event.isCarried === true ? 'is carried over' : 'finished'}  ${statusText(event.status, colors)}${spentText(event.durationMs)}${failureText(event.error)}`;
   }
 }
 
+const reasonText = (reason: string | undefined): string => (reason === undefined ? '' : `: ${cutText(reason, 500)}`);
 const retryText = (retryAtMs: number | undefined): string => (retryAtMs === undefined ? '' : `; tried again at ${timeText(retryAtMs)}`);
 const spentText = (durationMs: number | undefined): string => (durationMs === undefined ? '' : ` in ${durationText(durationMs)}`);
 const failureText = (error: Failure | undefined): string =>

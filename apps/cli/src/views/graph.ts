@@ -1,5 +1,6 @@
 /** A workflow as a picture: a tree for terminals, Mermaid for documents. Draws what is written, also where it is not valid. */
 import type { WorkflowInput } from '@hivekeeper/contract';
+import { durationText } from './words.ts';
 
 type Node = WorkflowInput['nodes'][number];
 
@@ -61,7 +62,11 @@ function labelOf(node: Node, parent: string | undefined): string {
   return `${node.id}  ${workOf(node)}${marks.length === 0 ? '' : `  (${marks.join('; ')})`}`;
 }
 
-const workOf = ({ agent, action }: Node): string => (action === undefined ? agent : `${agent}.${action}`);
+function workOf({ agent, action, wait, sleep }: Node): string {
+  if (agent !== undefined) return action === undefined ? agent : `${agent}.${action}`;
+  if (wait !== undefined) return wait.signal === undefined ? `waits for event ${wait.event}` : `waits for signal ${wait.signal}`;
+  return sleep?.forMs === undefined ? `sleeps until ${sleep?.until}` : `sleeps ${durationText(sleep.forMs)}`;
+}
 
 /** The workflow as a Mermaid flowchart. */
 export function mermaidText({ nodes }: WorkflowInput): string {

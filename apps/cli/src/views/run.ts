@@ -25,7 +25,7 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
     `workflow  ${run.workflowName}@${run.workflowVersion}`,
     `created   ${new Date(run.createdAtMs).toISOString()} by ${run.trigger}`,
     ...(run.durationMs === undefined ? [] : [`duration  ${durationText(run.durationMs)}`]),
-    ...(run.retryOf === undefined ? [] : [`retry of  ${run.retryOf}`]),
+    ...(run.originRunId === undefined ? [] : [`retry of  ${run.originRunId}`]),
     `context   ${cutText(JSON.stringify(run.context), widthColumns - 10)}`,
   ];
   const nodes = tableText(
@@ -39,7 +39,7 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
 
 const nodeCells = (node: NodeView, colors: Colors): string[] => [
   node.id,
-  node.action === undefined ? node.agent : `${node.agent}.${node.action}`,
+  node.action === undefined ? (node.agent ?? '') : `${node.agent}.${node.action}`,
   statusText(node.status, colors),
   node.startedAtMs === undefined || node.finishedAtMs === undefined ? '' : durationText(node.finishedAtMs - node.startedAtMs),
   String(node.attempts.length),

@@ -1,5 +1,5 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
-import type { Runs, RunStore } from '../flow/runs/index.ts';
+import type { RunOrders, Runs, RunStore } from '../flow/runs/index.ts';
 import type { TicketDesk, TicketStore } from '../flow/tickets/index.ts';
 import type { Triggers } from '../flow/triggers/index.ts';
 import type { KeyRing } from '../records/keys/index.ts';
@@ -8,6 +8,7 @@ import type { AgentRegistry, WorkflowRegistry } from '../records/registry/index.
 /** Everything behind the door, as `main.ts` wires it. */
 export interface Services {
   readonly runs: Runs;
+  readonly orders: RunOrders;
   readonly runStore: RunStore;
   readonly triggers: Triggers;
   readonly desk: TicketDesk;

@@ -183,7 +183,7 @@ function summaryOf(row: RunRow): RunSummary {
     ...(row.status !== 'PENDING' && { startedAtMs: createdAtMs }),
     ...(finishedAtMs !== undefined && { finishedAtMs, durationMs: Math.max(0, finishedAtMs - createdAtMs) }),
     ...(row.error !== null && { error: row.error }),
-    ...(row.retry_of !== null && { retryOf: row.retry_of }),
+    ...(row.retry_of !== null && { originRunId: row.retry_of }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { JsonValue, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
+import type { JsonValue, MemoEntry, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
 import type { IssuedTicket, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
@@ -12,6 +12,8 @@ interface TicketRow {
   readonly agent: string;
   readonly action: string | null;
   readonly input: JsonValue;
+  readonly memo: MemoEntry[] | null;
+  readonly is_held: boolean;
   readonly timeout_ms: number;
   readonly requirement: string;
   readonly rank_ms: number;
@@ -101,6 +103,8 @@ const ticketOf = (row: TicketRow): IssuedTicket => ({
   agent: row.agent,
   action: row.action ?? undefined,
   input: row.input,
+  memo: row.memo ?? [],
+  isHeld: row.is_held,
   timeoutMs: Number(row.timeout_ms),
   requirement: row.requirement,
   rankMs: row.rank_ms,

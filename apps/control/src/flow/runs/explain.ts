@@ -50,7 +50,49 @@ function because(runId: RunId, blocker: Blocker, facts: WhyFacts): Pick<Why, 'ex
       };
     case 'ticket':
       return becauseOfTicket(runId, blocker, facts);
+    case 'timer':
+      return {
+        explanation: `Node ${blocker.nodeId} sleeps and goes on in ${inWords(blocker.dueAtMs - nowMs)}.`,
+        nextCommand: `hive run show ${runId}`,
+        sinceMs: nowMs - run.createdAtMs,
+      };
+    case 'signal':
+      return becauseOfSignal(runId, blocker, facts);
+    case 'effect_unknown':
+      return {
+        explanation: `Node ${blocker.nodeId} called ${blocker.tool}, and nobody knows whether it took effect; a person must look and say.`,
+        nextCommand: `hive effects resolve ${blocker.effectId}`,
+        sinceMs: nowMs - run.createdAtMs,
+      };
+    case 'paused':
+      return {
+        explanation: `The run is paused by ${blocker.by}${blocker.reason === undefined ? '' : ` (${blocker.reason})`}; nothing of it is handed out.`,
+        nextCommand: `hive run resume ${runId}`,
+        sinceMs: nowMs - blocker.sinceMs,
+      };
+    case 'concurrency':
+      return {
+        explanation: `The run waits for its turn: at most ${blocker.limit} runs with the key "${blocker.key}" go at once.`,
+        nextCommand: `hive runs --status RUNNING`,
+        sinceMs: nowMs - run.createdAtMs,
+      };
   }
+}
+
+function becauseOfSignal(
+  runId: RunId,
+  blocker: Extract<Blocker, { kind: 'signal' }>,
+  { nowMs, run }: WhyFacts,
+): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
+  const isEvent = blocker.name.startsWith('event:');
+  const name = isEvent ? blocker.name.slice('event:'.length) : blocker.name;
+  const key = blocker.key === undefined ? '' : ` with key "${blocker.key}"`;
+  const keyOption = blocker.key === undefined ? '' : ` --key ${blocker.key}`;
+  return {
+    explanation: `Node ${blocker.nodeId} waits for the ${isEvent ? 'event' : 'signal'} ${name}${key}, for ${inWords(blocker.expiresAtMs - nowMs)} more.`,
+    nextCommand: isEvent ? `hive publish ${name}${keyOption}` : `hive signal ${runId} ${name}${keyOption}`,
+    sinceMs: nowMs - run.createdAtMs,
+  };
 }
 
 function becauseOfTicket(

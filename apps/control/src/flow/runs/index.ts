@@ -5,7 +5,8 @@
  * expressions.ts  `when` and template expressions (CEL)
  * live-runs.ts    runs in memory, a cache of their journals
  * run-work.ts     what one batch does to one run · lane.ts  the group commit
- * runs.ts         what callers may do · explain.ts  why a run waits · notices.ts  telling watchers
+ * runs.ts         what the platform and its workers do to runs · orders.ts  what people order
+ * explain.ts  why a run waits · notices.ts  telling watchers
  * run-store.ts    the port to the database · driver.ts  the port that wakes runs
  */
 export { checkWorkflow } from './core/index.ts';
@@ -26,4 +27,5 @@ export type {
   RunStore,
   StoredRun,
 } from './run-store.ts';
+export { type Decision, type Order, RunOrders, type SignalOrder } from './orders.ts';
 export { type NewRun, Runs } from './runs.ts';

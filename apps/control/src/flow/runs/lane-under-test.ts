@@ -20,6 +20,7 @@ import { RunLane } from './lane.ts';
 import { LiveRuns } from './live-runs.ts';
 import { NoticeBoard } from './notices.ts';
 import type { CommitResult, LeaseClaim, RunCommit, RunStore, StoredRun } from './run-store.ts';
+import { RunOrders } from './orders.ts';
 import { type NewRun, Runs } from './runs.ts';
 
 /** What becomes of a commit: `lost` was not stored and `unsure` was, and nobody can tell them apart. */
@@ -161,6 +162,7 @@ export class LaneUnderTest {
   readonly desk: TicketDesk;
   readonly lane: RunLane;
   readonly runs: Runs;
+  readonly orders: RunOrders;
   readonly wakeUps: { readonly runId: RunId; readonly atMs: number }[] = [];
   /** What workers were given, in order. */
   readonly given: (LeasedTicket & { readonly workerId: WorkerId })[] = [];
@@ -181,6 +183,7 @@ export class LaneUnderTest {
     this.lane = new RunLane({ store, runs: live, desk: this.desk, board: this.board, driver: () => driver, findAgent, clock, log });
     const newRunId = () => `run_${String((this.#runCount += 1)).padStart(26, '0')}` as RunId;
     this.runs = new Runs({ store, tickets, desk: this.desk, runs: live, lane: this.lane, board: this.board, clock, newRunId, findAgent });
+    this.orders = new RunOrders({ store, lane: this.lane });
     this.desk.listen({ ticketLost: () => {}, capacityChanged: () => this.lane.pump() });
   }
 

@@ -22,7 +22,7 @@ const next = async (nth: number) => {
   if (ticket === undefined) throw new HiveError('INTERNAL', `no ticket ${nth} was given`);
   return ticket;
 };
-const cancel = (runId: RunId) => world.runs.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
+const cancel = (runId: RunId) => world.orders.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
 const codeOf = (call: Promise<unknown>) =>
   call.then(
     () => 'done',
@@ -153,7 +153,7 @@ describe('a refusal', () => {
     const release = holdCommits();
     const calls = [
       cancel(runId),
-      codeOf(world.runs.decideApproval({ tenantId: defaultTenantId, approvalId: 'apr_1.0' as never, approved: true, by: 'x' })),
+      codeOf(world.orders.decideApproval({ tenantId: defaultTenantId, approvalId: 'apr_1.0' as never, approved: true, by: 'x' })),
     ];
     world.seat(1, 1);
     let isTold = false;

@@ -228,7 +228,7 @@ export class RunLane {
     for (const { waiting, error } of batch.refused) waiting.reject(error);
   }
 
-  #tell({ before, after, notices, settled, revoked }: RunWork): void {
+  #tell({ before, after, notices, settled, revoked, holding, rankShiftMs }: RunWork): void {
     const { runs, desk, board, driver } = this.#options;
     const live = { ...after, version: before.version + 1 };
     if (isTerminal(runStatusOf(live.state))) runs.forget(live.runId);
@@ -240,6 +240,9 @@ export class RunLane {
       false,
     );
     desk.close(revoked, true);
+    if (holding === 'hold') desk.hold(live.runId);
+    if (holding === 'free') desk.noticeMore();
+    if (rankShiftMs !== 0) desk.rank(live.runId, rankShiftMs);
     board.post(live.runId, live.version, notices);
   }
 

@@ -21,7 +21,7 @@ export interface RunOrigin {
   readonly workflowId: WorkflowId;
   readonly workflowVersion: number;
   readonly trigger: string;
-  readonly retryOf?: RunId | undefined;
+  readonly originRunId?: RunId | undefined;
   /** Commits with the run, so that a repeated trigger finds it. */
   readonly idempotency?: { readonly route: string; readonly key: string; readonly bodySha256: string } | undefined;
 }
@@ -42,6 +42,7 @@ export interface AskedApproval {
   readonly action?: string | undefined;
   readonly message?: string | undefined;
   readonly input: JsonValue;
+  readonly excludeRequester: boolean;
   readonly expiresAtMs: number;
 }
 
@@ -51,6 +52,25 @@ export interface ClosedApproval {
   readonly status: 'APPROVED' | 'REJECTED' | 'EXPIRED' | 'CANCELLED';
   readonly by?: string | undefined;
   readonly notes?: string | undefined;
+}
+
+/** A slot that waits for an event that anybody may publish. */
+export interface AwaitedEvent {
+  readonly slotAt: number;
+  readonly name: string;
+  readonly key: string;
+}
+
+/** A ticket that failed for good, with its evidence. */
+export interface DeadTicket {
+  readonly ticketId: TicketId;
+  readonly nodeId: string;
+  readonly slot: number;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly action?: string | undefined;
+  readonly input: JsonValue;
+  readonly error: Failure;
 }
 
 /** Everything one commit changes of one run. */
@@ -76,6 +96,14 @@ export interface RunCommit {
   readonly issued: readonly (IssuedTicket & { readonly workerId?: WorkerId | undefined })[];
   readonly asked: readonly AskedApproval[];
   readonly closed: readonly ClosedApproval[];
+  /** What happens to the run's ready tickets that are not issued here: held, free again, or as before. */
+  readonly holding?: 'hold' | 'free' | undefined;
+  /** How much later the run's ready tickets that are not issued here come, in milliseconds of waiting. */
+  readonly rankShiftMs: number;
+  readonly awaited: readonly AwaitedEvent[];
+  /** Slots that wait for no event any more. */
+  readonly forgotten: readonly number[];
+  readonly dead: readonly DeadTicket[];
 }
 
 /** A lease of a ticket that was ready before this commit. */

@@ -1,8 +1,8 @@
 import type { ApprovalId, Failure, RunEvent, RunNotice, TicketId, WorkerId } from '@hivekeeper/contract';
-import { type FindAgent, type IssuedTicket, rankMsOf } from '../tickets/index.ts';
+import { type FindAgent, type IssuedTicket, rankMsOf, rankShiftMs } from '../tickets/index.ts';
 import { blockerOf, type Command, decide, errorOf, runStatusOf, wakeAtOf } from './core/index.ts';
 import { type LiveRun, requirementOf } from './live-runs.ts';
-import type { AskedApproval, ClosedApproval, Ending, RunCommit, RunOrigin } from './run-store.ts';
+import type { AskedApproval, AwaitedEvent, ClosedApproval, DeadTicket, Ending, RunCommit, RunOrigin } from './run-store.ts';
 
 /** What one batch does to one run, gathered until it is committed. */
 export interface RunWork {
@@ -17,6 +17,11 @@ export interface RunWork {
   readonly revoked: TicketId[];
   readonly asked: AskedApproval[];
   readonly closed: Map<ApprovalId, ClosedApproval>;
+  readonly awaited: Map<number, AwaitedEvent>;
+  readonly forgotten: Set<number>;
+  readonly dead: DeadTicket[];
+  holding?: 'hold' | 'free' | undefined;
+  rankShiftMs: number;
   readonly actors: string[];
 }
 
@@ -33,6 +38,10 @@ export const newWork = (live: LiveRun, atMs: number, origin?: RunOrigin): RunWor
   revoked: [],
   asked: [],
   closed: new Map(),
+  awaited: new Map(),
+  forgotten: new Set(),
+  dead: [],
+  rankShiftMs: 0,
   actors: [],
 });
 
@@ -49,10 +58,11 @@ function obey(work: RunWork, command: Command, findAgent: FindAgent): void {
   switch (command.type) {
     case 'issue': {
       const { tenantId, runId } = work.after;
-      const { ticketId, nodeId, slot, attempt, agent, action, input, timeoutMs } = command;
+      const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
       const requirement = requirementOf(findAgent(tenantId, agent), agent);
       const rankMs = rankMsOf({ ...command, deadlineAtMs: work.after.state.deadlineAtMs });
-      work.issued.set(ticketId, { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input, timeoutMs, requirement, rankMs });
+      const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
+      work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, rankMs, isHeld });
       return;
     }
     case 'revoke':
@@ -62,9 +72,35 @@ function obey(work: RunWork, command: Command, findAgent: FindAgent): void {
     case 'request-approval':
       work.asked.push({ ...command, id: command.approvalId });
       return;
+    case 'hold':
+    case 'free':
+      return holdTickets(work, command.type);
+    case 'rank':
+      return rankTickets(work, command.priority);
+    case 'await-event':
+      work.awaited.set(command.slotAt, command);
+      return;
+    case 'forget-event':
+      // Awaited and forgotten within one batch: it never was.
+      if (!work.awaited.delete(command.slotAt)) work.forgotten.add(command.slotAt);
+      return;
+    case 'bury':
+      work.dead.push(command);
+      return;
     case 'close-approval':
       work.closed.set(command.approvalId, { id: command.approvalId, status: command.status });
   }
+}
+
+function holdTickets(work: RunWork, holding: 'hold' | 'free'): void {
+  work.holding = holding;
+  for (const [ticketId, ticket] of work.issued) work.issued.set(ticketId, { ...ticket, isHeld: holding === 'hold' });
+}
+
+function rankTickets(work: RunWork, priority: number): void {
+  const shiftMs = rankShiftMs(work.before.state.priority, priority) - work.rankShiftMs;
+  work.rankShiftMs += shiftMs;
+  for (const [ticketId, ticket] of work.issued) work.issued.set(ticketId, { ...ticket, rankMs: ticket.rankMs + shiftMs });
 }
 
 /** The work as the database stores it. `holders` names who gets which ticket in the same commit. */
@@ -90,5 +126,10 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
     issued: [...work.issued.values()].map((ticket) => ({ ...ticket, workerId: holders.get(ticket.ticketId) })),
     asked: work.asked,
     closed: [...work.closed.values()],
+    holding: work.holding,
+    rankShiftMs: work.rankShiftMs,
+    awaited: [...work.awaited.values()],
+    forgotten: [...work.forgotten],
+    dead: work.dead,
   };
 }

@@ -1,17 +1,22 @@
 import {
-  type ApprovalId,
+  type CarriedNode,
+  type CompensationTask,
   HiveError,
+  isTerminal,
   type JsonObject,
   type Outcome,
+  type RunEvent,
   type RunId,
+  runIdOfTicket,
   type RunView,
   type SettleRequest,
+  type SuspendRequest,
+  type Suspension,
   type TenantId,
+  type TicketId,
+  type WorkerId,
   type WorkflowDefinition,
   type WorkflowId,
-  isTerminal,
-  runIdOfApproval,
-  runIdOfTicket,
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
@@ -42,7 +47,20 @@ export interface NewRun extends RunOrigin {
   readonly context: JsonObject;
   /** Who started it. */
   readonly by: string;
+  /** What an earlier run did already. */
+  readonly carried?: readonly CarriedNode[] | undefined;
+  /** Nothing is to be done but this: what an earlier run did is undone. */
+  readonly compensation?: readonly CompensationTask[] | undefined;
 }
+
+/** A worker's word about a ticket it holds. */
+interface WorkerWord {
+  readonly workerId: WorkerId;
+  readonly ticketId: TicketId;
+  readonly token: string;
+}
+
+type WorkerEvent = Extract<RunEvent, { readonly type: 'ticket.settled' | 'ticket.suspended' }>;
 
 /** Everything that may be done to runs. Each call returns once its effect is stored. */
 export class Runs {
@@ -56,50 +74,64 @@ export class Runs {
   async start(run: NewRun): Promise<RunId> {
     const runId = this.#options.newRunId();
     const live = this.#options.runs.begin({ ...run, runId });
-    const gatedNodeIds = run.definition.nodes
-      .filter((node) => this.#options.findAgent(run.tenantId, node.agent)?.riskLevel === 'APPROVAL_REQUIRED')
-      .map((node) => node.id);
+    const { by, context, carried = [], compensation, definition } = run;
+    const gatedNodeIds = this.#gatedNodeIdsOf(run);
     await this.#options.lane.submit({
       runId,
       begin: { live, origin: run },
-      actor: run.by,
+      actor: by,
       judge: (_state, atMs) => ({
         type: 'run.created',
         atMs,
-        context: run.context,
-        ...(run.definition.timeoutMs !== undefined && { deadlineAtMs: atMs + run.definition.timeoutMs }),
+        by,
+        context,
+        ...(definition.timeoutMs !== undefined && { deadlineAtMs: atMs + definition.timeoutMs }),
         ...(gatedNodeIds.length > 0 && { gatedNodeIds }),
+        ...(carried.length > 0 && { carried }),
+        ...(compensation !== undefined && { compensation }),
       }),
     });
     return runId;
   }
 
+  #gatedNodeIdsOf({ tenantId, definition, compensation }: NewRun): string[] {
+    const works = compensation ?? definition.nodes.map(({ id, agent }) => ({ nodeId: id, agent }));
+    return works.filter(({ agent }) => agent !== undefined && this.#isGated(tenantId, agent)).map(({ nodeId }) => nodeId);
+  }
+
+  #isGated(tenantId: TenantId, agent: string): boolean {
+    return this.#options.findAgent(tenantId, agent)?.riskLevel === 'APPROVAL_REQUIRED';
+  }
+
   /** Records what an attempt came to. Idempotent per ticket and token. @throws HiveError TICKET_NOT_HELD for any other token. */
-  async settle({ workerId, ticketId, token, outcome }: SettleRequest & { readonly outcome: Outcome }): Promise<void> {
+  settle({ outcome, ...word }: SettleRequest & { readonly outcome: Outcome }): Promise<void> {
+    return this.#end(word, (from) => ({ ...from, type: 'ticket.settled', outcome }));
+  }
+
+  /** Ends a ticket whose agent waits for something. Idempotent, and refused, as {@link settle}. */
+  async suspend({ suspension, ...word }: SuspendRequest & { readonly suspension: Suspension }): Promise<void> {
+    const runId = runIdOfTicket(word.ticketId);
+    const tenantId = (await this.#options.runs.load(runId))?.tenantId;
+    const isGated = suspension.kind === 'agent' && tenantId !== undefined && this.#isGated(tenantId, suspension.agent);
+    await this.#end(word, (from) => ({ ...from, type: 'ticket.suspended', suspension: isGated ? { ...suspension, isGated } : suspension }));
+  }
+
+  async #end(
+    word: WorkerWord,
+    eventOf: (from: WorkerWord & { readonly atMs: number; readonly leasedAtMs?: number }) => WorkerEvent,
+  ): Promise<void> {
     const { desk, lane } = this.#options;
+    const { workerId, ticketId, token } = word;
     const counter = desk.counterOf(token);
     if (counter === undefined) throw new HiveError('TICKET_NOT_HELD', 'the token is from before a restore');
     const lease = desk.leaseOf(ticketId);
+    const leasedAtMs = lease?.token === token ? { leasedAtMs: lease.leasedAtMs } : {};
     await lane.submit({
       runId: runIdOfTicket(ticketId),
       actor: `worker:${workerId}`,
       settles: { ticketId, workerId, counter },
-      judge: (_state, atMs) => ({
-        type: 'ticket.settled',
-        atMs,
-        ticketId,
-        outcome,
-        token,
-        workerId,
-        ...(lease?.token === token && { leasedAtMs: lease.leasedAtMs }),
-      }),
-      isRecorded: (run) =>
-        run.commits.some((events) =>
-          events.some(
-            (event) =>
-              event.type === 'ticket.settled' && event.ticketId === ticketId && event.token === token && event.workerId === workerId,
-          ),
-        ),
+      judge: (_state, atMs) => eventOf({ ...word, atMs, ...leasedAtMs }),
+      isRecorded: (run) => run.commits.some((events) => events.some((event) => isWord(event, word))),
     });
   }
 
@@ -116,8 +148,10 @@ export class Runs {
     });
   }
 
-  /** Lets a run notice that a due time has come. */
+  /** Lets a run notice that a due time has come; one that ended and has something to undo is undone. */
   async wake(runId: RunId): Promise<void> {
+    const phase = (await this.#options.runs.load(runId))?.state.phase;
+    if (phase?.kind === 'ended' && phase.toUndo !== undefined) return this.#undo(runId, phase.toUndo);
     await this.#options.lane.submit({
       runId,
       actor: 'platform',
@@ -125,54 +159,20 @@ export class Runs {
     });
   }
 
-  /** Cancels a run: terminal at once. Idempotent. @throws HiveError NOT_FOUND, RUN_FINISHED. */
-  async cancel({
-    tenantId,
-    runId,
-    by,
-    reason,
-  }: {
-    tenantId: TenantId;
-    runId: RunId;
-    by: string;
-    reason?: string | undefined;
-  }): Promise<void> {
-    await this.#mustExist(tenantId, runId);
+  /** Starts the run that undoes another one, once: its idempotency key finds it where a crash came in between. */
+  async #undo(runId: RunId, compensation: readonly CompensationTask[]): Promise<void> {
+    const stored = await this.#options.store.load(runId);
+    if (stored === undefined) return;
+    const { tenantId, workflowId, workflowVersion, definition } = stored;
+    const idempotency = { route: 'compensation', key: runId, bodySha256: '' };
+    const origin = { tenantId, workflowId, workflowVersion, definition, trigger: 'compensation', originRunId: runId, idempotency };
+    const earlier = await this.#options.store.findByKey(tenantId, idempotency.route, idempotency.key);
+    const byRunId = earlier?.runId ?? (await this.start({ ...origin, context: contextOf(stored), by: 'platform', compensation }));
     await this.#options.lane.submit({
       runId,
-      actor: by,
-      judge: (state, atMs) => {
-        const status = runStatusOf(state);
-        if (status === 'CANCELLED') return undefined;
-        if (isTerminal(status)) throw new HiveError('RUN_FINISHED', `the run is ${status}`);
-        return { type: 'run.cancelled', atMs, by, ...(reason !== undefined && { reason }) };
-      },
-    });
-  }
-
-  /** Decides an approval. @throws HiveError NOT_FOUND, APPROVAL_ALREADY_DECIDED. */
-  async decideApproval(decision: {
-    tenantId: TenantId;
-    approvalId: ApprovalId;
-    approved: boolean;
-    by: string;
-    notes?: string | undefined;
-  }): Promise<void> {
-    const { tenantId, approvalId, approved, by, notes } = decision;
-    const approval = await this.#options.store.approval(tenantId, approvalId);
-    if (approval === undefined) throw new HiveError('NOT_FOUND', `there is no approval ${approvalId}`);
-    await this.#options.lane.submit({
-      runId: runIdOfApproval(approvalId),
-      actor: by,
-      judge: (state, atMs) => {
-        const isPending = state.approvals.some((asked) => asked.approvalId === approvalId && asked.isPending);
-        if (!isPending)
-          throw new HiveError(
-            'APPROVAL_ALREADY_DECIDED',
-            `the approval is ${approval.status === 'PENDING' ? 'no longer pending' : approval.status}`,
-          );
-        return { type: 'approval.decided', atMs, approvalId, approved, by, ...(notes !== undefined && { notes }) };
-      },
+      actor: 'platform',
+      judge: (state, atMs) =>
+        state.phase.kind === 'ended' && state.phase.toUndo !== undefined ? { type: 'run.compensated', atMs, byRunId } : undefined,
     });
   }
 
@@ -255,3 +255,9 @@ function contextOf(stored: StoredRun): JsonObject {
   const first = stored.commits[0]?.[0];
   return first?.type === 'run.created' ? first.context : {};
 }
+
+const isWord = (event: RunEvent, { workerId, ticketId, token }: WorkerWord): boolean =>
+  (event.type === 'ticket.settled' || event.type === 'ticket.suspended') &&
+  event.ticketId === ticketId &&
+  event.token === token &&
+  event.workerId === workerId;

@@ -26,6 +26,8 @@ const ticketOf = (number: number, more: Partial<IssuedTicket> = {}): IssuedTicke
   attempt: 1,
   agent: 'scanner',
   input: {},
+  memo: [],
+  isHeld: false,
   timeoutMs: 1_000,
   requirement: 'node',
   rankMs: number,

@@ -5,6 +5,7 @@ import {
   type JsonObject,
   type JsonValue,
   type LeasedTicket,
+  type RunId,
   type TenantId,
   type TicketId,
   type WorkerId,
@@ -125,7 +126,7 @@ export class TicketDesk {
    */
   assign(fresh: readonly IssuedTicket[], most: number): readonly Assignment<IssuedTicket>[] {
     if (this.#isClosing) return [];
-    for (const ticket of fresh) this.#scheduler.offer(ticket);
+    for (const ticket of fresh) if (!ticket.isHeld) this.#scheduler.offer(ticket);
     const assignments = this.#scheduler.assign(most);
     for (const { ticketId } of fresh) this.#scheduler.withdraw(ticketId);
     for (const { ticket, workerId } of assignments) this.#seats.get(workerId)?.assigned.add(ticket.ticketId);
@@ -169,8 +170,25 @@ export class TicketDesk {
           ?.push(leased);
     }
     const taken = new Set(assignments.map(({ ticket }) => ticket.ticketId));
-    for (const ticket of fresh) if (!taken.has(ticket.ticketId)) this.#scheduler.offer(ticket);
+    for (const ticket of fresh) if (!ticket.isHeld && !taken.has(ticket.ticketId)) this.#scheduler.offer(ticket);
     for (const [seat, parcel] of parcels) seat.link.deliver(parcel);
+  }
+
+  /** Hands out no ready ticket of a paused run; what is leased goes on. */
+  hold(runId: RunId): void {
+    for (const { ticketId } of this.#readyOf(runId)) this.#scheduler.withdraw(ticketId);
+  }
+
+  /** Gives the ready tickets of a run another place in the queue. */
+  rank(runId: RunId, shiftMs: number): void {
+    for (const ticket of this.#readyOf(runId)) {
+      this.#scheduler.withdraw(ticket.ticketId);
+      this.#scheduler.offer({ ...ticket, rankMs: ticket.rankMs + shiftMs });
+    }
+  }
+
+  #readyOf(runId: RunId): readonly IssuedTicket[] {
+    return this.#scheduler.ready().filter((ticket) => ticket.runId === runId);
   }
 
   /** The lease of a ticket as this control plane knows it. */
@@ -323,7 +341,7 @@ export class TicketDesk {
 }
 
 function leasedTicket(held: IssuedTicket & HeldTicket, agent: AgentSpec, leaseMs: number): LeasedTicket {
-  const { ticketId, token, runId, nodeId, slot, attempt, action, timeoutMs, input } = held;
+  const { ticketId, token, runId, nodeId, slot, attempt, action, timeoutMs, input, memo } = held;
   return {
     ticketId,
     token,
@@ -335,6 +353,7 @@ function leasedTicket(held: IssuedTicket & HeldTicket, agent: AgentSpec, leaseMs
     timeoutMs,
     leaseMs,
     input: input as JsonObject,
+    memo: [...memo],
     ...(action !== undefined && { action }),
   };
 }

@@ -8,5 +8,5 @@
  */
 export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from './desk.ts';
 export { Mailbox } from './mailbox.ts';
-export { type Assignment, type ReadyTicket, rankMsOf, Scheduler } from './scheduler.ts';
+export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
 export type { IssuedTicket, Lease, LiveTicket, TicketStore, WorkerLink } from './ticket-store.ts';

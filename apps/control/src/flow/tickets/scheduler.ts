@@ -33,6 +33,9 @@ export function rankMsOf({ readyAtMs, priority, deadlineAtMs, timeoutMs }: Urgen
   return readyAtMs - priority * priorityLevelMs - Math.min(slackHorizonMs, Math.max(0, slackHorizonMs - slackMs));
 }
 
+/** How much {@link rankMsOf} changes with the priority. */
+export const rankShiftMs = (fromPriority: number, toPriority: number): number => (fromPriority - toPriority) * priorityLevelMs;
+
 /** A ticket that waits for a worker. */
 export interface ReadyTicket {
   readonly ticketId: TicketId;
@@ -71,6 +74,11 @@ export class Scheduler<Ticket extends ReadyTicket> {
   /** How many tickets wait. */
   get readyCount(): number {
     return this.#ready.size;
+  }
+
+  /** Every ticket that waits, in no order. */
+  ready(): readonly Ticket[] {
+    return [...this.#ready.values()];
   }
 
   /** What workers with credits can run that find nothing here they could take. */

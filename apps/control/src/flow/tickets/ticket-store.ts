@@ -1,4 +1,4 @@
-import type { HeldTicket, JsonValue, LeasedTicket, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
+import type { HeldTicket, JsonValue, LeasedTicket, MemoEntry, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
 import type { ReadyTicket } from './scheduler.ts';
 
 /** A ticket before anybody holds it. */
@@ -11,7 +11,10 @@ export interface IssuedTicket extends ReadyTicket {
   readonly agent: string;
   readonly action?: string | undefined;
   readonly input: JsonValue;
+  readonly memo: readonly MemoEntry[];
   readonly timeoutMs: number;
+  /** Its run is paused: nobody may be given it. */
+  readonly isHeld: boolean;
 }
 
 /** A lease as the database has it. */
@@ -45,7 +48,7 @@ export interface TicketStore {
   release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
   /** Leases past their time by the database's clock. */
   expired(): Promise<readonly Lease[]>;
-  /** The most urgent ready tickets that need no more than these capabilities. */
+  /** The most urgent ready tickets that need no more than these capabilities and are not held. */
   ready(most: number, capabilities: readonly string[]): Promise<readonly IssuedTicket[]>;
   /** What a worker holds by the database: for sending again what was lost on the way. */
   heldBy(workerId: WorkerId): Promise<readonly (IssuedTicket & HeldTicket)[]>;

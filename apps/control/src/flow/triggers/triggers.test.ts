@@ -115,7 +115,7 @@ describe('a retry', () => {
 
   it('runs the same version again with the same context, and names the run it repeats', async () => {
     await retry('run_1');
-    expect(started[0]).toMatchObject({ workflowVersion: 2, context: { a: 1 }, retryOf: 'run_1', trigger: 'retry' });
+    expect(started[0]).toMatchObject({ workflowVersion: 2, context: { a: 1 }, originRunId: 'run_1', trigger: 'retry' });
   });
 
   it.each<RunStatus>(['SUCCESS', 'RUNNING', 'PENDING', 'WAITING_APPROVAL'])('of a run that is %s is refused', async (is) => {

@@ -66,7 +66,7 @@ export class Triggers {
     const first = stored.commits[0]?.[0];
     const context = first?.type === 'run.created' ? first.context : {};
     const { workflowId, workflowVersion, definition } = stored;
-    return this.#runs.start({ tenantId, workflowId, workflowVersion, definition, context, trigger: 'retry', retryOf: runId, by });
+    return this.#runs.start({ tenantId, workflowId, workflowVersion, definition, context, trigger: 'retry', originRunId: runId, by });
   }
 
   async #earlier(trigger: Trigger, bodySha256: string): Promise<RunId | undefined> {

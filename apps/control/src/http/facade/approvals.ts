@@ -46,7 +46,7 @@ export function addFacadeApprovals(app: App, services: Services): void {
       const { decision, respondedBy, notes } = request.body;
       const before = await approvalOf(services, tenantId, request.params.id);
       try {
-        await services.runs.decideApproval({
+        await services.orders.decideApproval({
           tenantId,
           approvalId: before.id,
           approved: decision === 'APPROVED',

@@ -78,7 +78,7 @@ export function workflowRowOf(workflow: StoredWorkflow, agents: AgentRows): Work
   };
 }
 
-const nodeRowOf = (workflowId: string, { id, agent, action = '', input, needs, approval }: NodeDefinition, agents: AgentRows): NodeRow => ({
+const nodeRowOf = (workflowId: string, { id, agent = '', action = '', input, needs, approval }: NodeDefinition, agents: AgentRows): NodeRow => ({
   id,
   workflowId,
   ...agents.of(agent),
@@ -103,7 +103,7 @@ export const runRowOf = (run: RunSummary): RunRow => ({
 /** Every attempt of a run as a row, oldest first. */
 export const agentRunRowsOf = (run: RunView, agents: AgentRows): AgentRunRow[] =>
   run.nodes
-    .flatMap((node) => node.attempts.map((attempt) => ({ attempt, agent: node.agent })))
+    .flatMap((node) => node.attempts.map((attempt) => ({ attempt, agent: node.agent ?? '' })))
     .sort((a, b) => a.attempt.issuedAtMs - b.attempt.issuedAtMs)
     .map(({ attempt, agent }) => ({ workflowRunId: run.id, ...attemptRowOf(attempt), ...agents.of(agent) }));
 

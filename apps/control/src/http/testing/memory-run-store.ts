@@ -145,7 +145,7 @@ function summaryOf(tables: MemoryTables, run: RunCommit, before: RunRow['summary
   const { status, error, blocker, atMs } = run;
   const origin = before ?? run.origin;
   if (origin === undefined) throw new HiveError('INTERNAL', 'the first commit of a run names its origin');
-  const { workflowId, workflowVersion, trigger, retryOf } = origin;
+  const { workflowId, workflowVersion, trigger, originRunId } = origin;
   const createdAtMs = before?.createdAtMs ?? atMs;
   const workflowName = tables.workflows.get(workflowId)?.head.name ?? before?.workflowName ?? '';
   const end = isTerminal(status) ? { finishedAtMs: atMs, durationMs: atMs - createdAtMs } : {};
@@ -160,7 +160,7 @@ function summaryOf(tables: MemoryTables, run: RunCommit, before: RunRow['summary
     startedAtMs: createdAtMs,
     blocker,
     ...end,
-    ...defined({ error, retryOf }),
+    ...defined({ error, originRunId }),
   };
 }
 

@@ -9,7 +9,7 @@ import {
   type WorkflowId,
 } from '@hivekeeper/contract';
 import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
-import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, Runs } from '../../flow/runs/index.ts';
+import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, RunOrders, Runs } from '../../flow/runs/index.ts';
 import { TicketDesk } from '../../flow/tickets/index.ts';
 import { Triggers } from '../../flow/triggers/index.ts';
 import { KeyRing } from '../../records/keys/index.ts';
@@ -118,5 +118,5 @@ function engineOver(
     findAgent,
   });
   desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged: () => lane.pump() });
-  return { runs, runStore, desk, tickets, agents, workflows, triggers: new Triggers({ runs, store: runStore, workflows }) };
+  return { runs, orders: new RunOrders({ store: runStore, lane }), runStore, desk, tickets, agents, workflows, triggers: new Triggers({ runs, store: runStore, workflows }) };
 }

@@ -54,7 +54,7 @@ export function addApprovals(app: App, services: Services): void {
     async (request) => {
       const { tenantId, subject } = callerOf(request);
       const { decision, notes } = request.body;
-      await services.runs.decideApproval({
+      await services.orders.decideApproval({
         tenantId,
         approvalId: request.params.id,
         approved: decision === 'APPROVED',

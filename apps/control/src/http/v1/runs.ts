@@ -71,7 +71,7 @@ function addCommands(app: App, services: Services): void {
     async (request) => {
       const { tenantId, subject } = callerOf(request);
       const runId = request.params.id;
-      await services.runs.cancel({ tenantId, runId, by: subject, reason: request.body.reason });
+      await services.orders.cancel({ tenantId, runId, by: subject, reason: request.body.reason });
       return standingOf(services, tenantId, runId);
     },
   );

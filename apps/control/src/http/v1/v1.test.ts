@@ -229,7 +229,7 @@ describe('a run', () => {
       error: { code: 'AGENT_FAILED', nodeId: 'scan' },
     });
     const { status, body } = await door.call(`POST /v1/runs/${id}/retry`, { body: {} });
-    expect({ status, retryOf: body.retryOf, trigger: body.trigger }).toEqual({ status: 202, retryOf: id, trigger: 'retry' });
+    expect({ status, originRunId: body.originRunId, trigger: body.trigger }).toEqual({ status: 202, originRunId: id, trigger: 'retry' });
     expect((await door.call(`GET /v1/runs/${body.id}`)).body.context).toEqual({ target: '/repo' });
   });
 

@@ -48,6 +48,8 @@ const ticketOf = (ordinal: number): IssuedTicket => ({
   attempt: 1,
   agent: 'scanner',
   input: {},
+  memo: [],
+  isHeld: false,
   timeoutMs: 1_000,
   requirement: 'node',
   rankMs: ordinal,

@@ -70,7 +70,11 @@ describe('retries and losses', () => {
   it('gives up with LEASE_LOST_TOO_OFTEN at the fifth loss of a slot, each slot for itself', () => {
     const run = runOf([node('m', { map: '{{ context.list }}' })]).create({ context: { list: [1, 2] } });
     for (const slot of [0, 1, 0, 1, 0, 1, 0, 1]) expect(issued(run.lose('m', slot))).toEqual(['m']);
-    expect(run.lose('m', 0)).toEqual([{ type: 'revoke', ticketId: run.ticketOf('m', 1) }]);
+    const last = run.ticketOf('m', 0);
+    expect(run.lose('m', 0)).toMatchObject([
+      { type: 'bury', ticketId: last, nodeId: 'm', slot: 0, attempt: 5, agent: 'worker' },
+      { type: 'revoke', ticketId: run.ticketOf('m', 1) },
+    ]);
     expect(errorOf(run.state)).toEqual({ code: 'LEASE_LOST_TOO_OFTEN', message: 'the lease was lost 5 times', nodeId: 'm' });
   });
 

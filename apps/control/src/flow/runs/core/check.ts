@@ -49,11 +49,16 @@ function knownNeeds({ needs }: NodeDefinition, own: number, positionById: Readon
   return [...new Set(needs)].flatMap((id) => positionById.get(id) ?? []).filter((position) => position !== own);
 }
 
-function nodeIssues({ ports, positionById }: Checked, { id, agent, needs }: NodeDefinition, position: number): Issue[] {
+function nodeIssues({ ports, positionById }: Checked, { id, agent, compensate, needs }: NodeDefinition, position: number): Issue[] {
   const issues: Issue[] = [];
   const first = positionById.get(id);
   if (first !== position) issues.push({ path: `/nodes/${position}/id`, message: `node ${first} has the id "${id}" already` });
-  if (!ports.isKnownAgent(agent)) issues.push({ path: `/nodes/${position}/agent`, message: `no agent "${agent}" is registered` });
+  for (const [field, name] of [
+    ['agent', agent],
+    ['compensate/agent', compensate?.agent],
+  ] as const)
+    if (name !== undefined && !ports.isKnownAgent(name))
+      issues.push({ path: `/nodes/${position}/${field}`, message: `no agent "${name}" is registered` });
   for (const [index, need] of needs.entries()) {
     const path = `/nodes/${position}/needs/${index}`;
     if (need === id) issues.push({ path, message: `node "${id}" needs itself` });

@@ -33,9 +33,11 @@ describe('the beginning of a run', () => {
         agent: 'worker',
         action: 'scan',
         input: { n: 1 },
+        memo: [],
         timeoutMs: 5_000,
         priority: 7,
         readyAtMs: 1_000,
+        isHeld: false,
       },
       {
         type: 'issue',
@@ -46,9 +48,11 @@ describe('the beginning of a run', () => {
         agent: 'worker',
         action: undefined,
         input: {},
+        memo: [],
         timeoutMs: 300_000,
         priority: 7,
         readyAtMs: 1_000,
+        isHeld: false,
       },
     ]);
     expect(run.notices.map((notice) => notice.type)).toEqual([
@@ -205,7 +209,10 @@ describe('map', () => {
     run.fail('m', undefined, 1);
     expect(wakeAtOf(run.state)).toBe(2_000);
     const commands = run.fail('m', { code: 'AGENT_INPUT_SCHEMA', message: 'bad input' }, 2);
-    expect(commands).toEqual([{ type: 'revoke', ticketId: run.ticketOf('m', 0) }]);
+    expect(commands).toMatchObject([
+      { type: 'bury', ticketId: run.ticketOf('m', 2), error: { code: 'AGENT_INPUT_SCHEMA' } },
+      { type: 'revoke', ticketId: run.ticketOf('m', 0) },
+    ]);
     expect(run.statuses()).toEqual({ m: 'FAILED', z: 'SKIPPED' });
     expect(errorOf(run.state)).toEqual({ code: 'AGENT_INPUT_SCHEMA', message: 'bad input', nodeId: 'm' });
     expect(run.node('m').attempts.map(({ slot, status }) => [slot, status])).toEqual([

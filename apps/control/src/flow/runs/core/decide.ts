@@ -1,12 +1,26 @@
-import type { ApprovalId, Failure, RunEvent, RunId, RunNotice, TicketId } from '@hivekeeper/contract';
+import type {
+  ApprovalId,
+  CarriedNode,
+  EffectId,
+  Failure,
+  JsonObject,
+  Outcome,
+  RunCreated,
+  RunEvent,
+  RunId,
+  RunNotice,
+  TicketId,
+} from '@hivekeeper/contract';
+import { beginUndoing, compensationsOf } from './compensation.ts';
 import { at, type Command, type Draft, openDraft, type RunRules } from './draft.ts';
 import { type Due, popDue } from './due.ts';
 import { closeApproval } from './ledger.ts';
-import { dropSlots, failNode, finishNode, runNode, settleMoves } from './nodes.ts';
-import type { RunPlan } from './plan.ts';
-import { loseTicket, retrySlot, settleTicket } from './slots.ts';
-import type { RunState } from './state.ts';
+import { dropSlots, failNode, finishNode, runNode, scopeOf, startNode } from './nodes.ts';
+import { defaultApproval, type RunPlan } from './plan.ts';
+import { loseTicket, resumeSlot, retrySlot, settleTicket, suspendTicket } from './slots.ts';
+import type { Approval, RunState } from './state.ts';
 import { wakeAtOf } from './views.ts';
+import { decisionOutput, lapse, receiveSignal, suspendedAt } from './waits.ts';
 
 /** What an event, or a list of them, leads to. */
 export interface Decision {
@@ -23,7 +37,12 @@ export const initialState = (runId: RunId, plan: RunPlan): RunState => ({
   slots: [],
   tickets: [],
   approvals: [],
+  signals: [],
+  signalIds: [],
+  listeners: [],
+  unknownEffects: [],
   due: [],
+  priority: plan.definition.priority,
   openNodeCount: plan.nodes.length,
   liveTicketCount: 0,
   firstLiveTicket: 0,
@@ -50,15 +69,40 @@ export function fold(state: RunState, events: readonly RunEvent[], rules: RunRul
 }
 
 function isNews(state: RunState, event: RunEvent): boolean {
-  if (state.phase.kind !== 'live') return state.phase.kind === 'pending' && event.type === 'run.created';
+  switch (state.phase.kind) {
+    case 'pending':
+      return event.type === 'run.created';
+    case 'queued':
+      return event.type === 'run.admitted' || isNewsInLife(state, event);
+    case 'live':
+      return isNewsInLife(state, event);
+    case 'ended':
+      return event.type === 'run.compensated' && state.phase.toUndo !== undefined;
+  }
+}
+
+function isNewsInLife(state: RunState, event: RunEvent): boolean {
   switch (event.type) {
     case 'run.created':
+    case 'run.admitted':
+    case 'run.compensated':
       return false;
     case 'run.cancelled':
       return true;
+    case 'run.paused':
+      return state.pause === undefined;
+    case 'run.resumed':
+      return state.pause !== undefined;
+    case 'run.reprioritised':
+      return state.priority !== event.priority;
     case 'run.woken':
       return (wakeAtOf(state) ?? Infinity) <= event.atMs;
+    case 'signal.received':
+      return !state.signalIds.includes(event.signalId);
+    case 'effect.resolved':
+      return state.unknownEffects.some(({ effectId }) => effectId === event.effectId);
     case 'ticket.settled':
+    case 'ticket.suspended':
     case 'ticket.lost':
       return isLive(state, event.ticketId);
     case 'approval.decided':
@@ -87,35 +131,119 @@ function apply(draft: Draft, event: RunEvent): void {
   if (run.openNodeCount === 0 && run.phase.kind === 'live') endRun(draft, run.failure === undefined ? 'SUCCESS' : 'FAILED', run.failure);
 }
 
+/** Does what the event leads to, and what that leads to, until nothing moves any more. */
+function settleMoves(draft: Draft): void {
+  for (let next = 0; next < draft.moves.length; next += 1) {
+    const step = at(draft.moves, next);
+    if (step.move === 'resume') resumeSlot(draft, step, step.outcome);
+    else if (at(draft.run.nodes, step.node).phase !== 'waiting') continue;
+    else if (step.move === 'skip') finishNode(draft, step.node, { status: 'SKIPPED' });
+    else startNode(draft, step.node);
+  }
+  draft.moves.length = 0;
+}
+
 function transition(draft: Draft, event: RunEvent): void {
   switch (event.type) {
     case 'run.created':
       return createRun(draft, event);
+    case 'run.admitted':
+      return beginRun(draft);
     case 'ticket.settled':
       return settleTicket(draft, ordinalOf(event.ticketId), event);
+    case 'ticket.suspended':
+      return suspendTicket(draft, ordinalOf(event.ticketId), event);
     case 'ticket.lost':
       return loseTicket(draft, ordinalOf(event.ticketId), event);
     case 'approval.decided':
       return decideApproval(draft, ordinalOf(event.approvalId), event);
+    case 'signal.received':
+      return hear(draft, event);
+    case 'effect.resolved':
+      return resolveEffect(draft, event.effectId);
     case 'run.woken':
       return wakeRun(draft);
     case 'run.cancelled':
       return stopRun(draft, 'CANCELLED', { code: 'RUN_CANCELLED', message: cancelMessage(event) });
+    default:
+      return order(draft, event);
   }
+}
+
+type Order = Extract<RunEvent, { readonly type: 'run.paused' | 'run.resumed' | 'run.reprioritised' | 'run.compensated' }>;
+
+function order({ run, commands, notices }: Draft, event: Order): void {
+  notices.push(event);
+  switch (event.type) {
+    case 'run.paused':
+      run.pause = { atMs: event.atMs, by: event.by, reason: event.reason };
+      commands.push({ type: 'hold' });
+      return;
+    case 'run.resumed':
+      run.pause = undefined;
+      commands.push({ type: 'free' });
+      return;
+    case 'run.reprioritised':
+      run.priority = event.priority;
+      commands.push({ type: 'rank', priority: event.priority });
+      return;
+    case 'run.compensated':
+      if (run.phase.kind === 'ended') run.phase = { ...run.phase, toUndo: undefined };
+  }
+}
+
+function hear(draft: Draft, { atMs, signalId, name, key, payload }: Extract<RunEvent, { readonly type: 'signal.received' }>): void {
+  draft.run.signalIds.push(signalId);
+  draft.notices.push({ type: 'signal.received', atMs, name, signalId });
+  receiveSignal(draft, { name, key, payload });
+}
+
+function resolveEffect(draft: Draft, effectId: EffectId): void {
+  const waiting = draft.run.unknownEffects.filter((effect) => effect.effectId === effectId);
+  for (const { slotAt, node } of waiting) draft.moves.push({ move: 'resume', slotAt, node, outcome: { ok: true, output: null } });
 }
 
 const cancelMessage = ({ by, reason }: { readonly by: string; readonly reason?: string }): string =>
   reason === undefined ? `cancelled by ${by}` : `cancelled by ${by}: ${reason}`;
 
-function createRun(draft: Draft, event: Extract<RunEvent, { readonly type: 'run.created' }>): void {
+function createRun(draft: Draft, event: RunCreated): void {
   const { run, rules, atMs } = draft;
-  run.phase = { kind: 'live', context: event.context };
+  const { by, context, deadlineAtMs, gatedNodeIds = [], carried = [], compensation, queue } = event;
+  run.startedBy = by;
   run.startedAtMs = atMs;
-  run.deadlineAtMs = event.deadlineAtMs;
+  run.deadlineAtMs = deadlineAtMs;
+  for (const id of gatedNodeIds) gate(draft, rules.plan.positionById.get(id));
+  if (queue !== undefined) {
+    run.phase = { kind: 'queued', context, ...queue };
+    run.carried = carried;
+    draft.notices.push({ type: 'run.queued', atMs, key: queue.key });
+    return;
+  }
+  run.phase = { kind: 'live', context };
   draft.notices.push({ type: 'run.started', atMs });
-  for (const id of event.gatedNodeIds ?? []) gate(draft, rules.plan.positionById.get(id));
-  for (const [node, state] of run.nodes.entries())
-    if (state.phase === 'waiting' && state.unmetCount === 0) draft.moves.push({ node, move: 'start' });
+  if (compensation !== undefined) beginUndoing(draft, compensation, new Set(gatedNodeIds));
+  else startFirst(draft, carried);
+}
+
+function beginRun(draft: Draft): void {
+  const { run, notices, atMs } = draft;
+  if (run.phase.kind !== 'queued') return;
+  const { context } = run.phase;
+  run.phase = { kind: 'live', context };
+  notices.push({ type: 'run.started', atMs });
+  startFirst(draft, run.carried ?? []);
+  run.carried = undefined;
+}
+
+/** Finishes what an earlier run did, and starts every other node that needs nothing else. */
+function startFirst(draft: Draft, carried: readonly CarriedNode[]): void {
+  const { run, rules } = draft;
+  const roots = [...run.nodes.entries()].flatMap(([node, state]) => (state.phase === 'waiting' && state.unmetCount === 0 ? [node] : []));
+  for (const { nodeId, ...end } of carried) {
+    const node = rules.plan.positionById.get(nodeId);
+    if (node !== undefined && at(run.nodes, node).phase === 'waiting') finishNode(draft, node, { ...end, isCarried: true });
+  }
+  for (const node of roots) draft.moves.push({ node, move: 'start' });
 }
 
 function gate({ run }: Draft, node: number | undefined): void {
@@ -126,15 +254,45 @@ function gate({ run }: Draft, node: number | undefined): void {
 
 function decideApproval(draft: Draft, approval: number, event: Extract<RunEvent, { readonly type: 'approval.decided' }>): void {
   const { run } = draft;
-  const { node } = at(run.approvals, approval);
-  closeApproval(draft, approval, event.approved ? 'APPROVED' : 'REJECTED');
-  const state = at(run.nodes, node);
-  if (event.approved && state.phase === 'gated') runNode(draft, node, state);
-  else
-    failNode(draft, node, {
-      code: 'APPROVAL_REJECTED',
-      message: `rejected by ${event.by}${event.notes === undefined ? '' : `: ${event.notes}`}`,
-    });
+  const { approved, by, notes } = event;
+  const asked = at(run.approvals, approval);
+  const decision = approved ? 'APPROVED' : 'REJECTED';
+  closeApproval(draft, approval, decision);
+  run.approvals[approval] = { ...at(run.approvals, approval), decided: { approved, by } };
+  const rejection: Failure = { code: 'APPROVAL_REJECTED', message: `rejected by ${by}${notes === undefined ? '' : `: ${notes}`}` };
+  if (asked.slotAt !== undefined)
+    return answer(draft, asked, { decision, output: decisionOutput(decision, by, notes), failure: rejection });
+  const state = at(run.nodes, asked.node);
+  if (approved && state.phase === 'gated') runNode(draft, asked.node, state);
+  else failNode(draft, asked.node, rejection);
+}
+
+interface Answer {
+  readonly decision: 'APPROVED' | 'REJECTED' | 'EXPIRED';
+  readonly output: JsonObject;
+  readonly failure: Failure;
+}
+
+/** An agent that asked hears what was decided; one that somebody called begins, or does not. */
+function answer(draft: Draft, { node, slotAt = -1 }: Approval, { decision, output, failure }: Answer): void {
+  const isAsker = suspendedAt(draft, slotAt)?.wait.step !== '';
+  const outcome: Outcome = isAsker || decision === 'APPROVED' ? { ok: true, output } : { ok: false, error: failure };
+  draft.moves.push({ move: 'resume', node, slotAt, outcome });
+}
+
+function expireApproval(draft: Draft, approval: number): void {
+  const { run, rules } = draft;
+  const asked = at(run.approvals, approval);
+  closeApproval(draft, approval, 'EXPIRED');
+  const expiry: Failure = { code: 'APPROVAL_EXPIRED', message: 'nobody decided before the approval expired' };
+  if (asked.slotAt !== undefined) return answer(draft, asked, { decision: 'EXPIRED', output: decisionOutput('EXPIRED'), failure: expiry });
+  const { onExpiry } = at(rules.plan.nodes, asked.node).approval ?? defaultApproval;
+  const state = at(run.nodes, asked.node);
+  if (onExpiry === 'approve' && state.phase === 'gated') runNode(draft, asked.node, state);
+  else if (onExpiry === 'skip') {
+    dropSlots(draft, asked.node);
+    finishNode(draft, asked.node, { status: 'SKIPPED' });
+  } else failNode(draft, asked.node, expiry);
 }
 
 function wakeRun(draft: Draft): void {
@@ -148,11 +306,21 @@ function wakeRun(draft: Draft): void {
   }
   for (let due = nextDue(draft); due !== undefined && due.atMs <= atMs; due = nextDue(draft)) {
     popDue(run.due);
-    if (due.kind === 'retry') {
-      retrySlot(draft, due.slotAt, due.node);
-    } else {
-      closeApproval(draft, due.approval, 'EXPIRED');
-      failNode(draft, due.node, { code: 'APPROVAL_EXPIRED', message: 'nobody decided before the approval expired' });
+    happen(draft, due);
+  }
+}
+
+function happen(draft: Draft, due: Due): void {
+  switch (due.kind) {
+    case 'retry':
+      return retrySlot(draft, due);
+    case 'expiry':
+      return expireApproval(draft, due.approval);
+    case 'timer':
+      return resumeSlot(draft, due, { ok: true, output: null });
+    case 'lapse': {
+      const slot = suspendedAt(draft, due.slotAt);
+      if (slot !== undefined) resumeSlot(draft, due, { ok: false, error: lapse(slot.wait) });
     }
   }
 }
@@ -170,7 +338,12 @@ function dropStaleDue({ run }: Draft): void {
 function isInForce({ slots, approvals }: RunState, due: Due): boolean {
   if (due.kind === 'expiry') return at(approvals, due.approval).isPending;
   const slot = at(slots, due.slotAt);
-  return slot.phase === 'backoff' && slot.dueAtMs === due.atMs;
+  if (due.kind === 'retry') return slot.phase === 'backoff' && slot.dueAtMs === due.atMs;
+  if (slot.phase !== 'suspended') return false;
+  const { wait } = slot;
+  return due.kind === 'timer'
+    ? wait.kind === 'timer' && wait.dueAtMs === due.atMs
+    : wait.kind === 'signal' && wait.expiresAtMs === due.atMs;
 }
 
 /** Ends a run before its time: nothing stays live. */
@@ -187,8 +360,11 @@ function stopRun(draft: Draft, status: 'CANCELLED' | 'TIMED_OUT', error: Failure
 
 function endRun(draft: Draft, status: 'SUCCESS' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT', error: Failure | undefined): void {
   const { run, atMs } = draft;
-  run.phase = { kind: 'ended', status, error };
+  const isUndone = status === 'SUCCESS' || run.compensation !== undefined;
+  const toUndo = isUndone ? [] : compensationsOf(draft, scopeOf(draft));
+  run.phase = { kind: 'ended', status, error, toUndo: toUndo.length > 0 ? toUndo : undefined };
   run.finishedAtMs = atMs;
+  run.pause = undefined;
   draft.moves.length = 0;
   draft.notices.push({ type: 'run.finished', atMs, status, ...(error !== undefined && { error }) });
 }

@@ -1,7 +1,6 @@
-import type { ApprovalId, JsonObject, JsonValue, RunNotice, TicketId } from '@hivekeeper/contract';
-import type { Due } from './due.ts';
+import type { ApprovalId, Failure, JsonObject, JsonValue, MemoEntry, Outcome, RunNotice, TicketId } from '@hivekeeper/contract';
 import type { RunPlan } from './plan.ts';
-import type { Approval, NodeState, RunState, SlotState, Ticket } from './state.ts';
+import type { RunState } from './state.ts';
 import type { Evaluate } from './templates/resolve.ts';
 
 /** What the core asks of the world; whoever folds the event stores them in the same transaction. */
@@ -15,11 +14,18 @@ export type Command =
       readonly agent: string;
       readonly action?: string | undefined;
       readonly input: JsonObject;
+      readonly memo: readonly MemoEntry[];
       readonly timeoutMs: number;
       readonly priority: number;
       readonly readyAtMs: number;
+      /** The run is paused: nobody may be given the ticket yet. */
+      readonly isHeld: boolean;
     }
   | { readonly type: 'revoke'; readonly ticketId: TicketId }
+  /** Nobody may be given a ticket of the run that is ready, or they may again. */
+  | { readonly type: 'hold' | 'free' }
+  /** The run's ready tickets get the place that this priority gives them. */
+  | { readonly type: 'rank'; readonly priority: number }
   | {
       readonly type: 'request-approval';
       readonly approvalId: ApprovalId;
@@ -29,9 +35,25 @@ export type Command =
       readonly message?: string | undefined;
       /** What the agent will be given; of a `map` node the array of it. */
       readonly input: JsonValue;
+      readonly excludeRequester: boolean;
       readonly expiresAtMs: number;
     }
-  | { readonly type: 'close-approval'; readonly approvalId: ApprovalId; readonly status: 'EXPIRED' | 'CANCELLED' };
+  | { readonly type: 'close-approval'; readonly approvalId: ApprovalId; readonly status: 'EXPIRED' | 'CANCELLED' }
+  /** A slot begins to wait for an event that anybody may publish, or gives up. */
+  | { readonly type: 'await-event'; readonly slotAt: number; readonly name: string; readonly key: string }
+  | { readonly type: 'forget-event'; readonly slotAt: number }
+  /** A ticket failed for good: its evidence is kept until somebody deals with it. */
+  | {
+      readonly type: 'bury';
+      readonly ticketId: TicketId;
+      readonly nodeId: string;
+      readonly slot: number;
+      readonly attempt: number;
+      readonly agent: string;
+      readonly action?: string | undefined;
+      readonly input: JsonObject;
+      readonly error: Failure;
+    };
 
 /** What deciding takes besides state and event. */
 export interface RunRules {
@@ -40,22 +62,23 @@ export interface RunRules {
   readonly evaluate: Evaluate;
 }
 
+/** A node that shall start or be skipped, or a slot whose wait is over. */
+export type Move =
+  | { readonly move: 'start' | 'skip'; readonly node: number }
+  | { readonly move: 'resume'; readonly node: number; readonly slotAt: number; readonly outcome: Outcome };
+
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+type ListName = 'nodes' | 'slots' | 'tickets' | 'approvals' | 'due' | 'signals' | 'signalIds' | 'listeners' | 'unknownEffects';
 
 /** A state being changed: its lists are copies of its own, their elements are replaced and never changed. */
 export interface Draft {
   readonly rules: RunRules;
-  readonly run: Mutable<Omit<RunState, 'nodes' | 'slots' | 'tickets' | 'approvals' | 'due'>> & {
-    readonly nodes: NodeState[];
-    readonly slots: SlotState[];
-    readonly tickets: Ticket[];
-    readonly approvals: Approval[];
-    readonly due: Due[];
-  };
+  readonly run: Mutable<Omit<RunState, ListName>> & { readonly [Name in ListName]: RunState[Name][number][] };
   readonly commands: Command[];
   readonly notices: RunNotice[];
-  /** Nodes that shall start or be skipped, in this order: a queue instead of recursion, since chains may be 10,000 long. */
-  readonly moves: { readonly node: number; readonly move: 'start' | 'skip' }[];
+  /** What this event leads to, in this order: a queue instead of recursion, since chains may be 10,000 long. */
+  readonly moves: Move[];
   /** The time of the event being folded. */
   atMs: number;
 }
@@ -70,6 +93,10 @@ export const openDraft = (state: RunState, rules: RunRules): Draft => ({
     tickets: state.tickets.slice(),
     approvals: state.approvals.slice(),
     due: state.due.slice(),
+    signals: state.signals.slice(),
+    signalIds: state.signalIds.slice(),
+    listeners: state.listeners.slice(),
+    unknownEffects: state.unknownEffects.slice(),
   },
   commands: [],
   notices: [],

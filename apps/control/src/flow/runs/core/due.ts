@@ -1,17 +1,16 @@
 /**
- * Something that happens at a time: a retry of a slot, or the expiry of an approval. It is never searched for and taken
+ * Something that happens at a time: a retry of a slot, the end of its wait, or the expiry of an approval. It is never searched for and taken
  * out; where what it stands for has changed meanwhile it is dropped when it comes to the top.
  */
-export type Due = { readonly atMs: number; readonly node: number; readonly nodeId: string } & (
-  | { readonly kind: 'retry'; /** Position in the run's slots. */ readonly slotAt: number }
-  | { readonly kind: 'expiry'; readonly approval: number }
-);
+export type Due = { readonly atMs: number; readonly node: number; readonly nodeId: string } &
+  /** `slotAt` is the position in the run's slots; a `timer` ends a sleep, a `lapse` a wait for a signal. */
+  ({ readonly kind: 'retry' | 'timer' | 'lapse'; readonly slotAt: number } | { readonly kind: 'expiry'; readonly approval: number });
 
 /** A total order, so that equal journals give equal heaps and equal times are served in the workflow's order. */
 function isBefore(a: Due, b: Due): boolean {
   if (a.atMs !== b.atMs) return a.atMs < b.atMs;
   if (a.node !== b.node) return a.node < b.node;
-  return (a.kind === 'retry' ? a.slotAt : -1) < (b.kind === 'retry' ? b.slotAt : -1);
+  return (a.kind === 'expiry' ? -1 : a.slotAt) < (b.kind === 'expiry' ? -1 : b.slotAt);
 }
 
 /** Adds to a binary heap, in place. */

@@ -1,8 +1,8 @@
-import { approvalIdOf, type JsonObject, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
+import { approvalIdOf, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
 import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
-import { defaultApproval } from './plan.ts';
-import type { TicketEnd, Tries } from './state.ts';
+import type { ApprovalRule, NodeWork } from './plan.ts';
+import type { Task, TicketEnd, Tries } from './state.ts';
 
 /** Ids have room for so many tickets in one run. */
 export const maxTicketsPerRun = 1_000_000;
@@ -11,22 +11,48 @@ export const maxTicketsPerRun = 1_000_000;
 export function issueTicket(
   draft: Draft,
   slotAt: number,
-  issue: { readonly node: number; readonly input: JsonObject; readonly tries: Tries },
+  issue: { readonly node: number; readonly task: Task; readonly tries: Tries },
 ): void {
   const { run, rules, atMs } = draft;
-  const { node, input, tries } = issue;
-  const { id: nodeId, agent, action, timeoutMs } = at(rules.plan.nodes, node).definition;
+  const { node, task, tries } = issue;
+  const { definition, work } = at(rules.plan.nodes, node);
+  const { id: nodeId, timeoutMs } = definition;
   const state = at(run.nodes, node);
   const slot = state.phase === 'running' ? slotAt - state.firstSlot : 0;
   const ticket = run.tickets.length;
   const ticketId = ticketIdOf(run.runId, ticket);
   const { attempt } = tries;
+  const { input, memo = [], instead } = task;
+  const { agent, action } = agentOf(work, instead);
   run.tickets.push({ ticketId, node, nodeId, slot, slotAt, attempt, input, issuedAtMs: atMs });
-  run.slots[slotAt] = { phase: 'issued', input, ticket, tries };
+  run.slots[slotAt] = { phase: 'issued', task, ticket, tries };
   run.liveTicketCount += 1;
-  const { priority } = rules.plan.definition;
-  draft.commands.push({ type: 'issue', ticketId, nodeId, slot, attempt, agent, action, input, timeoutMs, priority, readyAtMs: atMs });
+  const isHeld = run.pause !== undefined;
+  const { priority } = run;
+  draft.commands.push({
+    type: 'issue',
+    ticketId,
+    nodeId,
+    slot,
+    attempt,
+    agent,
+    action,
+    input,
+    memo,
+    timeoutMs,
+    priority,
+    readyAtMs: atMs,
+    isHeld,
+  });
   draft.notices.push({ type: 'ticket.issued', atMs, nodeId, slot, attempt, ticketId });
+}
+
+type Agent = NonNullable<Task['instead']>;
+
+/** Whose work it is. A node that only waits has no agent, and no tickets. */
+export function agentOf(work: NodeWork, instead: Task['instead']): Agent {
+  if (instead !== undefined) return instead;
+  return work.kind === 'agent' ? { agent: work.agent, action: work.action } : { agent: '' };
 }
 
 /** Ends a live ticket. */
@@ -42,18 +68,31 @@ export function revokeTicket(draft: Draft, ticket: number): void {
   closeTicket(draft, ticket, { status: 'CANCELLED', finishedAtMs: draft.atMs });
 }
 
-/** Asks for an approval of a node; gives its ordinal. */
-export function requestApproval(draft: Draft, node: number, input: JsonValue): number {
+/** What an approval is asked for. */
+export interface Request {
+  readonly node: number;
+  /** The slot that waits for it; absent where the node itself does. */
+  readonly slotAt?: number;
+  /** Stand in for the node's own. */
+  readonly instead?: { readonly agent: string; readonly action?: string | undefined } | undefined;
+  readonly input: JsonValue;
+  readonly rule: Pick<ApprovalRule, 'message' | 'expiresAfterMs' | 'excludeRequester'>;
+}
+
+/** Asks for an approval; gives its ordinal. */
+export function requestApproval(draft: Draft, { node, slotAt, instead, input, rule }: Request): number {
   const { run, rules, atMs } = draft;
-  const { definition, approval: rule = defaultApproval } = at(rules.plan.nodes, node);
-  const { id: nodeId, agent, action } = definition;
+  const { definition, work } = at(rules.plan.nodes, node);
+  const { id: nodeId } = definition;
+  const { agent, action } = agentOf(work, instead);
   const approval = run.approvals.length;
   const approvalId = approvalIdOf(run.runId, approval);
   const expiresAtMs = atMs + rule.expiresAfterMs;
-  run.approvals.push({ approvalId, node, nodeId, expiresAtMs, isPending: true });
+  const { message, excludeRequester } = rule;
+  run.approvals.push({ approvalId, node, nodeId, expiresAtMs, isPending: true, excludeRequester, slotAt });
   run.pendingApprovalCount += 1;
   pushDue(run.due, { kind: 'expiry', atMs: expiresAtMs, node, nodeId, approval });
-  draft.commands.push({ type: 'request-approval', approvalId, nodeId, agent, action, message: rule.message, input, expiresAtMs });
+  draft.commands.push({ type: 'request-approval', approvalId, nodeId, agent, action, message, input, excludeRequester, expiresAtMs });
   draft.notices.push({ type: 'approval.requested', atMs, nodeId, approvalId, expiresAtMs });
   return approval;
 }

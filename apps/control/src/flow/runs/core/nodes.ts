@@ -1,32 +1,28 @@
 import { type Failure, HiveError, type JsonObject, type JsonValue, maxMapSlots } from '@hivekeeper/contract';
+import { compensationTaskOf, undoNext } from './compensation.ts';
 import { at, type Draft, nodeIdAt } from './draft.ts';
 import { issueTicket, maxTicketsPerRun, requestApproval, revokeTicket } from './ledger.ts';
-import type { FinalStatus, NodeState } from './state.ts';
+import { defaultApproval } from './plan.ts';
+import type { FinalStatus, NodeState, SlotPlace, SlotState, Task } from './state.ts';
 import { resolveTemplate, type Scope, unresolved, valueOf } from './templates/resolve.ts';
+import { endWait, suspend, timeOf } from './waits.ts';
 
-/** Starts and skips what is queued, and what that leads to, until nothing moves any more. */
-export function settleMoves(draft: Draft): void {
-  for (let next = 0; next < draft.moves.length; next += 1) {
-    const { node, move } = at(draft.moves, next);
-    if (at(draft.run.nodes, node).phase !== 'waiting') continue;
-    if (move === 'skip') finishNode(draft, node, { status: 'SKIPPED' });
-    else startNode(draft, node);
-  }
-  draft.moves.length = 0;
-}
+// As long as a signal's key may be.
+const maxKeyLength = 500;
 
-function startNode(draft: Draft, node: number): void {
-  let inputs: readonly JsonObject[] | undefined;
+/** Starts a node whose needs are satisfied. */
+export function startNode(draft: Draft, node: number): void {
+  let tasks: readonly Task[] | undefined;
   try {
-    inputs = inputsOf(draft, node);
+    tasks = tasksOf(draft, node);
   } catch (error) {
     if (!HiveError.is(error)) throw error;
     failNode(draft, node, { code: error.code, message: error.message });
     return;
   }
-  if (inputs === undefined) finishNode(draft, node, { status: 'SKIPPED' });
-  else if (isGated(draft, node) && inputs.length > 0) gateNode(draft, node, inputs);
-  else runNode(draft, node, holdSlots(draft, inputs));
+  if (tasks === undefined) finishNode(draft, node, { status: 'SKIPPED' });
+  else if (isGated(draft, node) && tasks.length > 0) gateNode(draft, node, tasks);
+  else runNode(draft, node, holdSlots(draft, tasks));
 }
 
 function isGated({ run }: Draft, node: number): boolean {
@@ -35,16 +31,52 @@ function isGated({ run }: Draft, node: number): boolean {
 }
 
 /**
- * One resolved input per slot, or undefined where `when` is false.
+ * One task per slot, or undefined where `when` is false.
  * @throws HiveError TEMPLATE_UNRESOLVED, MAP_NOT_ARRAY, RUN_TOO_LARGE
  */
-function inputsOf(draft: Draft, node: number): readonly JsonObject[] | undefined {
+function tasksOf(draft: Draft, node: number): readonly Task[] | undefined {
+  const undoing = compensationTaskOf(draft, node);
+  if (undoing !== undefined) return [undoing];
   const { input, map, when } = at(draft.rules.plan.nodes, node);
   const scope = scopeOf(draft);
   if (when !== undefined && !asBoolean(valueOf(when, scope), when.text)) return undefined;
   const items = map === undefined ? [undefined] : asItems(resolveTemplate(map, scope));
   if (draft.run.tickets.length + items.length > maxTicketsPerRun) throw new HiveError('RUN_TOO_LARGE');
-  return items.map((item) => resolveTemplate(input, { ...scope, item }) as JsonObject);
+  return items.map((item) => ({
+    input: resolveTemplate(input, { ...scope, item }) as JsonObject,
+    ...waitOfItem(draft, node, { ...scope, item }),
+  }));
+}
+
+/** What a node that only waits waits for, resolved. @throws HiveError TEMPLATE_UNRESOLVED */
+function waitOfItem({ rules, atMs }: Draft, node: number, scope: Scope): Pick<Task, 'wait'> {
+  const { work } = at(rules.plan.nodes, node);
+  switch (work.kind) {
+    case 'agent':
+      return {};
+    case 'sleep':
+      return { wait: { kind: 'timer', step: '', dueAtMs: atMs + work.forMs } };
+    case 'sleep until': {
+      const value = resolveTemplate(work.until, scope);
+      const dueAtMs = timeOf(value);
+      if (dueAtMs === undefined)
+        throw unresolved(
+          'until',
+          `${JSON.stringify(value).slice(0, 100)} is neither an ISO 8601 time with a zone nor milliseconds since 1970`,
+        );
+      return { wait: { kind: 'timer', step: '', dueAtMs } };
+    }
+    case 'wait': {
+      const key = work.key === undefined ? undefined : asKey(resolveTemplate(work.key, scope));
+      return { wait: { kind: 'signal', step: '', name: work.name, key, expiresAtMs: atMs + work.expiresAfterMs } };
+    }
+  }
+}
+
+function asKey(value: JsonValue): string {
+  if (typeof value === 'string' && value.length > 0 && value.length <= maxKeyLength) return value;
+  if (typeof value === 'number') return String(value);
+  throw unresolved('key', `${JSON.stringify(value).slice(0, 100)} is not a text of 1 to ${maxKeyLength} characters`);
 }
 
 function asBoolean(value: JsonValue, text: string): boolean {
@@ -60,7 +92,8 @@ function asItems(value: JsonValue): readonly JsonValue[] {
   return value as readonly JsonValue[];
 }
 
-function scopeOf(draft: Draft): Scope {
+/** What templates may read now. */
+export function scopeOf(draft: Draft): Scope {
   const { run, rules } = draft;
   return {
     runId: run.runId,
@@ -81,28 +114,38 @@ interface Slots {
   readonly slotCount: number;
 }
 
-function holdSlots({ run }: Draft, inputs: readonly JsonObject[]): Slots {
+function holdSlots({ run }: Draft, tasks: readonly Task[]): Slots {
   const firstSlot = run.slots.length;
-  for (const input of inputs) run.slots.push({ phase: 'held', input });
-  return { firstSlot, slotCount: inputs.length };
+  for (const task of tasks) run.slots.push({ phase: 'held', task });
+  return { firstSlot, slotCount: tasks.length };
 }
 
-function gateNode(draft: Draft, node: number, inputs: readonly JsonObject[]): void {
-  const isMap = at(draft.rules.plan.nodes, node).map !== undefined;
-  const approval = requestApproval(draft, node, isMap ? inputs : (inputs[0] ?? null));
-  draft.run.nodes[node] = { phase: 'gated', approval, ...holdSlots(draft, inputs) };
+function gateNode(draft: Draft, node: number, tasks: readonly Task[]): void {
+  const { map, approval: rule = defaultApproval } = at(draft.rules.plan.nodes, node);
+  const inputs = tasks.map((task) => task.input);
+  const isMap = map !== undefined && draft.run.compensation === undefined;
+  const approval = requestApproval(draft, { node, instead: tasks[0]?.instead, input: isMap ? inputs : (inputs[0] ?? null), rule });
+  draft.run.nodes[node] = { phase: 'gated', approval, ...holdSlots(draft, tasks) };
 }
 
-/** Issues the first ticket of every slot; a node without slots is done at once. */
+/** Issues the first ticket of every slot, or lets it wait; a node without slots is done at once. */
 export function runNode(draft: Draft, node: number, { firstSlot, slotCount }: Slots): void {
   const { run, atMs } = draft;
   run.nodes[node] = { phase: 'running', startedAtMs: atMs, firstSlot, slotCount, openCount: slotCount };
   draft.notices.push({ type: 'node.started', atMs, nodeId: nodeIdAt(draft, node), slotCount });
-  for (let slot = firstSlot; slot < firstSlot + slotCount; slot += 1) {
-    const held = at(run.slots, slot);
-    if (held.phase === 'held') issueTicket(draft, slot, { node, input: held.input, tries: { attempt: 1, failureCount: 0, lossCount: 0 } });
+  for (let slotAt = firstSlot; slotAt < firstSlot + slotCount; slotAt += 1) {
+    const held = at(run.slots, slotAt);
+    if (held.phase === 'held') beginSlot(draft, { slotAt, node }, held.task);
   }
   if (slotCount === 0) finishNode(draft, node, { status: 'SUCCESS', output: [] });
+}
+
+const untried = { attempt: 0, failureCount: 0, lossCount: 0 };
+
+/** The first thing a slot does: its ticket, or its wait. */
+function beginSlot(draft: Draft, place: SlotPlace, { wait, ...task }: Task): void {
+  if (wait !== undefined) suspend(draft, place, { task, wait, tries: untried });
+  else issueTicket(draft, place.slotAt, { node: place.node, task, tries: { ...untried, attempt: 1 } });
 }
 
 /** Ends a node that failed for good; what it still holds is given up. */
@@ -118,32 +161,40 @@ export function failNode(draft: Draft, node: number, failure: Failure): void {
 
 /** Revokes what the node's slots still wait for. */
 export function dropSlots(draft: Draft, node: number): void {
-  const { run } = draft;
-  const state = at(run.nodes, node);
+  const state = at(draft.run.nodes, node);
   if (state.phase !== 'running' && state.phase !== 'gated') return;
-  for (let index = state.firstSlot; index < state.firstSlot + state.slotCount; index += 1) {
-    const slot = at(run.slots, index);
-    if (slot.phase === 'done') continue;
+  for (let slotAt = state.firstSlot; slotAt < state.firstSlot + state.slotCount; slotAt += 1) dropSlot(draft, slotAt);
+}
+
+/** Drops a slot, and the slots it called. */
+function dropSlot(draft: Draft, first: number): void {
+  const { run } = draft;
+  for (let slotAt: number | undefined = first; slotAt !== undefined;) {
+    const slot: SlotState = at(run.slots, slotAt);
+    if (slot.phase === 'done') return;
     if (slot.phase === 'issued' && at(run.tickets, slot.ticket).end === undefined) revokeTicket(draft, slot.ticket);
-    run.slots[index] = { phase: 'dropped' };
+    if (slot.phase === 'suspended') endWait(draft, slotAt, slot.wait);
+    run.slots[slotAt] = { phase: 'dropped' };
+    slotAt = slot.phase === 'suspended' && slot.wait.kind === 'agent' ? slot.wait.slotAt : undefined;
   }
 }
 
+/** How a node ends. */
+interface NodeEnd {
+  readonly status: FinalStatus;
+  readonly output?: JsonValue | undefined;
+  readonly error?: Failure | undefined;
+  readonly isCarried?: boolean;
+}
+
 /** Ends a node, tells its dependents, and remembers the first failure that fails the run. */
-export function finishNode(
-  draft: Draft,
-  node: number,
-  {
-    status,
-    output,
-    error,
-  }: { readonly status: FinalStatus; readonly output?: JsonValue | undefined; readonly error?: Failure | undefined },
-): void {
+export function finishNode(draft: Draft, node: number, { status, output, error, isCarried }: NodeEnd): void {
   const { run, rules, atMs } = draft;
   const before = at(run.nodes, node);
   const { definition, dependents } = at(rules.plan.nodes, node);
   const startedAtMs = before.phase === 'running' ? before.startedAtMs : undefined;
-  run.nodes[node] = { phase: 'finished', status, output, error, startedAtMs, finishedAtMs: atMs };
+  const finishedAs = run.nodes.length - run.openNodeCount;
+  run.nodes[node] = { phase: 'finished', status, output, error, isCarried, startedAtMs, finishedAtMs: atMs, finishedAs };
   run.openNodeCount -= 1;
   draft.notices.push({
     type: 'node.finished',
@@ -152,9 +203,15 @@ export function finishNode(
     status,
     ...(startedAtMs !== undefined && { durationMs: atMs - startedAtMs }),
     ...(error !== undefined && { error }),
+    ...(isCarried === true && { isCarried }),
   });
+  const isUndoing = run.compensation !== undefined;
   const hasFailed = status === 'FAILED' || status === 'TIMED_OUT';
-  if (hasFailed && definition.onFailure === 'fail') run.failure ??= error;
+  if (hasFailed && (definition.onFailure === 'fail' || isUndoing)) run.failure ??= error;
+  if (isUndoing) {
+    undoNext(draft, node);
+    return;
+  }
   const isSatisfied = status === 'SUCCESS' || (hasFailed && definition.onFailure !== 'fail');
   for (const dependent of dependents) tellDependent(draft, dependent, isSatisfied);
 }

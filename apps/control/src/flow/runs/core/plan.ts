@@ -1,10 +1,27 @@
-import type { NodeDefinition, WorkflowDefinition } from '@hivekeeper/contract';
+import { approvalRuleSchema, type NodeDefinition, type WorkflowDefinition } from '@hivekeeper/contract';
+import type { z } from 'zod';
 import type { NodeState } from './state.ts';
 import { compileExpression, compileTemplate, type Expression, type Template } from './templates/template.ts';
+
+/** What a node does. */
+export type NodeWork =
+  | { readonly kind: 'agent'; readonly agent: string; readonly action?: string | undefined }
+  /** `name` is a signal's name, or `event:` and an event's. */
+  | { readonly kind: 'wait'; readonly name: string; readonly key?: Template | undefined; readonly expiresAfterMs: number }
+  | { readonly kind: 'sleep'; readonly forMs: number }
+  | { readonly kind: 'sleep until'; readonly until: Template };
+
+/** What undoes a node. */
+export interface CompensationPlan {
+  readonly agent: string;
+  readonly action?: string | undefined;
+  readonly input: Template;
+}
 
 /** A node with everything precomputed that deciding about it takes. */
 export interface NodePlan {
   readonly definition: NodeDefinition;
+  readonly work: NodeWork;
   /** Positions of the nodes that need this one. */
   readonly dependents: readonly number[];
   readonly input: Template;
@@ -12,13 +29,11 @@ export interface NodePlan {
   readonly map?: Template | undefined;
   /** Present where the workflow asks for approval. */
   readonly approval?: ApprovalRule | undefined;
+  readonly compensation?: CompensationPlan | undefined;
 }
 
 /** How an approval is asked for. */
-export interface ApprovalRule {
-  readonly message?: string | undefined;
-  readonly expiresAfterMs: number;
-}
+export type ApprovalRule = z.infer<typeof approvalRuleSchema>;
 
 /** A workflow version, read once and cached by the caller. */
 export interface RunPlan {
@@ -29,7 +44,7 @@ export interface RunPlan {
 }
 
 /** What holds where a workflow, or an agent, asks for approval without saying more. */
-export const defaultApproval: ApprovalRule = { expiresAfterMs: 86_400_000 };
+export const defaultApproval: ApprovalRule = approvalRuleSchema.parse({});
 
 /** Precomputes a workflow that `checkWorkflow` found to be sound. */
 export function planOf(definition: WorkflowDefinition): RunPlan {
@@ -55,12 +70,25 @@ export function positionsOf({ nodes }: WorkflowDefinition): Map<string, number> 
 
 /** The templates and expressions of one node. */
 export function compileNode(definition: NodeDefinition, positionById: ReadonlyMap<string, number>): Omit<NodePlan, 'dependents'> {
-  const { approval, input, map, when } = definition;
+  const { approval, compensate, input, map, when } = definition;
   return {
     definition,
+    work: compileWork(definition, positionById),
     input: compileTemplate(input, positionById),
     when: when === undefined ? undefined : compileExpression(when, positionById),
     map: map === undefined ? undefined : compileTemplate(map, positionById),
     approval: approval === true ? defaultApproval : approval || undefined,
+    compensation: compensate === undefined ? undefined : { ...compensate, input: compileTemplate(compensate.input, positionById) },
   };
+}
+
+function compileWork({ agent = '', action, wait, sleep }: NodeDefinition, positionById: ReadonlyMap<string, number>): NodeWork {
+  if (wait !== undefined) {
+    const { signal, event, key, expiresAfterMs } = wait;
+    const name = signal ?? `event:${event}`;
+    return { kind: 'wait', name, expiresAfterMs, key: key === undefined ? undefined : compileTemplate(key, positionById) };
+  }
+  if (sleep?.forMs !== undefined) return { kind: 'sleep', forMs: sleep.forMs };
+  if (sleep?.until !== undefined) return { kind: 'sleep until', until: compileTemplate(sleep.until, positionById) };
+  return { kind: 'agent', agent, action };
 }

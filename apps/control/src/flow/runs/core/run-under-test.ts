@@ -6,9 +6,11 @@ import {
   type JsonValue,
   type NodeStatus,
   type NodeView,
+  type RunCreated,
   type RunEvent,
   type RunId,
   type RunNotice,
+  type Suspension,
   type TicketId,
   type WorkflowInput,
   workflowDefinitionSchema,
@@ -25,6 +27,12 @@ export const node = (id: string, more: Partial<NodeInput> = {}): NodeInput => ({
 /** The nodes for which tickets were issued. */
 export const issued = (commands: readonly Command[]): string[] =>
   commands.flatMap((command) => (command.type === 'issue' ? [command.nodeId] : []));
+
+interface SignalInput {
+  readonly signalId?: string;
+  readonly key?: string;
+  readonly payload?: JsonValue;
+}
 
 /** A run that a test plays the world to: it answers tickets and approvals by the name of their node. */
 export class RunUnderTest {
@@ -51,7 +59,7 @@ export class RunUnderTest {
     return decision.commands;
   }
 
-  create(options: { readonly context?: JsonObject; readonly deadlineAtMs?: number; readonly gatedNodeIds?: readonly string[] } = {}): this {
+  create(options: Partial<RunCreated> = {}): this {
     this.send({ type: 'run.created', atMs: this.nowMs, context: {}, ...options });
     return this;
   }
@@ -66,6 +74,14 @@ export class RunUnderTest {
 
   lose(nodeId: string, slot = 0): readonly Command[] {
     return this.send({ type: 'ticket.lost', atMs: this.nowMs, ticketId: this.ticketOf(nodeId, slot) });
+  }
+
+  suspend(nodeId: string, suspension: Suspension, slot = 0): readonly Command[] {
+    return this.send({ type: 'ticket.suspended', atMs: this.nowMs, ticketId: this.ticketOf(nodeId, slot), suspension });
+  }
+
+  signal(name: string, { signalId = `${name} ${this.journal.length}`, key, payload = null }: SignalInput = {}): readonly Command[] {
+    return this.send({ type: 'signal.received', atMs: this.nowMs, signalId, name, payload, by: 'ann', ...(key !== undefined && { key }) });
   }
 
   answer(nodeId: string, approved: boolean): readonly Command[] {

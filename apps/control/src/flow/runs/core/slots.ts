@@ -1,16 +1,27 @@
-import { errorCatalogue, type Failure, isErrorCode, type JsonValue, type RunEvent } from '@hivekeeper/contract';
+import {
+  errorCatalogue,
+  type Failure,
+  isErrorCode,
+  type JsonValue,
+  type MemoEntry,
+  type Outcome,
+  type RunEvent,
+} from '@hivekeeper/contract';
 import { pauseMsOf } from './backoff.ts';
 import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
-import { closeTicket, issueTicket, maxTicketsPerRun } from './ledger.ts';
+import { agentOf, closeTicket, issueTicket, maxTicketsPerRun, requestApproval } from './ledger.ts';
 import { failNode, finishNode } from './nodes.ts';
-import type { SlotState, Ticket, Tries } from './state.ts';
+import { defaultApproval } from './plan.ts';
+import type { SlotPlace, SlotState, Task, Ticket, Tries, Wait } from './state.ts';
+import { endWait, maxMemoEntries, slotNumberOf, suspend, suspendedAt, waitOf } from './waits.ts';
 
 /** So many lost leases of one slot are no accident any more. */
 export const maxLossesPerSlot = 5;
 
 type Settled = Extract<RunEvent, { readonly type: 'ticket.settled' }>;
 type Lost = Extract<RunEvent, { readonly type: 'ticket.lost' }>;
+type Suspended = Extract<RunEvent, { readonly type: 'ticket.suspended' }>;
 type IssuedSlot = Extract<SlotState, { readonly phase: 'issued' }>;
 
 /** The result of a live ticket arrived. */
@@ -26,10 +37,10 @@ export function settleTicket(draft: Draft, ticket: number, event: Settled): void
   }
   const error = ownError(settled, outcome.error);
   closeTicket(draft, ticket, { ...ended, status: error.code === 'NODE_TIMED_OUT' ? 'TIMED_OUT' : 'FAILED', error });
-  const { tries } = at(run.slots, settled.slotAt) as IssuedSlot;
-  const failed = { ...tries, failureCount: tries.failureCount + 1 };
-  if (mayRepeat(draft, settled, { error, tries: failed })) repeatAfterPause(draft, settled, { error, tries: failed });
-  else failSlot(draft, settled, error);
+  const { task, tries } = at(run.slots, settled.slotAt) as IssuedSlot;
+  const failed = { error, task, tries: { ...tries, failureCount: tries.failureCount + 1 } };
+  if (mayRepeat(draft, settled, failed)) repeatAfterPause(draft, settled, failed);
+  else failTicket(draft, settled, error);
 }
 
 /** A live ticket's lease is over without a result: another one is issued at once. */
@@ -39,27 +50,83 @@ export function loseTicket(draft: Draft, ticket: number, event: Lost): void {
   const lost = at(run.tickets, ticket);
   const error = ownError(lost, { code: 'LEASE_LOST', message: errorCatalogue.LEASE_LOST.cause });
   closeTicket(draft, ticket, { finishedAtMs: atMs, leasedAtMs, workerId, status: 'LOST', error });
-  const { tries } = at(run.slots, lost.slotAt) as IssuedSlot;
+  const { task, tries } = at(run.slots, lost.slotAt) as IssuedSlot;
   const lossCount = tries.lossCount + 1;
   if (lossCount >= maxLossesPerSlot || run.tickets.length >= maxTicketsPerRun) {
-    failSlot(draft, lost, ownError(lost, { code: 'LEASE_LOST_TOO_OFTEN', message: `the lease was lost ${lossCount} times` }));
+    failTicket(draft, lost, ownError(lost, { code: 'LEASE_LOST_TOO_OFTEN', message: `the lease was lost ${lossCount} times` }));
     return;
   }
   noteFailure(draft, lost, { error, retryAtMs: atMs });
-  repeat(draft, lost, { ...tries, lossCount });
+  repeat(draft, lost, { task, tries: { ...tries, lossCount } });
 }
+
+/** The agent ended because it waits for something. */
+export function suspendTicket(draft: Draft, ticket: number, event: Suspended): void {
+  const { run, atMs } = draft;
+  const { suspension, leasedAtMs, workerId } = event;
+  const own = at(run.tickets, ticket);
+  closeTicket(draft, ticket, { finishedAtMs: atMs, leasedAtMs, workerId, status: 'SUSPENDED' });
+  const { task, tries } = at(run.slots, own.slotAt) as IssuedSlot;
+  if ((task.memo?.length ?? 0) >= maxMemoEntries) {
+    const code = 'SUSPENDED_TOO_OFTEN';
+    failTicket(draft, own, ownError(own, { code, message: errorCatalogue[code].cause }));
+    return;
+  }
+  suspend(draft, own, { task, tries, wait: waitOf(draft, own, suspension) });
+  if (suspension.kind === 'agent') call(draft, own, suspension);
+}
+
+/** Adds a slot for the agent that another one called: gated where that agent may act only when a person agrees. */
+function call(
+  draft: Draft,
+  { node, slotAt: callerSlotAt }: SlotPlace,
+  suspension: Extract<Suspended['suspension'], { readonly kind: 'agent' }>,
+): void {
+  const { run } = draft;
+  const { agent, action, input, isGated } = suspension;
+  const slotAt = run.slots.length;
+  const task: Task = { input, instead: { agent, action }, callerSlotAt };
+  const tries = { attempt: 0, failureCount: 0, lossCount: 0 };
+  run.slots.push({ phase: 'held', task });
+  if (isGated !== true) repeat(draft, { node, slotAt }, { task, tries });
+  else {
+    const approval = requestApproval(draft, { node, slotAt, instead: task.instead, input, rule: defaultApproval });
+    suspend(draft, { node, slotAt }, { task, tries, wait: { kind: 'approval', step: '', approval } });
+  }
+}
+
+/** What a slot waited for has come, or will not. An agent is started again, and finds it in its memo. */
+export function resumeSlot(draft: Draft, place: SlotPlace, outcome: Outcome): void {
+  const { run, rules, atMs } = draft;
+  const slot = suspendedAt(draft, place.slotAt);
+  if (slot === undefined) return;
+  const { task, tries, wait } = slot;
+  endWait(draft, place.slotAt, wait);
+  const { work, definition } = at(rules.plan.nodes, place.node);
+  draft.notices.push({ type: 'node.resumed', atMs, nodeId: definition.id, slot: slotNumberOf(draft, place) });
+  // A step without name is no step of an agent: a node that only waits, or a call that a person had to allow.
+  if (wait.step === '' && !outcome.ok) failSlot(draft, place, outcome.error);
+  else if (work.kind !== 'agent' && run.compensation === undefined) completeSlot(draft, place, outcome.ok ? outcome.output : null);
+  else repeat(draft, place, { task: isMemorable(wait) ? remembering(task, { step: wait.step, outcome }) : task, tries });
+}
+
+// What became of an effect stands in the ledger, where the agent reads it.
+const isMemorable = (wait: Wait): boolean => wait.step !== '' && wait.kind !== 'effect';
+
+const remembering = (task: Task, entry: MemoEntry): Task => ({ ...task, memo: [...(task.memo ?? []), entry] });
 
 /** The pause of a slot is over. */
-export function retrySlot(draft: Draft, slotAt: number, node: number): void {
-  const { input, tries, lastError } = at(draft.run.slots, slotAt) as Extract<SlotState, { readonly phase: 'backoff' }>;
-  if (draft.run.tickets.length < maxTicketsPerRun) repeat(draft, { node, slotAt, input }, tries);
-  else failNode(draft, node, lastError);
+export function retrySlot(draft: Draft, place: SlotPlace): void {
+  const { task, tries, lastError } = at(draft.run.slots, place.slotAt) as Extract<SlotState, { readonly phase: 'backoff' }>;
+  if (draft.run.tickets.length < maxTicketsPerRun) repeat(draft, place, { task, tries });
+  else failSlot(draft, place, lastError);
 }
 
-interface Failed {
-  readonly error: Failure;
+interface Tried {
+  readonly task: Task;
   readonly tries: Tries;
 }
+type Failed = Tried & { readonly error: Failure };
 
 // An agent cannot blame another node: whatever it says, the failure is this node's.
 const ownError = ({ nodeId }: Ticket, error: Failure): Failure => ({ ...error, nodeId });
@@ -70,22 +137,22 @@ function mayRepeat({ run, rules }: Draft, { node }: Ticket, { error, tries }: Fa
   return !isFinal && tries.failureCount < retry.maxAttempts && run.tickets.length < maxTicketsPerRun;
 }
 
-function repeatAfterPause(draft: Draft, ticket: Ticket, { error, tries }: Failed): void {
+function repeatAfterPause(draft: Draft, ticket: Ticket, { error, task, tries }: Failed): void {
   const { run, rules, atMs } = draft;
-  const { node, nodeId, slotAt, input, ticketId } = ticket;
+  const { node, nodeId, slotAt, ticketId } = ticket;
   const pauseMs = pauseMsOf(at(rules.plan.nodes, node).definition.retry, tries.failureCount, ticketId);
   const dueAtMs = atMs + pauseMs;
   noteFailure(draft, ticket, { error, retryAtMs: dueAtMs });
   if (pauseMs === 0) {
-    repeat(draft, ticket, tries);
+    repeat(draft, ticket, { task, tries });
     return;
   }
-  run.slots[slotAt] = { phase: 'backoff', input, dueAtMs, lastError: error, tries };
+  run.slots[slotAt] = { phase: 'backoff', task, dueAtMs, lastError: error, tries };
   pushDue(run.due, { kind: 'retry', atMs: dueAtMs, node, nodeId, slotAt });
 }
 
-function repeat(draft: Draft, { node, slotAt, input }: Pick<Ticket, 'node' | 'slotAt' | 'input'>, tries: Tries): void {
-  issueTicket(draft, slotAt, { node, input, tries: { ...tries, attempt: tries.attempt + 1 } });
+function repeat(draft: Draft, { node, slotAt }: SlotPlace, { task, tries }: Tried): void {
+  issueTicket(draft, slotAt, { node, task, tries: { ...tries, attempt: tries.attempt + 1 } });
 }
 
 function noteFailure(
@@ -96,20 +163,48 @@ function noteFailure(
   notices.push({ type: 'attempt.failed', atMs, nodeId, slot, attempt, error, ...(retryAtMs !== undefined && { retryAtMs }) });
 }
 
-function failSlot(draft: Draft, ticket: Ticket, error: Failure): void {
+/** The last ticket of a slot failed: where that fails the run, its evidence is kept until somebody deals with it. */
+function failTicket(draft: Draft, ticket: Ticket, error: Failure): void {
   noteFailure(draft, ticket, { error });
-  failNode(draft, ticket.node, error);
+  const { definition, work } = at(draft.rules.plan.nodes, ticket.node);
+  const task = taskOf(draft, ticket.slotAt);
+  if (definition.onFailure === 'fail' && task?.callerSlotAt === undefined) {
+    const { ticketId, nodeId, slot, attempt, input } = ticket;
+    const { agent, action } = agentOf(work, task?.instead);
+    draft.commands.push({ type: 'bury', ticketId, nodeId, slot, attempt, agent, action, input, error });
+  }
+  failSlot(draft, ticket, error);
 }
 
-function completeSlot(draft: Draft, { node, slotAt }: Ticket, output: JsonValue): void {
+function failSlot(draft: Draft, place: SlotPlace, error: Failure): void {
+  const callerSlotAt = taskOf(draft, place.slotAt)?.callerSlotAt;
+  if (callerSlotAt === undefined) {
+    failNode(draft, place.node, error);
+    return;
+  }
+  draft.run.slots[place.slotAt] = { phase: 'dropped' };
+  draft.moves.push({ move: 'resume', node: place.node, slotAt: callerSlotAt, outcome: { ok: false, error } });
+}
+
+function taskOf({ run }: Draft, slotAt: number): Task | undefined {
+  const slot = at(run.slots, slotAt);
+  return 'task' in slot ? slot.task : undefined;
+}
+
+function completeSlot(draft: Draft, { node, slotAt }: SlotPlace, output: JsonValue): void {
   const { run, rules } = draft;
+  const callerSlotAt = taskOf(draft, slotAt)?.callerSlotAt;
   run.slots[slotAt] = { phase: 'done', output };
+  if (callerSlotAt !== undefined) {
+    draft.moves.push({ move: 'resume', node, slotAt: callerSlotAt, outcome: { ok: true, output } });
+    return;
+  }
   const state = at(run.nodes, node);
   if (state.phase !== 'running') return;
   const openCount = state.openCount - 1;
   run.nodes[node] = { ...state, openCount };
   if (openCount > 0) return;
-  const isMap = at(rules.plan.nodes, node).map !== undefined;
+  const isMap = at(rules.plan.nodes, node).map !== undefined && run.compensation === undefined;
   finishNode(draft, node, { status: 'SUCCESS', output: isMap ? outputsOf(draft, state) : output });
 }
 

@@ -25,6 +25,7 @@ describe('approval', () => {
         action: 'deploy',
         message: 'Deploy?',
         input: { to: 'prod' },
+        excludeRequester: false,
         expiresAtMs: 61_000,
       },
     ]);

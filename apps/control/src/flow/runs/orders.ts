@@ -1,0 +1,146 @@
+import {
+  type ApprovalId,
+  type ApprovalView,
+  type EffectId,
+  HiveError,
+  isTerminal,
+  type JsonValue,
+  type RunEvent,
+  type RunId,
+  runIdOfApproval,
+  type TenantId,
+} from '@hivekeeper/contract';
+import { maxSignalsPerRun, type RunState, runStatusOf } from './core/index.ts';
+import type { RunLane } from './lane.ts';
+import type { RunStore } from './run-store.ts';
+
+/** Which run, who says so, and why. */
+export interface Order {
+  readonly tenantId: TenantId;
+  readonly runId: RunId;
+  readonly by: string;
+  readonly reason?: string | undefined;
+}
+
+/** What a person decided of an approval. */
+export interface Decision {
+  readonly tenantId: TenantId;
+  readonly approvalId: ApprovalId;
+  readonly approved: boolean;
+  readonly by: string;
+  readonly notes?: string | undefined;
+  /** The input that was looked at; refused where another one waits. */
+  readonly inputSha256?: string | undefined;
+}
+
+/** Something that a run may wait for. */
+export interface SignalOrder extends Omit<Order, 'reason'> {
+  /** The same id again is no news. */
+  readonly signalId: string;
+  readonly name: string;
+  readonly key?: string | undefined;
+  readonly payload: JsonValue;
+}
+
+/**
+ * What people and programs may order of a run. Each call returns once its effect is stored, is audited, and is no news
+ * where it is so already.
+ */
+export class RunOrders {
+  readonly #store: RunStore;
+  readonly #lane: RunLane;
+
+  constructor({ store, lane }: { readonly store: RunStore; readonly lane: RunLane }) {
+    this.#store = store;
+    this.#lane = lane;
+  }
+
+  /** Cancels a run: terminal at once. @throws HiveError NOT_FOUND, RUN_FINISHED. */
+  cancel(order: Order): Promise<void> {
+    return this.#give(order, (state, said) =>
+      runStatusOf(state) === 'CANCELLED' ? undefined : { ...mustLive(state, said), type: 'run.cancelled' },
+    );
+  }
+
+  /** Hands out no ticket of the run until it is resumed; what is at work goes on. @throws HiveError NOT_FOUND, RUN_FINISHED. */
+  pause(order: Order): Promise<void> {
+    return this.#give(order, (state, said) => ({ ...mustLive(state, said), type: 'run.paused' }));
+  }
+
+  /** Ends a pause. @throws HiveError NOT_FOUND, RUN_FINISHED. */
+  resume(order: Order): Promise<void> {
+    return this.#give(order, (state, said) => ({ ...mustLive(state, said), type: 'run.resumed' }));
+  }
+
+  /** Gives a run another priority; larger is sooner. @throws HiveError NOT_FOUND, RUN_FINISHED. */
+  reprioritise(order: Order & { readonly priority: number }): Promise<void> {
+    return this.#give(order, (state, said) => ({ ...mustLive(state, said), type: 'run.reprioritised', priority: order.priority }));
+  }
+
+  /**
+   * Gives a run a signal: to the node that waits for it, else to the one that will. Counts once per signal id.
+   * @throws HiveError NOT_FOUND, RUN_FINISHED, SIGNALS_TOO_MANY
+   */
+  signal({ signalId, name, key, payload, ...order }: SignalOrder): Promise<void> {
+    return this.#give(order, (state, { atMs, by }) => {
+      if (state.signalIds.includes(signalId)) return undefined;
+      if (state.signalIds.length >= maxSignalsPerRun) throw new HiveError('SIGNALS_TOO_MANY');
+      return { ...mustLive(state, { atMs, by }), type: 'signal.received', signalId, name, payload, ...(key !== undefined && { key }) };
+    });
+  }
+
+  /** Starts an agent again that waits for what became of an effect. Does nothing where none does. @throws HiveError NOT_FOUND. */
+  effectResolved({ effectId, ...order }: Order & { readonly effectId: EffectId }): Promise<void> {
+    return this.#give(order, (state, { atMs, by }) =>
+      isTerminal(runStatusOf(state)) ? undefined : { type: 'effect.resolved', atMs, effectId, by },
+    );
+  }
+
+  /**
+   * Decides an approval. The same answer by the same person again is no news.
+   * @throws HiveError NOT_FOUND, APPROVAL_ALREADY_DECIDED, APPROVAL_INPUT_CHANGED, APPROVER_NOT_ALLOWED
+   */
+  async decideApproval({ tenantId, approvalId, approved, by, notes, inputSha256 }: Decision): Promise<void> {
+    const approval = await this.#store.approval(tenantId, approvalId);
+    if (approval === undefined) throw new HiveError('NOT_FOUND', `there is no approval ${approvalId}`);
+    if (inputSha256 !== undefined && inputSha256 !== approval.inputSha256)
+      throw new HiveError('APPROVAL_INPUT_CHANGED', `the approval is about ${approval.inputSha256}`);
+    await this.#lane.submit({
+      runId: runIdOfApproval(approvalId),
+      actor: by,
+      judge: (state, atMs) => {
+        const asked = state.approvals.find((other) => other.approvalId === approvalId);
+        if (asked?.decided?.approved === approved && asked.decided.by === by) return undefined;
+        if (asked?.isPending !== true) throw new HiveError('APPROVAL_ALREADY_DECIDED', whatBecameOf(approval));
+        if (asked.excludeRequester && state.startedBy === by) throw new HiveError('APPROVER_NOT_ALLOWED', `${by} started the run`);
+        return { type: 'approval.decided', atMs, approvalId, approved, by, ...(notes !== undefined && { notes }) };
+      },
+    });
+  }
+
+  async #give({ tenantId, runId, by, reason }: Order, judge: (state: RunState, said: Said) => RunEvent | undefined): Promise<void> {
+    if ((await this.#store.summary(tenantId, runId)) === undefined) throw new HiveError('NOT_FOUND', `there is no run ${runId}`);
+    await this.#lane.submit({
+      runId,
+      actor: by,
+      judge: (state, atMs) => judge(state, { atMs, by, ...(reason !== undefined && { reason }) }),
+    });
+  }
+}
+
+interface Said {
+  readonly atMs: number;
+  readonly by: string;
+  readonly reason?: string;
+}
+
+function mustLive(state: RunState, said: Said): Said {
+  const status = runStatusOf(state);
+  if (isTerminal(status)) throw new HiveError('RUN_FINISHED', `the run is ${status}`);
+  return said;
+}
+
+function whatBecameOf({ status, respondedBy }: ApprovalView): string {
+  if (status === 'PENDING') return 'the approval is no longer pending';
+  return respondedBy === undefined ? `the approval is ${status}` : `the approval is ${status}, said ${respondedBy}`;
+}
