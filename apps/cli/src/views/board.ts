@@ -79,13 +79,17 @@ function changeOf(event: NodeEvent): Partial<NodeRow> {
     case 'approval.closed':
       return event.decision === 'APPROVED' ? { status: 'RUNNING' } : {};
     case 'node.finished':
-      return {
-        status: event.status,
-        ...(event.durationMs !== undefined && { durationMs: event.durationMs }),
-        ...(event.error !== undefined && { error: event.error }),
-      };
+      return endOf(event);
   }
 }
+
+type NodeFinished = Extract<NodeEvent, { readonly type: 'node.finished' }>;
+
+const endOf = ({ status, durationMs, error }: NodeFinished): Partial<NodeRow> => ({
+  status,
+  ...(durationMs !== undefined && { durationMs }),
+  ...(error !== undefined && { error }),
+});
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const frameMs = 80;
@@ -195,9 +199,12 @@ function nodeSentence(event: NodeEvent, colors: Colors): string {
     case 'approval.closed':
       return `${event.nodeId} approval ${event.decision}`;
     case 'node.finished':
-      return `${event.nodeId} ${event.isCarried === true ? 'is carried over' : 'finished'}  ${statusText(event.status, colors)}${spentText(event.durationMs)}${failureText(event.error)}`;
+      return `${event.nodeId} ${endText(event, colors)}`;
   }
 }
+
+const endText = ({ isCarried, status, durationMs, error }: NodeFinished, colors: Colors): string =>
+  `${isCarried === true ? 'is carried over' : 'finished'}  ${statusText(status, colors)}${spentText(durationMs)}${failureText(error)}`;
 
 const reasonText = (reason: string | undefined): string => (reason === undefined ? '' : `: ${cutText(reason, 500)}`);
 const retryText = (retryAtMs: number | undefined): string => (retryAtMs === undefined ? '' : `; tried again at ${timeText(retryAtMs)}`);

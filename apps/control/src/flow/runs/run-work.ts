@@ -54,17 +54,19 @@ export function advance(work: RunWork, event: RunEvent, findAgent: FindAgent): v
   for (const command of commands) obey(work, command, findAgent);
 }
 
+function issue(work: RunWork, command: Extract<Command, { readonly type: 'issue' }>, findAgent: FindAgent): void {
+  const { tenantId, runId, state } = work.after;
+  const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
+  const requirement = requirementOf(findAgent(tenantId, agent), agent);
+  const rankMs = rankMsOf({ ...command, deadlineAtMs: state.deadlineAtMs });
+  const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
+  work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, rankMs, isHeld });
+}
+
 function obey(work: RunWork, command: Command, findAgent: FindAgent): void {
   switch (command.type) {
-    case 'issue': {
-      const { tenantId, runId } = work.after;
-      const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
-      const requirement = requirementOf(findAgent(tenantId, agent), agent);
-      const rankMs = rankMsOf({ ...command, deadlineAtMs: work.after.state.deadlineAtMs });
-      const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
-      work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, rankMs, isHeld });
-      return;
-    }
+    case 'issue':
+      return issue(work, command, findAgent);
     case 'revoke':
       // Issued and revoked within one batch: it never was.
       if (!work.issued.delete(command.ticketId)) work.revoked.push(command.ticketId);
@@ -81,15 +83,18 @@ function obey(work: RunWork, command: Command, findAgent: FindAgent): void {
       work.awaited.set(command.slotAt, command);
       return;
     case 'forget-event':
-      // Awaited and forgotten within one batch: it never was.
-      if (!work.awaited.delete(command.slotAt)) work.forgotten.add(command.slotAt);
-      return;
+      return forget(work, command.slotAt);
     case 'bury':
       work.dead.push(command);
       return;
     case 'close-approval':
       work.closed.set(command.approvalId, { id: command.approvalId, status: command.status });
   }
+}
+
+// Awaited and forgotten within one batch: it never was.
+function forget(work: RunWork, slotAt: number): void {
+  if (!work.awaited.delete(slotAt)) work.forgotten.add(slotAt);
 }
 
 function holdTickets(work: RunWork, holding: 'hold' | 'free'): void {

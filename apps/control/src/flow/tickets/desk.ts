@@ -126,7 +126,7 @@ export class TicketDesk {
    */
   assign(fresh: readonly IssuedTicket[], most: number): readonly Assignment<IssuedTicket>[] {
     if (this.#isClosing) return [];
-    for (const ticket of fresh) if (!ticket.isHeld) this.#scheduler.offer(ticket);
+    for (const ticket of fresh) this.#offer(ticket);
     const assignments = this.#scheduler.assign(most);
     for (const { ticketId } of fresh) this.#scheduler.withdraw(ticketId);
     for (const { ticket, workerId } of assignments) this.#seats.get(workerId)?.assigned.add(ticket.ticketId);
@@ -143,7 +143,7 @@ export class TicketDesk {
     for (const { ticket, workerId } of assignments) {
       this.#seats.get(workerId)?.assigned.delete(ticket.ticketId);
       this.#returnCredit(workerId);
-      if (!fresh.has(ticket.ticketId)) this.#scheduler.offer(ticket);
+      if (!fresh.has(ticket.ticketId)) this.#offer(ticket);
     }
   }
 
@@ -170,7 +170,7 @@ export class TicketDesk {
           ?.push(leased);
     }
     const taken = new Set(assignments.map(({ ticket }) => ticket.ticketId));
-    for (const ticket of fresh) if (!ticket.isHeld && !taken.has(ticket.ticketId)) this.#scheduler.offer(ticket);
+    for (const ticket of fresh.filter(({ ticketId }) => !taken.has(ticketId))) this.#offer(ticket);
     for (const [seat, parcel] of parcels) seat.link.deliver(parcel);
   }
 
@@ -185,6 +185,10 @@ export class TicketDesk {
       this.#scheduler.withdraw(ticket.ticketId);
       this.#scheduler.offer({ ...ticket, rankMs: ticket.rankMs + shiftMs });
     }
+  }
+
+  #offer(ticket: IssuedTicket): void {
+    if (!ticket.isHeld) this.#scheduler.offer(ticket);
   }
 
   #readyOf(runId: RunId): readonly IssuedTicket[] {
@@ -239,7 +243,7 @@ export class TicketDesk {
       tickets.filter((ticket) => this.#isThisEpoch(ticket.token)).map(counterOnly),
     );
     for (const ticket of tickets) this.#letGo(workerId, ticket);
-    for (const ticket of released) this.#scheduler.offer(ticket);
+    for (const ticket of released) this.#offer(ticket);
     this.#listener?.capacityChanged();
   }
 

@@ -78,7 +78,11 @@ export function workflowRowOf(workflow: StoredWorkflow, agents: AgentRows): Work
   };
 }
 
-const nodeRowOf = (workflowId: string, { id, agent = '', action = '', input, needs, approval }: NodeDefinition, agents: AgentRows): NodeRow => ({
+const nodeRowOf = (
+  workflowId: string,
+  { id, agent = '', action = '', input, needs, approval }: NodeDefinition,
+  agents: AgentRows,
+): NodeRow => ({
   id,
   workflowId,
   ...agents.of(agent),

@@ -118,5 +118,14 @@ function engineOver(
     findAgent,
   });
   desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged: () => lane.pump() });
-  return { runs, orders: new RunOrders({ store: runStore, lane }), runStore, desk, tickets, agents, workflows, triggers: new Triggers({ runs, store: runStore, workflows }) };
+  return {
+    runs,
+    orders: new RunOrders({ store: runStore, lane }),
+    runStore,
+    desk,
+    tickets,
+    agents,
+    workflows,
+    triggers: new Triggers({ runs, store: runStore, workflows }),
+  };
 }

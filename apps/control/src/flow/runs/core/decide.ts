@@ -83,18 +83,6 @@ function isNews(state: RunState, event: RunEvent): boolean {
 
 function isNewsInLife(state: RunState, event: RunEvent): boolean {
   switch (event.type) {
-    case 'run.created':
-    case 'run.admitted':
-    case 'run.compensated':
-      return false;
-    case 'run.cancelled':
-      return true;
-    case 'run.paused':
-      return state.pause === undefined;
-    case 'run.resumed':
-      return state.pause !== undefined;
-    case 'run.reprioritised':
-      return state.priority !== event.priority;
     case 'run.woken':
       return (wakeAtOf(state) ?? Infinity) <= event.atMs;
     case 'signal.received':
@@ -107,6 +95,23 @@ function isNewsInLife(state: RunState, event: RunEvent): boolean {
       return isLive(state, event.ticketId);
     case 'approval.decided':
       return isPending(state, event.approvalId);
+    default:
+      return isNewsOfRun(state, event);
+  }
+}
+
+function isNewsOfRun(state: RunState, event: RunEvent): boolean {
+  switch (event.type) {
+    case 'run.cancelled':
+      return true;
+    case 'run.paused':
+      return state.pause === undefined;
+    case 'run.resumed':
+      return state.pause !== undefined;
+    case 'run.reprioritised':
+      return state.priority !== event.priority;
+    default:
+      return false;
   }
 }
 

@@ -184,7 +184,7 @@ interface NodeEnd {
   readonly status: FinalStatus;
   readonly output?: JsonValue | undefined;
   readonly error?: Failure | undefined;
-  readonly isCarried?: boolean;
+  readonly isCarried?: boolean | undefined;
 }
 
 /** Ends a node, tells its dependents, and remembers the first failure that fails the run. */
@@ -196,15 +196,7 @@ export function finishNode(draft: Draft, node: number, { status, output, error, 
   const finishedAs = run.nodes.length - run.openNodeCount;
   run.nodes[node] = { phase: 'finished', status, output, error, isCarried, startedAtMs, finishedAtMs: atMs, finishedAs };
   run.openNodeCount -= 1;
-  draft.notices.push({
-    type: 'node.finished',
-    atMs,
-    nodeId: definition.id,
-    status,
-    ...(startedAtMs !== undefined && { durationMs: atMs - startedAtMs }),
-    ...(error !== undefined && { error }),
-    ...(isCarried === true && { isCarried }),
-  });
+  noteEnd(draft, { nodeId: definition.id, status, error, isCarried, startedAtMs });
   const isUndoing = run.compensation !== undefined;
   const hasFailed = status === 'FAILED' || status === 'TIMED_OUT';
   if (hasFailed && (definition.onFailure === 'fail' || isUndoing)) run.failure ??= error;
@@ -214,6 +206,27 @@ export function finishNode(draft: Draft, node: number, { status, output, error, 
   }
   const isSatisfied = status === 'SUCCESS' || (hasFailed && definition.onFailure !== 'fail');
   for (const dependent of dependents) tellDependent(draft, dependent, isSatisfied);
+}
+
+function noteEnd(
+  { notices, atMs }: Draft,
+  {
+    nodeId,
+    status,
+    error,
+    isCarried,
+    startedAtMs,
+  }: Omit<NodeEnd, 'output'> & { readonly nodeId: string; readonly startedAtMs: number | undefined },
+): void {
+  notices.push({
+    type: 'node.finished',
+    atMs,
+    nodeId,
+    status,
+    ...(startedAtMs !== undefined && { durationMs: atMs - startedAtMs }),
+    ...(error !== undefined && { error }),
+    ...(isCarried === true && { isCarried }),
+  });
 }
 
 function tellDependent(draft: Draft, node: number, isSatisfied: boolean): void {

@@ -2,7 +2,6 @@ import {
   type ApprovalId,
   type Failure,
   HiveError,
-  type JsonObject,
   type JsonValue,
   type NodeStatus,
   type NodeView,
