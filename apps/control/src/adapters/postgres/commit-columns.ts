@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { isTerminal } from '@hivekeeper/contract';
 import type { LeaseClaim, RunCommit } from '../../flow/runs/index.ts';
 
 /** What one call of `commit_runs` stores. */
@@ -15,12 +16,10 @@ interface Column {
   readonly of: (batch: CommitBatch) => unknown;
 }
 
+type ColumnsOf<Row> = Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>;
+
 /** Columns of one group: the rows it has, and per column how a row gives its value. */
-function group<Row>(
-  prefix: string,
-  rowsOf: (batch: CommitBatch) => readonly Row[],
-  columns: Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>,
-): Column[] {
+function group<Row>(prefix: string, rowsOf: (batch: CommitBatch) => readonly Row[], columns: ColumnsOf<Row>): Column[] {
   return Object.entries(columns).map(([name, [type, of]]) => ({
     name: `${prefix}_${name}`,
     type: `${type}[]`,
@@ -34,7 +33,15 @@ const perRun =
   (batch: CommitBatch) =>
     batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
 
-// The order and the names are those of the function's parameters in migrations/0002_commit.sql.
+/** What the run's row says about where it stands. */
+const standing: ColumnsOf<{ readonly run: RunCommit }> = {
+  status: ['text', ({ run }) => run.status],
+  finished_at_ms: ['double precision', ({ run }) => (isTerminal(run.status) ? run.atMs : undefined)],
+  wake_at_ms: ['double precision', ({ run }) => run.wakeAtMs],
+  error: ['json', ({ run }) => json(run.error)],
+};
+
+// The order and the names are those of the function's parameters in migrations/0003_lighter_commit.sql.
 const columns: readonly Column[] = [
   ...group('n', (batch) => batch.runs.flatMap((run) => (run.origin === undefined ? [] : [{ run, origin: run.origin }])), {
     id: ['text', ({ run }) => run.runId],
@@ -46,17 +53,19 @@ const columns: readonly Column[] = [
     route: ['text', ({ origin }) => origin.idempotency?.route],
     key: ['text', ({ origin }) => origin.idempotency?.key],
     body_sha256: ['text', ({ origin }) => origin.idempotency?.bodySha256],
+    ...standing,
+  }),
+  ...group('h', (batch) => batch.runs.flatMap((run) => (run.origin === undefined && run.hasNewStanding ? [{ run }] : [])), {
+    id: ['text', ({ run }) => run.runId],
+    ...standing,
   }),
   ...group('r', (batch) => batch.runs, {
     id: ['text', (run) => run.runId],
     tenant: ['text', (run) => run.tenantId],
     version: ['integer', (run) => run.version],
-    status: ['text', (run) => run.status],
     at_ms: ['double precision', (run) => run.atMs],
-    events: ['text', (run) => JSON.stringify(run.events)],
-    wake_at_ms: ['double precision', (run) => run.wakeAtMs],
-    blocker: ['text', (run) => json(run.blocker)],
-    error: ['text', (run) => json(run.error)],
+    events: ['json', (run) => JSON.stringify(run.events)],
+    blocker: ['json', (run) => json(run.blocker)],
     actor: ['text', (run) => run.actor],
     action: ['text', (run) => run.action],
   }),
@@ -86,7 +95,7 @@ const columns: readonly Column[] = [
       attempt: ['integer', ({ part }) => part.attempt],
       agent: ['text', ({ part }) => part.agent],
       action: ['text', ({ part }) => part.action],
-      input: ['text', ({ part }) => JSON.stringify(part.input)],
+      input: ['json', ({ part }) => JSON.stringify(part.input)],
       timeout_ms: ['bigint', ({ part }) => part.timeoutMs],
       requirement: ['text', ({ part }) => part.requirement],
       rank_ms: ['double precision', ({ part }) => part.rankMs],
@@ -106,7 +115,7 @@ const columns: readonly Column[] = [
       agent: ['text', ({ part }) => part.agent],
       action: ['text', ({ part }) => part.action],
       message: ['text', ({ part }) => part.message],
-      input: ['text', ({ part }) => JSON.stringify(part.input)],
+      input: ['json', ({ part }) => JSON.stringify(part.input)],
       input_sha256: ['text', ({ part }) => hash('sha256', JSON.stringify(part.input))],
       at_ms: ['double precision', ({ run }) => run.atMs],
       expires_at_ms: ['double precision', ({ part }) => part.expiresAtMs],

@@ -1,4 +1,4 @@
-import type { JsonValue, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
+import { type JsonValue, type RunId, type TenantId, type TicketId, ticketIdOf, type WorkerId } from '@hivekeeper/contract';
 import type { IssuedTicket, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
@@ -52,7 +52,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
 
     async expired() {
       const rows = await sql<TicketRow[]>`
-        SELECT id, run_id, worker_id, token FROM tickets WHERE worker_id IS NOT NULL AND lease_until < now() ORDER BY lease_until LIMIT 1000`;
+        SELECT id, run_id, worker_id, token FROM tickets WHERE token IS NOT NULL AND lease_until < now() ORDER BY lease_until LIMIT 1000`;
       return rows.flatMap(({ id, run_id, worker_id, token }) =>
         worker_id === null ? [] : [{ ticketId: id, runId: run_id, workerId: worker_id, token: String(token) }],
       );
@@ -65,14 +65,18 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     },
 
     async heldBy(workerId) {
-      const rows = await sql<TicketRow[]>`SELECT * FROM tickets WHERE worker_id = ${workerId} AND lease_until > now()`;
+      const rows = await sql<
+        TicketRow[]
+      >`SELECT * FROM tickets WHERE token IS NOT NULL AND worker_id = ${workerId} AND lease_until > now()`;
       return rows.map((row) => ({ ...ticketOf(row), token: String(row.token) }));
     },
 
     async ofRun(runId) {
-      const rows = await sql<
-        TicketRow[]
-      >`SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE run_id = ${runId}`;
+      // By the primary key, in bytewise order: "/" comes right after the "." before the ordinal.
+      const first = ticketIdOf(runId, 0);
+      const end = first.replace('.0', '/');
+      const rows = await sql<TicketRow[]>`
+        SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE id >= ${first} AND id < ${end}`;
       return rows.map((row) => ({
         ticketId: row.id,
         requirement: row.requirement,
