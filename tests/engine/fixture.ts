@@ -12,7 +12,7 @@ import {
   type WorkflowInput,
   workflowDefinitionSchema,
 } from '@hivekeeper/contract';
-import { newLog } from '@hivekeeper/kernel';
+import { type Clock, newLog } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
@@ -35,12 +35,13 @@ export const builtin = (name: string, more: Partial<AgentSpec> = {}): AgentSpec 
 });
 
 /** An engine over the database, with what it was told about. */
-export async function engineOn(url: string, options: { readonly leaseMs?: number } = {}): Promise<Engine> {
+export async function engineOn(url: string, options: { readonly leaseMs?: number; readonly clock?: Clock } = {}): Promise<Engine> {
   const database = await openDatabase({ url, maxConnections: 4, log });
   const engine = await startEngine({
     database,
     config: { leaseMs: options.leaseMs ?? 10_000, liveRuns: 1_000 },
     log,
+    ...(options.clock !== undefined && { clock: options.clock }),
     shippedDirectory: '/nonexistent',
     builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],
   });

@@ -90,10 +90,11 @@ describe('a run', () => {
     const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
     expect(approval).toMatchObject({ status: 'PENDING', input: { amount: 7 }, nodeId: 'a' });
     expect((await engine.services.runs.view(defaultTenantId, runId)).status).toBe('WAITING_APPROVAL');
-    const decide = () =>
-      engine.services.orders.decideApproval({ tenantId: defaultTenantId, approvalId: approval!.id, approved: true, by: 'anna' });
-    const [first, second] = await Promise.allSettled([decide(), decide()]);
-    expect([first.status, second.status].sort()).toEqual(['fulfilled', 'rejected']);
+    const decide = (by: string) =>
+      engine.services.orders.decideApproval({ tenantId: defaultTenantId, approvalId: approval!.id, approved: true, by });
+    // The same answer by the same person is the same answer; anybody else comes too late.
+    const answers = await Promise.allSettled([decide('anna'), decide('anna'), decide('bert')]);
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
     expect(await ended(engine, runId)).toBe('SUCCESS');
     expect((await engine.services.runStore.approval(defaultTenantId, approval!.id))?.status).toBe('APPROVED');
   });

@@ -15,5 +15,5 @@ export interface AuditEntry {
 export async function audit(sql: Sql, { tenantId, actor, action, object, payload }: AuditEntry): Promise<void> {
   await sql`
     SELECT append_audit(ARRAY[${tenantId}], ARRAY[extract(epoch FROM now()) * 1000]::double precision[], ARRAY[${actor}], ARRAY[${action}], ARRAY[${object}],
-      ARRAY[${JSON.stringify(payload)}])`;
+      ARRAY[${JSON.stringify(payload)}]::json[])`;
 }

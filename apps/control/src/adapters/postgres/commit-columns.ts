@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import type { LeaseClaim, RunCommit } from '../../flow/runs/index.ts';
+import { isTerminal } from '@hivekeeper/contract';
+import type { DeadTicket, LeaseClaim, RunCommit } from '../../flow/runs/index.ts';
 
 /** What one call of `commit_runs` stores. */
 export interface CommitBatch {
@@ -15,12 +16,10 @@ interface Column {
   readonly of: (batch: CommitBatch) => unknown;
 }
 
+type ColumnsOf<Row> = Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>;
+
 /** Columns of one group: the rows it has, and per column how a row gives its value. */
-function group<Row>(
-  prefix: string,
-  rowsOf: (batch: CommitBatch) => readonly Row[],
-  columns: Readonly<Record<string, readonly [type: string, of: (row: Row) => unknown]>>,
-): Column[] {
+function group<Row>(prefix: string, rowsOf: (batch: CommitBatch) => readonly Row[], columns: ColumnsOf<Row>): Column[] {
   return Object.entries(columns).map(([name, [type, of]]) => ({
     name: `${prefix}_${name}`,
     type: `${type}[]`,
@@ -34,7 +33,44 @@ const perRun =
   (batch: CommitBatch) =>
     batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
 
-// The order and the names are those of the function's parameters in migrations/0002_commit.sql.
+/** What commit_rare in migrations/0004_orders.sql does; null, as nearly always, where there is nothing. */
+function rareOf({ runs }: CommitBatch): string | null {
+  const groups = {
+    held: runs.flatMap(({ runId, holding }) => (holding === undefined ? [] : [{ run_id: runId, is_held: holding === 'hold' }])),
+    ranked: runs.flatMap(({ runId, rankShiftMs }) => (rankShiftMs === 0 ? [] : [{ run_id: runId, shift_ms: rankShiftMs }])),
+    forgotten: runs.flatMap(({ runId, forgotten }) => forgotten.map((slotAt) => ({ run_id: runId, slot_at: slotAt }))),
+    awaited: runs.flatMap(({ runId, tenantId, awaited }) =>
+      awaited.map(({ slotAt, name, key }) => ({ run_id: runId, slot_at: slotAt, tenant_id: tenantId, name, key })),
+    ),
+    dead: runs.flatMap(({ runId, tenantId, atMs, dead }) => dead.map((ticket) => deadRow(ticket, { runId, tenantId, atMs }))),
+  };
+  const rare = Object.fromEntries(Object.entries(groups).filter(([, rows]) => rows.length > 0));
+  return Object.keys(rare).length === 0 ? null : JSON.stringify(rare);
+}
+
+const deadRow = (ticket: DeadTicket, { runId, tenantId, atMs }: Pick<RunCommit, 'runId' | 'tenantId' | 'atMs'>) => ({
+  ticket_id: ticket.ticketId,
+  tenant_id: tenantId,
+  run_id: runId,
+  node_id: ticket.nodeId,
+  slot: ticket.slot,
+  attempt: ticket.attempt,
+  agent: ticket.agent,
+  action: ticket.action,
+  input: ticket.input,
+  error: ticket.error,
+  at_ms: atMs,
+});
+
+/** What the run's row says about where it stands. */
+const standing: ColumnsOf<{ readonly run: RunCommit }> = {
+  status: ['text', ({ run }) => run.status],
+  finished_at_ms: ['double precision', ({ run }) => (isTerminal(run.status) ? run.atMs : undefined)],
+  wake_at_ms: ['double precision', ({ run }) => run.wakeAtMs],
+  error: ['json', ({ run }) => json(run.error)],
+};
+
+// The order and the names are those of the function's parameters in migrations/0003_lighter_commit.sql.
 const columns: readonly Column[] = [
   ...group('n', (batch) => batch.runs.flatMap((run) => (run.origin === undefined ? [] : [{ run, origin: run.origin }])), {
     id: ['text', ({ run }) => run.runId],
@@ -42,21 +78,23 @@ const columns: readonly Column[] = [
     workflow: ['text', ({ origin }) => origin.workflowId],
     workflow_version: ['integer', ({ origin }) => origin.workflowVersion],
     trigger: ['text', ({ origin }) => origin.trigger],
-    retry_of: ['text', ({ origin }) => origin.originRunId],
+    origin_run: ['text', ({ origin }) => origin.originRunId],
     route: ['text', ({ origin }) => origin.idempotency?.route],
     key: ['text', ({ origin }) => origin.idempotency?.key],
     body_sha256: ['text', ({ origin }) => origin.idempotency?.bodySha256],
+    ...standing,
+  }),
+  ...group('h', (batch) => batch.runs.flatMap((run) => (run.origin === undefined && run.hasNewStanding ? [{ run }] : [])), {
+    id: ['text', ({ run }) => run.runId],
+    ...standing,
   }),
   ...group('r', (batch) => batch.runs, {
     id: ['text', (run) => run.runId],
     tenant: ['text', (run) => run.tenantId],
     version: ['integer', (run) => run.version],
-    status: ['text', (run) => run.status],
     at_ms: ['double precision', (run) => run.atMs],
-    events: ['text', (run) => JSON.stringify(run.events)],
-    wake_at_ms: ['double precision', (run) => run.wakeAtMs],
-    blocker: ['text', (run) => json(run.blocker)],
-    error: ['text', (run) => json(run.error)],
+    events: ['json', (run) => JSON.stringify(run.events)],
+    blocker: ['json', (run) => json(run.blocker)],
     actor: ['text', (run) => run.actor],
     action: ['text', (run) => run.action],
   }),
@@ -86,7 +124,9 @@ const columns: readonly Column[] = [
       attempt: ['integer', ({ part }) => part.attempt],
       agent: ['text', ({ part }) => part.agent],
       action: ['text', ({ part }) => part.action],
-      input: ['text', ({ part }) => JSON.stringify(part.input)],
+      input: ['json', ({ part }) => JSON.stringify(part.input)],
+      memo: ['json', ({ part }) => (part.memo.length === 0 ? null : JSON.stringify(part.memo))],
+      is_held: ['boolean', ({ part }) => part.isHeld],
       timeout_ms: ['bigint', ({ part }) => part.timeoutMs],
       requirement: ['text', ({ part }) => part.requirement],
       rank_ms: ['double precision', ({ part }) => part.rankMs],
@@ -106,10 +146,11 @@ const columns: readonly Column[] = [
       agent: ['text', ({ part }) => part.agent],
       action: ['text', ({ part }) => part.action],
       message: ['text', ({ part }) => part.message],
-      input: ['text', ({ part }) => JSON.stringify(part.input)],
+      input: ['json', ({ part }) => JSON.stringify(part.input)],
       input_sha256: ['text', ({ part }) => hash('sha256', JSON.stringify(part.input))],
       at_ms: ['double precision', ({ run }) => run.atMs],
       expires_at_ms: ['double precision', ({ part }) => part.expiresAtMs],
+      exclude_requester: ['boolean', ({ part }) => part.excludeRequester],
     },
   ),
   ...group(
@@ -123,6 +164,7 @@ const columns: readonly Column[] = [
       notes: ['text', ({ part }) => part.notes],
     },
   ),
+  { name: 'rare', type: 'json', of: rareOf },
 ];
 
 /** The one statement of the hot path, and its parameters: a column each, so that a batch of any size is the same prepared statement. */

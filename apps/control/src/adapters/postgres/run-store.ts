@@ -13,9 +13,9 @@ import {
   type WorkflowDefinition,
   type WorkflowId,
 } from '@hivekeeper/contract';
-import type { CommitResult, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
+import type { CommitResult, RunCommit, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
 import { commitColumns } from './commit-columns.ts';
-import { isTransient } from './connection-errors.ts';
+import { isTransient, isUniqueViolation } from './connection-errors.ts';
 import { type Pool, type Sql, withTenant } from './connection.ts';
 
 interface RunRow {
@@ -28,8 +28,7 @@ interface RunRow {
   readonly created_at: Date;
   readonly finished_at: Date | null;
   readonly error: Failure | null;
-  readonly blocker: Blocker | null;
-  readonly retry_of: RunId | null;
+  readonly origin_run_id: RunId | null;
 }
 
 interface ApprovalRow {
@@ -67,25 +66,23 @@ const engineCalls = (engine: Pool): EngineCalls => ({
       for (const row of rows) if (row.ticket_token !== null) counters.set(row.ticket_id, String(row.ticket_token));
       return { stored: true, counters };
     } catch (error) {
-      return refusalOf(error);
+      return refusalOf(error, runs);
     }
   },
 
   async load(runId) {
     const [head] = await engine<
-      { tenant_id: TenantId; version: number; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]
+      { tenant_id: TenantId; workflow_id: WorkflowId; workflow_version: number; definition: WorkflowDefinition }[]
     >`
-      SELECT r.tenant_id, r.version, r.workflow_id, r.workflow_version, v.definition
+      SELECT r.tenant_id, r.workflow_id, r.workflow_version, v.definition
       FROM runs r JOIN workflow_versions v ON v.workflow_id = r.workflow_id AND v.version = r.workflow_version
       WHERE r.id = ${runId}`;
     if (head === undefined) return undefined;
-    // Rows beyond the head's version came after it was read: the fold stops where the head stands.
-    const journal = await engine<{ events: RunEvent[] }[]>`
-      SELECT events FROM run_journal WHERE run_id = ${runId} AND version <= ${head.version} ORDER BY version`;
+    const journal = await engine<{ events: RunEvent[] }[]>`SELECT events FROM run_journal WHERE run_id = ${runId} ORDER BY version`;
     return {
       runId,
       tenantId: head.tenant_id,
-      version: head.version,
+      version: journal.length,
       workflowId: head.workflow_id,
       workflowVersion: head.workflow_version,
       definition: head.definition,
@@ -111,9 +108,10 @@ const requestCalls = (requests: Pool): Omit<RunStore, keyof EngineCalls> => ({
 
   summary: (tenantId, runId) =>
     withTenant(requests, tenantId, async (sql) => {
-      const [row] = await sql<RunRow[]>`
-        SELECT r.*, w.name AS workflow_name FROM runs r JOIN workflows w ON w.id = r.workflow_id
-        WHERE r.tenant_id = ${tenantId} AND r.id = ${runId}`;
+      const [row] = await sql<(RunRow & { readonly blocker: Blocker | null })[]>`
+        SELECT r.*, w.name AS workflow_name,
+          (SELECT j.blocker FROM run_journal j WHERE j.run_id = r.id ORDER BY j.version DESC LIMIT 1) AS blocker
+        FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.tenant_id = ${tenantId} AND r.id = ${runId}`;
       return row === undefined ? undefined : { ...summaryOf(row), blocker: row.blocker ?? undefined };
     }),
 
@@ -159,10 +157,12 @@ async function list(sql: Sql, tenantId: TenantId, { workflow, workflowId, status
 }
 
 /** The database's own refusals become values; anything else is thrown on. */
-function refusalOf(error: unknown): CommitResult {
-  const { code, detail } = error as { readonly code?: string; readonly detail?: string };
+function refusalOf(error: unknown, runs: readonly RunCommit[]): CommitResult {
+  const { code, constraint, detail } = error as { readonly code?: string; readonly constraint?: string; readonly detail?: string };
   const ids = (detail ?? '').split(',');
-  if (code === 'HV001') return { stored: false, reason: 'moved-on', runIds: new Set(ids as RunId[]) };
+  // Which of them it was is not told: row security keeps the key out of the message.
+  if (isUniqueViolation(error) && constraint === 'run_journal_pkey')
+    return { stored: false, reason: 'moved-on', runIds: new Set(runs.map(({ runId }) => runId)) };
   if (code === 'HV002') return { stored: false, reason: 'not-held', ticketIds: new Set(ids as TicketId[]) };
   if (code === 'HV003') return { stored: false, reason: 'key-taken', runIds: new Set(ids as RunId[]) };
   if (isTransient(error)) throw new HiveError('DATABASE_UNAVAILABLE', 'a commit met a fault that may pass', { cause: error });
@@ -183,7 +183,7 @@ function summaryOf(row: RunRow): RunSummary {
     ...(row.status !== 'PENDING' && { startedAtMs: createdAtMs }),
     ...(finishedAtMs !== undefined && { finishedAtMs, durationMs: Math.max(0, finishedAtMs - createdAtMs) }),
     ...(row.error !== null && { error: row.error }),
-    ...(row.retry_of !== null && { originRunId: row.retry_of }),
+    ...(row.origin_run_id !== null && { originRunId: row.origin_run_id }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { JsonValue, MemoEntry, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
+import { type JsonValue, type MemoEntry, type RunId, type TenantId, type TicketId, ticketIdOf, type WorkerId } from '@hivekeeper/contract';
 import type { IssuedTicket, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
@@ -28,7 +28,11 @@ interface TicketRow {
 export const ticketsChannel = 'hive_tickets';
 
 /** Live tickets in PostgreSQL. Times are the database's own. */
-export function postgresTicketStore(sql: Sql): TicketStore {
+export const postgresTicketStore = (sql: Sql): TicketStore => ({ ...leaseCalls(sql), ...readCalls(sql) });
+
+type LeaseCalls = Pick<TicketStore, 'renew' | 'release'>;
+
+function leaseCalls(sql: Sql): LeaseCalls {
   return {
     async renew(workerId, tickets, leaseMs) {
       const rows = await sql<{ id: TicketId }[]>`
@@ -51,10 +55,14 @@ export function postgresTicketStore(sql: Sql): TicketStore {
         SELECT free.* FROM free CROSS JOIN told`;
       return rows.map(ticketOf);
     },
+  };
+}
 
+function readCalls(sql: Sql): Omit<TicketStore, keyof LeaseCalls> {
+  return {
     async expired() {
       const rows = await sql<TicketRow[]>`
-        SELECT id, run_id, worker_id, token FROM tickets WHERE worker_id IS NOT NULL AND lease_until < now() ORDER BY lease_until LIMIT 1000`;
+        SELECT id, run_id, worker_id, token FROM tickets WHERE token IS NOT NULL AND lease_until < now() ORDER BY lease_until LIMIT 1000`;
       return rows.flatMap(({ id, run_id, worker_id, token }) =>
         worker_id === null ? [] : [{ ticketId: id, runId: run_id, workerId: worker_id, token: String(token) }],
       );
@@ -62,19 +70,23 @@ export function postgresTicketStore(sql: Sql): TicketStore {
 
     async ready(most, capabilities) {
       const rows = await sql<TicketRow[]>`
-        SELECT * FROM tickets WHERE worker_id IS NULL AND string_to_array(requirement, ' ') <@ ${capabilities}::text[] ORDER BY rank_ms LIMIT ${most}`;
+        SELECT * FROM tickets WHERE worker_id IS NULL AND NOT is_held AND string_to_array(requirement, ' ') <@ ${capabilities}::text[] ORDER BY rank_ms LIMIT ${most}`;
       return rows.map(ticketOf);
     },
 
     async heldBy(workerId) {
-      const rows = await sql<TicketRow[]>`SELECT * FROM tickets WHERE worker_id = ${workerId} AND lease_until > now()`;
+      const rows = await sql<
+        TicketRow[]
+      >`SELECT * FROM tickets WHERE token IS NOT NULL AND worker_id = ${workerId} AND lease_until > now()`;
       return rows.map((row) => ({ ...ticketOf(row), token: String(row.token) }));
     },
 
     async ofRun(runId) {
-      const rows = await sql<
-        TicketRow[]
-      >`SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE run_id = ${runId}`;
+      // By the primary key, in bytewise order: "/" comes right after the "." before the ordinal.
+      const first = ticketIdOf(runId, 0);
+      const end = first.replace('.0', '/');
+      const rows = await sql<TicketRow[]>`
+        SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE id >= ${first} AND id < ${end}`;
       return rows.map((row) => ({
         ticketId: row.id,
         requirement: row.requirement,

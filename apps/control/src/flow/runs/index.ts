@@ -19,7 +19,9 @@ export { NoticeBoard, type NumberedNotice } from './notices.ts';
 export type {
   AskedApproval,
   ClosedApproval,
+  AwaitedEvent,
   CommitResult,
+  DeadTicket,
   LeaseClaim,
   RunCommit,
   RunFilter,

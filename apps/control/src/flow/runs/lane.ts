@@ -120,7 +120,8 @@ export class RunLane {
   }
 
   #take(): Waiting[] {
-    // The first of two batches leaves half to the second, so that one is folded while the other is stored.
+    // The first of two batches leaves half to the second, so that one is folded while the other is stored; but all that is
+    // wanted of a run goes into one, since the second could not have it.
     const most = this.#underWay === 0 && this.#queue.length >= worthHalving ? Math.ceil(this.#queue.length / 2) : mostIntents;
     const taken: Waiting[] = [];
     const left: Waiting[] = [];
@@ -129,9 +130,10 @@ export class RunLane {
     const isFree = ({ intent: { runId, settles } }: Waiting) =>
       // A ticket ends once: a second intent to end it waits for what the first comes to.
       (mine.has(runId) || !this.#busy.has(runId)) && (settles === undefined || !ending.has(settles.ticketId));
-    const isFull = () => taken.length >= Math.min(most, mostIntents) || taken[0]?.isSuspect === true;
+    const isFull = ({ intent: { runId } }: Waiting) =>
+      taken.length >= (mine.has(runId) ? mostIntents : most) || taken[0]?.isSuspect === true;
     for (const waiting of this.#queue) {
-      if (isFull() || !isFree(waiting) || (waiting.isSuspect && taken.length > 0)) left.push(waiting);
+      if (isFull(waiting) || !isFree(waiting) || (waiting.isSuspect && taken.length > 0)) left.push(waiting);
       else {
         taken.push(waiting);
         mine.add(waiting.intent.runId);

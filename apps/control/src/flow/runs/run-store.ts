@@ -87,6 +87,8 @@ export interface RunCommit {
   readonly wakeAtMs?: number | undefined;
   readonly blocker?: Blocker | undefined;
   readonly error?: Failure | undefined;
+  /** Whether status, wakeAtMs or error differ from the version before. */
+  readonly hasNewStanding: boolean;
   /** For the audit: who, and what kind of thing happened. */
   readonly actor: string;
   readonly action: string;
@@ -113,7 +115,7 @@ export interface LeaseClaim {
 }
 
 /**
- * What became of a batch. All of it or nothing is stored. `moved-on`: the named runs are at another version; `not-held`:
+ * What became of a batch. All of it or nothing is stored. `moved-on`: one at least of the named runs is at another version; `not-held`:
  * the named tickets are held by another token or gone; `key-taken`: the named new runs repeat an idempotency key.
  */
 export type CommitResult =

@@ -1,6 +1,6 @@
-import type { ApprovalId, Failure, RunEvent, RunNotice, TicketId, WorkerId } from '@hivekeeper/contract';
+import type { ApprovalId, RunEvent, RunNotice, TicketId, WorkerId } from '@hivekeeper/contract';
 import { type FindAgent, type IssuedTicket, rankMsOf, rankShiftMs } from '../tickets/index.ts';
-import { blockerOf, type Command, decide, errorOf, runStatusOf, wakeAtOf } from './core/index.ts';
+import { blockerOf, type Command, decide, errorOf, type RunState, runStatusOf, wakeAtOf } from './core/index.ts';
 import { type LiveRun, requirementOf } from './live-runs.ts';
 import type { AskedApproval, AwaitedEvent, ClosedApproval, DeadTicket, Ending, RunCommit, RunOrigin } from './run-store.ts';
 
@@ -111,8 +111,8 @@ function rankTickets(work: RunWork, priority: number): void {
 /** The work as the database stores it. `holders` names who gets which ticket in the same commit. */
 export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>): RunCommit {
   const { state } = work.after;
-  const status = runStatusOf(state);
-  const error: Failure | undefined = errorOf(state);
+  const before = standingOf(work.before.state);
+  const { status, wakeAtMs, error } = standingOf(state);
   return {
     runId: work.after.runId,
     tenantId: work.after.tenantId,
@@ -121,9 +121,10 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
     atMs: work.atMs,
     events: work.events,
     status,
-    wakeAtMs: wakeAtOf(state),
+    wakeAtMs,
     blocker: blockerOf(state),
     error,
+    hasNewStanding: status !== before.status || wakeAtMs !== before.wakeAtMs || error !== before.error,
     actor: [...new Set(work.actors)].join(' '),
     action: [...new Set(work.events.map((event) => event.type))].join(' '),
     settled: work.settled,
@@ -138,3 +139,5 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
     dead: work.dead,
   };
 }
+
+const standingOf = (state: RunState) => ({ status: runStatusOf(state), wakeAtMs: wakeAtOf(state), error: errorOf(state) });
