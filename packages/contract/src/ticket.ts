@@ -68,7 +68,7 @@ export const leasedTicketSchema = z.object({
   action: z.string().optional(),
   input: jsonObjectSchema,
   /** What became of the steps the agent waited for in earlier executions, oldest first. */
-  memo: z.array(memoEntrySchema),
+  memo: z.array(memoEntrySchema).default([]),
   timeoutMs: z.int(),
   /** Renew before this much time has passed since the answer arrived; the deadline itself is kept by the database's clock. */
   leaseMs: z.int(),
