@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -50,6 +50,23 @@ describe('the shipped schema', () => {
     expect(await pool`SELECT version FROM schema_migrations WHERE checksum ~ '^[0-9a-f]{64}$' AND applied_at <= now()`).toHaveLength(
       applied.length,
     );
+  });
+
+  it('takes a run over that waited before its blocker moved to the journal', async () => {
+    for (const file of ['0001_foundation.sql', '0002_commit.sql'])
+      await copyFile(new URL(`./migrations/${file}`, import.meta.url), join(folder, file));
+    await run();
+    await pool.unsafe(`
+      INSERT INTO workflows (id, tenant_id, name, latest_version) VALUES ('w', 'ten_00000000000000000000000000', 'w', 1);
+      INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, status, version, trigger, created_at, blocker)
+        VALUES ('r', 'ten_00000000000000000000000000', 'w', 1, 'RUNNING', 2, 'api', now(), '{"kind":"ticket"}');
+      INSERT INTO run_journal (run_id, version, tenant_id, events)
+        SELECT 'r', version, 'ten_00000000000000000000000000', '[]' FROM generate_series(1, 2) AS version;`);
+    expect(await migrate(pool, { log })).toContain(3);
+    expect([...(await pool`SELECT version, blocker FROM run_journal ORDER BY version`)]).toEqual([
+      { version: 1, blocker: null },
+      { version: 2, blocker: { kind: 'ticket' } },
+    ]);
   });
 
   it('forces row security on every table that has rows of tenants, and every table has', async () => {

@@ -22,6 +22,10 @@ const next = async (nth: number) => {
   if (ticket === undefined) throw new HiveError('INTERNAL', `no ticket ${nth} was given`);
   return ticket;
 };
+const takeAll = async (count: number) => {
+  await next(count);
+  return world.given.slice(0, count);
+};
 const cancel = (runId: RunId) => world.orders.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
 const codeOf = (call: Promise<unknown>) =>
   call.then(
@@ -70,6 +74,15 @@ describe('a batch', () => {
     release();
     await Promise.all(calls);
     expect(world.database.eventsOf(first).map(({ type }) => type)).toEqual(['run.created', 'ticket.settled', 'run.cancelled']);
+  });
+
+  it('takes all that has gathered for one run, and half of what has gathered for many', async () => {
+    world.seat(1, 100);
+    await world.start(20, { isWide: true });
+    await Promise.all((await takeAll(20)).map((ticket) => world.settle(ticket)));
+    expect(world.database.asked.map(({ runs }) => runs.map(({ settled }) => settled.length))).toEqual([[0], [20]]);
+    await Promise.all(Array.from({ length: 20 }, () => world.start(1)));
+    expect(world.database.asked.slice(2).map(({ runs }) => runs.length)).toEqual([10, 10]);
   });
 
   it('gives its workers their tickets in the same commit, and tells nobody before it is stored', async () => {
