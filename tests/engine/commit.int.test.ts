@@ -42,6 +42,10 @@ const commitOf = (runId: RunId, more: Partial<Commit>): Commit => ({
   issued: [],
   asked: [],
   closed: [],
+  rankShiftMs: 0,
+  awaited: [],
+  forgotten: [],
+  dead: [],
   ...more,
 });
 
@@ -54,6 +58,8 @@ const issuedIn = (runId: RunId): Commit['issued'][number] => ({
   attempt: 1,
   agent: 'noop',
   input: {},
+  memo: [],
+  isHeld: false,
   timeoutMs: 1_000,
   requirement: 'builtin',
   rankMs: 0,
