@@ -5,7 +5,7 @@
  * access.ts  who comes in              · json.ts      bodies: reading and validating
  * faults.ts  errors as answers         · route.ts, route-table.ts  what every route says of itself
  * openapi.ts, metrics.ts, probes.ts, landing.ts       what the server tells of itself
- * one-at-a-time.ts  triggers with one key wait for each other · security-headers.ts  on every answer
+ * security-headers.ts  on every answer
  * v1/        our API                   · facade/      the CommandCenter-compatible API
  */
 export { createServer } from './server.ts';

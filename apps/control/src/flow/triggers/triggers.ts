@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { HiveError, type JsonObject, type RunId, type TenantId } from '@hivekeeper/contract';
 import type { Reference, StoredWorkflow, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { Runs, RunStore } from '../runs/index.ts';
+import { OneAtATime } from './one-at-a-time.ts';
 
 /** Something wants a run. */
 export interface Trigger {
@@ -28,6 +29,7 @@ export class Triggers {
   readonly #runs: Runs;
   readonly #store: RunStore;
   readonly #workflows: WorkflowRegistry;
+  readonly #byKey = new OneAtATime();
 
   constructor(options: { readonly runs: Runs; readonly store: RunStore; readonly workflows: WorkflowRegistry }) {
     this.#runs = options.runs;
@@ -40,7 +42,13 @@ export class Triggers {
    * the same body again gives the same run.
    * @throws HiveError NOT_FOUND, WORKFLOW_NOT_ACTIVE, IDEMPOTENCY_KEY_REUSED
    */
-  async fire(trigger: Trigger): Promise<Triggered> {
+  fire(trigger: Trigger): Promise<Triggered> {
+    const { tenantId, idempotency } = trigger;
+    const name = idempotency === undefined ? undefined : JSON.stringify([tenantId, idempotency.route, idempotency.key]);
+    return this.#byKey.pass(name, () => this.#fire(trigger));
+  }
+
+  async #fire(trigger: Trigger): Promise<Triggered> {
     const workflow = await this.#workflows.latest(trigger.tenantId, trigger.workflow);
     const bodySha256 = hash('sha256', JSON.stringify([workflow.id, sorted(trigger.context)]));
     const earlier = await this.#earlier(trigger, bodySha256);
@@ -50,7 +58,7 @@ export class Triggers {
       const runId = await this.#start(trigger, workflow, { bodySha256 });
       return { runId, workflow, isReplay: false };
     } catch (error) {
-      // Lost the race against a twin with the same key.
+      // Lost the race against a twin with the same key, at another control plane.
       const twin = HiveError.is(error) && error.code === 'IDEMPOTENCY_KEY_REUSED' ? await this.#earlier(trigger, bodySha256) : undefined;
       if (twin === undefined) throw error;
       return { runId: twin, workflow, isReplay: true };

@@ -1,7 +1,6 @@
 import { type TenantId, type WorkflowId } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { StoredWorkflow } from '../../records/registry/index.ts';
-import { OneAtATime } from '../one-at-a-time.ts';
 import { type App, callerOf, mustTakeWork, triggerHeadersSchema } from '../route.ts';
 import type { Services } from '../services.ts';
 import { definitionOf } from './definition.ts';
@@ -123,7 +122,6 @@ function addChanges(app: App, services: Services): void {
 }
 
 function addTrigger(app: App, services: Services): void {
-  const byKey = new OneAtATime();
   app.post(
     triggerRoute,
     {
@@ -152,7 +150,7 @@ function addTrigger(app: App, services: Services): void {
         by: subject,
         ...(key !== undefined && { idempotency: { route: triggerRoute, key } }),
       };
-      const { runId, isReplay } = await byKey.pass(key && `${tenantId} ${key}`, () => services.triggers.fire(trigger));
+      const { runId, isReplay } = await services.triggers.fire(trigger);
       if (isReplay) void reply.header('idempotent-replayed', 'true');
       return reply.code(202).send({ workflowRunId: runId, status: 'PENDING' as const, message: 'Workflow execution started' });
     },

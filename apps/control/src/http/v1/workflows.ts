@@ -10,7 +10,6 @@ import {
 } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { Reference, StoredWorkflow } from '../../records/registry/index.ts';
-import { OneAtATime } from '../one-at-a-time.ts';
 import { answers, type App, callerOf, maxInteger, mustTakeWork, noQuery, triggerHeadersSchema } from '../route.ts';
 import type { Services } from '../services.ts';
 
@@ -94,7 +93,6 @@ function addDeployment(app: App, services: Services): void {
 }
 
 function addTrigger(app: App, services: Services): void {
-  const byKey = new OneAtATime();
   app.post(
     triggerRoute,
     {
@@ -121,7 +119,7 @@ function addTrigger(app: App, services: Services): void {
         by: subject,
         ...(key !== undefined && { idempotency: { route: triggerRoute, key } }),
       };
-      const { runId, workflow, isReplay } = await byKey.pass(key && `${tenantId} ${key}`, () => services.triggers.fire(trigger));
+      const { runId, workflow, isReplay } = await services.triggers.fire(trigger);
       // A replay answers as the first call did, byte for byte, also where a newer version was deployed in between.
       const workflowVersion = isReplay
         ? ((await services.runStore.summary(tenantId, runId))?.workflowVersion ?? workflow.version)
