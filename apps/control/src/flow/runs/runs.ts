@@ -166,8 +166,11 @@ export class Runs {
     const { tenantId, workflowId, workflowVersion, definition } = stored;
     const idempotency = { route: 'compensation', key: runId, bodySha256: '' };
     const origin = { tenantId, workflowId, workflowVersion, definition, trigger: 'compensation', originRunId: runId, idempotency };
-    const earlier = await this.#options.store.findByKey(tenantId, idempotency.route, idempotency.key);
-    const byRunId = earlier?.runId ?? (await this.start({ ...origin, context: contextOf(stored), by: 'platform', compensation }));
+    const find = async () => (await this.#options.store.findByKey(tenantId, idempotency.route, idempotency.key))?.runId;
+    const begin = () => this.start({ ...origin, context: contextOf(stored), by: 'platform', compensation });
+    // Whoever comes second finds what the first began; where that is not stored yet, the first tells.
+    const byRunId = (await find()) ?? (await begin().catch(orIfTaken(find)));
+    if (byRunId === undefined) return;
     await this.#options.lane.submit({
       runId,
       actor: 'platform',
@@ -261,3 +264,10 @@ const isWord = (event: RunEvent, { workerId, ticketId, token }: WorkerWord): boo
   event.ticketId === ticketId &&
   event.token === token &&
   event.workerId === workerId;
+
+const orIfTaken =
+  <T>(instead: () => Promise<T>) =>
+  (error: unknown): Promise<T> => {
+    if (HiveError.is(error) && error.code === 'IDEMPOTENCY_KEY_REUSED') return instead();
+    throw error;
+  };
