@@ -16,6 +16,7 @@ import { newLog } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
+import type { Watcher } from '../../apps/control/src/flow/runs/index.ts';
 
 const log = newLog({ level: 'silent', component: 'test' });
 
@@ -135,16 +136,18 @@ export async function start({ services }: Engine, workflow: string, context: Jso
 export function ended({ services }: Engine, runId: RunId): Promise<RunStatus> {
   return new Promise((resolve, reject) => {
     let stop = () => {};
-    const look = (notices: readonly { readonly notice: { readonly type: string; readonly status?: unknown } }[]) => {
-      const last = notices.find(({ notice }) => notice.type === 'run.finished');
-      if (last === undefined) return false;
-      stop();
-      resolve(last.notice.status as RunStatus);
-      return true;
+    let isOver = false;
+    const onNews: Watcher = (news) => {
+      for (const { notice } of news) {
+        if (notice.type !== 'run.finished') continue;
+        isOver = true;
+        stop();
+        resolve(notice.status);
+      }
     };
-    services.runs.notices({ tenantId: defaultTenantId, runId, onMore: look }).then((watch) => {
-      stop = watch.stop;
-      if (look(watch.past)) stop();
+    services.runs.watch({ tenantId: defaultTenantId, runId, onNews }).then((stopWatching) => {
+      stop = stopWatching;
+      if (isOver) stop();
     }, reject);
   });
 }

@@ -63,6 +63,7 @@ export {
   trustSchema,
 } from './agent.ts';
 export {
+  type AttemptProgress,
   type AttemptView,
   type Blocker,
   type Failure,
@@ -74,6 +75,7 @@ export {
   type RunStatus,
   type RunSummary,
   type RunView,
+  type StreamEnded,
   isTerminal,
   nodeStatusSchema,
   runStatusSchema,

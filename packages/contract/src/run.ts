@@ -115,6 +115,27 @@ export type RunNotice =
     }
   | { readonly type: 'run.finished'; readonly atMs: number; readonly status: RunStatus; readonly error?: Failure };
 
+/** What a running attempt last said of how far it is: told to watchers between the notices, without a number, and not kept. */
+export interface AttemptProgress {
+  readonly type: 'attempt.progressed';
+  readonly atMs: number;
+  readonly nodeId: string;
+  readonly slot: number;
+  readonly attempt: number;
+  readonly ticketId: TicketId;
+  readonly progress: JsonValue;
+}
+
+/**
+ * A stream of a run's events ends before the run does: `unread`: the reader left more unread than is kept for it;
+ * `closing`: the control plane stops. Either way `Last-Event-ID` goes on where the last numbered event stood.
+ */
+export interface StreamEnded {
+  readonly type: 'stream.ended';
+  readonly atMs: number;
+  readonly reason: 'unread' | 'closing';
+}
+
 /** The one thing an unfinished run waits for; stored in the transaction that made it so. */
 export type Blocker =
   | { readonly kind: 'ticket'; readonly nodeId: string; readonly ticketId: TicketId; readonly otherCount: number }

@@ -55,6 +55,14 @@ export class NotificationListener {
     return { unlisten: () => this.#unlisten(channel, subscriber) };
   }
 
+  /** Notifies everybody else: subscribers here do not hear it. Rejects where it was not sent. */
+  async notify(channel: string, payloads: readonly string[]): Promise<void> {
+    const client = await (this.#client ??= this.#openFirst());
+    await client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [channel, payloads]).catch((error: unknown) => {
+      throw translated(error);
+    });
+  }
+
   async end(): Promise<void> {
     this.#ending.abort();
     this.#heartbeat?.cancel();
@@ -82,8 +90,12 @@ export class NotificationListener {
   async #open(): Promise<pg.Client> {
     const client = this.#options.newClient();
     client.on('error', () => {}); // `end` follows
-    client.on('notification', ({ channel, payload }) => this.#subscribers.get(channel)?.forEach(({ onNotify }) => onNotify(payload ?? '')));
     await client.connect();
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    client.on('notification', ({ processId, channel, payload }) => {
+      if (processId === rows[0]?.pid) return;
+      for (const { onNotify } of this.#subscribers.get(channel) ?? []) onNotify(payload ?? '');
+    });
     for (const channel of this.#subscribers.keys()) await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
     client.once('end', () => this.#lost());
     this.#heartbeat = this.#options.clock.every(heartbeatMs, () => void this.#beat(client));

@@ -1,5 +1,5 @@
 import type { JsonValue, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
-import type { IssuedTicket, TicketStore } from '../../flow/tickets/index.ts';
+import type { IssuedTicket, TicketProgress, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
 interface TicketRow {
@@ -81,6 +81,12 @@ export function postgresTicketStore(sql: Sql): TicketStore {
         leaseUntilMs: row.lease_until?.getTime(),
         progress: row.progress ?? undefined,
       }));
+    },
+
+    async progressOf(runIds) {
+      const rows = await sql<Pick<TicketRow, 'id' | 'progress'>[]>`
+        SELECT id, progress FROM tickets WHERE run_id = ANY (${runIds}) AND worker_id IS NOT NULL AND progress IS NOT NULL`;
+      return rows.map(({ id, progress }): TicketProgress => ({ ticketId: id, progress }));
     },
 
     async counts() {

@@ -5,7 +5,8 @@
  * expressions.ts  `when` and template expressions (CEL)
  * live-runs.ts    runs in memory, a cache of their journals
  * run-work.ts     what one batch does to one run · lane.ts  the group commit
- * runs.ts         what callers may do · explain.ts  why a run waits · notices.ts  telling watchers
+ * runs.ts         what callers may do · explain.ts  why a run waits
+ * watching/       telling watchers, also of what other control planes commit
  * run-store.ts    the port to the database · driver.ts  the port that wakes runs
  */
 export { checkWorkflow } from './core/index.ts';
@@ -14,11 +15,11 @@ export { explain } from './explain.ts';
 export { createExpressions, type Expressions } from './expressions.ts';
 export { RunLane } from './lane.ts';
 export { LiveRuns, requirementOf } from './live-runs.ts';
-export { NoticeBoard, type NumberedNotice } from './notices.ts';
 export type {
   AskedApproval,
   ClosedApproval,
   CommitResult,
+  JournalRow,
   LeaseClaim,
   RunCommit,
   RunFilter,
@@ -27,3 +28,4 @@ export type {
   StoredRun,
 } from './run-store.ts';
 export { type NewRun, Runs } from './runs.ts';
+export { NoticeBoard, type PeerLine, Peers, type RunNews, type Watcher } from './watching/index.ts';

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { defaultTenantId, type RunId } from '@hivekeeper/contract';
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
-import { deploy, poll, register, start, workerId, workOnce } from '../testing/scenes.ts';
+import { deploy, poll, register, settle, start, workerId, workflow, workOnce } from '../testing/scenes.ts';
 
 guardLeaks();
 
@@ -78,6 +79,64 @@ describe('the event stream of a run', () => {
     }
   });
 
+  it('tells without a number what a running agent says of its progress, also to who comes later', async () => {
+    const id = await start(door);
+    const { tickets } = await poll(door);
+    const [ticket] = tickets;
+    const beat = (progress: object) =>
+      door.call('POST /v1/worker/heartbeat', {
+        key: door.keys.worker,
+        body: { workerId, tickets: [{ ticketId: ticket?.ticketId, token: ticket?.token, progress }] },
+      });
+    const early = await open(get(`/v1/runs/${id}/events`));
+    await early.until('ticket.issued');
+    await beat({ done: 1 });
+    await early.until('"progress":{"done":1}');
+    await beat({ done: 1 });
+    await beat({ done: 2 });
+    await early.until('"progress":{"done":2}');
+    const late = await open(get(`/v1/runs/${id}/events`));
+    await late.until('"progress":{"done":2}');
+    await settle(door, ticket!);
+    await Promise.all([early.until('run.finished'), late.until('run.finished')]);
+    const frame = /^event: attempt\.progressed\ndata: (.+)$/m.exec(late.text());
+    expect(JSON.parse(frame?.[1] ?? '')).toEqual({
+      type: 'attempt.progressed',
+      atMs: clock.nowMs(),
+      nodeId: 'scan',
+      slot: 0,
+      attempt: 1,
+      ticketId: ticket?.ticketId,
+      progress: { done: 2 },
+    });
+    expect(typesIn(early.text()).filter((type) => type === 'attempt.progressed')).toHaveLength(2);
+    expect(typesIn(late.text()).filter((type) => type === 'attempt.progressed')).toHaveLength(1);
+  });
+
+  it('comes in parts, each with an explicit end, where it is longer than what is kept for one reader', async () => {
+    const slotCount = 1_000;
+    await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', map: '{{ context.items }}', retry: { maxAttempts: 2 } }] }));
+    const id = await start(door, { items: Array.from({ length: slotCount }, (_, index) => index) });
+    const { tickets } = await poll(door, { credits: slotCount });
+    const outcome = { ok: false, error: { code: 'AGENT_FAILED', message: 'no', excerpt: 'x'.repeat(4_096) } };
+    await Promise.all(tickets.map((ticket) => settle(door, ticket, outcome)));
+    await door.call(`POST /v1/runs/${id}/cancel`, { body: {} });
+    const parts: string[] = [];
+    const ids: string[] = [];
+    do {
+      const { text } = await door.call(`GET /v1/runs/${id}/events?lastEventId=${ids.at(-1) ?? '0.0'}`);
+      ids.push(...idsIn(text));
+      parts.push(text);
+    } while (!parts.at(-1)?.includes('event: run.finished'));
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts) expect(part.length).toBeLessThan(4.1 * 1024 * 1024);
+    for (const part of parts.slice(0, -1)) expect(part).toMatch(/event: stream\.ended\ndata: \{.*"reason":"unread"\}\n\n$/);
+    const recorded: string[] = [];
+    const tenantId = defaultTenantId;
+    (await door.services.runs.watch({ tenantId, runId: id as RunId, onNews: (news) => recorded.push(...news.map(({ id = '' }) => id)) }))();
+    expect(ids).toEqual(recorded);
+  });
+
   it('of a run that is not there is 404, and an id of another shape 400', async () => {
     expect(await door.call('GET /v1/runs/run_01JD0000000000000000000000/events')).toMatchObject({
       status: 404,
@@ -93,11 +152,11 @@ describe('the event stream of a run', () => {
   it('forgets its reader when that hangs up', async () => {
     const id = await start(door);
     const { runs } = door.services;
-    const notices = runs.notices.bind(runs);
+    const watch = runs.watch.bind(runs);
     let stopCount = 0;
-    runs.notices = async (watch) => {
-      const watching = await notices(watch);
-      return { ...watching, stop: () => ((stopCount += 1), watching.stop()) };
+    runs.watch = async (watching) => {
+      const stop = await watch(watching);
+      return () => ((stopCount += 1), stop());
     };
     const stream = await open(get(`/v1/runs/${id}/events`));
     await stream.until('ticket.issued');
@@ -127,7 +186,8 @@ describe('the event stream of a run', () => {
     await door.app.close();
     await Promise.all([stream.closed, waiting.closed]);
     expect(waiting.text()).toMatch(/^HTTP\/1\.1 200 [^]*\{"tickets":\[\],"revoked":\[\]\}$/);
-    expect(typesIn(stream.text())).not.toContain('run.finished');
+    expect(typesIn(stream.text()).at(-1)).toBe('stream.ended');
+    expect(stream.text()).toContain('"reason":"closing"');
     expect(clock.pendingTimers).toBe(0);
   });
 });
