@@ -35,12 +35,27 @@ export const builtin = (name: string, more: Partial<AgentSpec> = {}): AgentSpec 
   ...more,
 });
 
+/** What an engine of a test is like. */
+export interface EngineLike {
+  readonly leaseMs?: number;
+  /** False loses what other control planes say of watched runs. */
+  readonly hears?: () => boolean;
+}
+
 /** An engine over the database, with what it was told about. */
-export async function engineOn(url: string, options: { readonly leaseMs?: number } = {}): Promise<Engine> {
+export async function engineOn(url: string, { leaseMs = 10_000, hears = () => true }: EngineLike = {}): Promise<Engine> {
   const database = await openDatabase({ url, maxConnections: 4, log });
   const engine = await startEngine({
-    database,
-    config: { leaseMs: options.leaseMs ?? 10_000, liveRuns: 1_000 },
+    database: {
+      ...database,
+      listen: (listener) =>
+        database.listen({
+          ...listener,
+          runWatched: (runId) => hears() && listener.runWatched(runId),
+          runMoved: (runId) => hears() && listener.runMoved(runId),
+        }),
+    },
+    config: { leaseMs, liveRuns: 1_000 },
     log,
     shippedDirectory: '/nonexistent',
     builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],

@@ -24,7 +24,7 @@ const minBackoffMs = 100;
 const maxBackoffMs = 5_000;
 // A connection that only listens would not notice that the other side is gone.
 const heartbeatMs = 15_000;
-const heartbeatPatienceMs = 5_000;
+const patienceMs = 5_000;
 
 /**
  * One connection for every channel; opened for the first subscriber, opened again when it is lost.
@@ -38,6 +38,8 @@ export class NotificationListener {
   readonly #ending = new AbortController();
   #client: Promise<pg.Client> | undefined;
   #heartbeat: Timer | undefined;
+  /** Resolves when the last query was answered. */
+  #answered: Promise<unknown> = Promise.resolve();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -46,7 +48,7 @@ export class NotificationListener {
   /** Resolves when it listens. Rejects when the first connection cannot be made; later ones are tried until they can. */
   async listen(channel: string, subscriber: Subscriber): Promise<Listening> {
     const client = await (this.#client ??= this.#openFirst());
-    await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`).catch((error: unknown) => {
+    await this.#query(client, { text: `LISTEN ${pg.escapeIdentifier(channel)}` }).catch((error: unknown) => {
       throw translated(error);
     });
     const subscribers = this.#subscribers.get(channel) ?? new Set();
@@ -58,7 +60,8 @@ export class NotificationListener {
   /** Notifies everybody else: subscribers here do not hear it. Rejects where it was not sent. */
   async notify(channel: string, payloads: readonly string[]): Promise<void> {
     const client = await (this.#client ??= this.#openFirst());
-    await client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [channel, payloads]).catch((error: unknown) => {
+    const text = 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload';
+    await this.#query(client, { text, values: [channel, payloads] }).catch((error: unknown) => {
       throw translated(error);
     });
   }
@@ -67,7 +70,7 @@ export class NotificationListener {
     this.#ending.abort();
     this.#heartbeat?.cancel();
     const client = await this.#client?.catch(() => undefined);
-    if (client !== undefined) await Promise.race([client.end(), pause(this.#options.clock, heartbeatPatienceMs)]);
+    if (client !== undefined) await Promise.race([client.end(), pause(this.#options.clock, patienceMs)]);
   }
 
   async #unlisten(channel: string, subscriber: Subscriber): Promise<void> {
@@ -75,7 +78,7 @@ export class NotificationListener {
     if (this.#subscribers.get(channel)?.size !== 0) return;
     this.#subscribers.delete(channel);
     // A connection that is lost meanwhile comes back without the channel.
-    await this.#client?.then((client) => client.query(`UNLISTEN ${pg.escapeIdentifier(channel)}`)).catch(() => {});
+    await this.#client?.then((client) => this.#query(client, { text: `UNLISTEN ${pg.escapeIdentifier(channel)}` })).catch(() => {});
   }
 
   async #openFirst(): Promise<pg.Client> {
@@ -103,8 +106,15 @@ export class NotificationListener {
   }
 
   async #beat(client: pg.Client): Promise<void> {
-    const query = { text: 'SELECT 1', query_timeout: heartbeatPatienceMs };
-    await client.query(query).catch(() => client.end());
+    await this.#query(client, { text: 'SELECT 1' }).catch(() => client.end());
+  }
+
+  /** One after the other: a connection takes no query while it is busy with another. */
+  #query(client: pg.Client, query: pg.QueryConfig): Promise<unknown> {
+    const patient = { ...query, query_timeout: patienceMs };
+    const answer = this.#answered.then(() => client.query(patient));
+    this.#answered = answer.catch(() => {});
+    return answer;
   }
 
   #lost(): void {
