@@ -144,6 +144,15 @@ describe('a reader that leaves too much unread', () => {
     expect(frames.closed.aborted).toBe(false);
   });
 
+  it('misses progress before anything else', async () => {
+    const { frames, rest } = stream();
+    frames.push(Array.from({ length: 100 }, (_, index) => progress(`tkt_${index}`, 'x'.repeat(sizeBytes))));
+    expect(frames.closed.aborted).toBe(false);
+    frames.push([notice('1.0')]);
+    expect(frames.closed.aborted).toBe(true);
+    expect((await rest()).join('').length).toBeLessThan(10 * sizeBytes);
+  });
+
   it('gets at least one event, however large, each time it comes back', async () => {
     const { rest } = stream([{ ...progress('tkt_1', 'x'.repeat(10 * sizeBytes)) }, notice('1.0')]);
     expect((await rest())[1]).toContain('xxx');

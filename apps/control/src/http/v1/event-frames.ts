@@ -62,8 +62,9 @@ export class EventFrames {
       if (this.closed.aborted) break;
       const name = told.id ?? `${told.notice.type} ${told.notice.ticketId}`;
       const othersBytes = this.#unreadBytes - (this.#unread.get(name)?.sizeBytes ?? 0);
-      if (othersBytes >= this.#options.limits.unreadLimitBytes) this.close('unread');
-      else this.#put(name, frameOf(told));
+      if (othersBytes < this.#options.limits.unreadLimitBytes) this.#put(name, frameOf(told));
+      // Progress that finds no room is not missed: the next tells more.
+      else if (told.id !== undefined) this.close('unread');
       if (told.notice.type === 'run.finished') this.finish();
     }
     this.#wake?.();

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { defaultTenantId, type RunId } from '@hivekeeper/contract';
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
+import type { Watcher } from '../../flow/runs/index.ts';
 import { deploy, poll, register, settle, start, workerId, workflow, workOnce } from '../testing/scenes.ts';
 
 guardLeaks();
@@ -31,6 +33,7 @@ async function timersToBe(count: number): Promise<void> {
   while (clock.pendingTimers !== count) await nextTurn();
 }
 
+const connectionCount = () => promisify(door.app.server.getConnections.bind(door.app.server))();
 const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.+)$/gm)].map((match) => match[1] as string);
 const typesIn = (text: string): string[] => [...text.matchAll(/^event: (.+)$/gm)].map((match) => match[1] as string);
 
@@ -113,30 +116,6 @@ describe('the event stream of a run', () => {
     expect(typesIn(late.text()).filter((type) => type === 'attempt.progressed')).toHaveLength(1);
   });
 
-  it('comes in parts, each with an explicit end, where it is longer than what is kept for one reader', async () => {
-    const slotCount = 1_000;
-    await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', map: '{{ context.items }}', retry: { maxAttempts: 2 } }] }));
-    const id = await start(door, { items: Array.from({ length: slotCount }, (_, index) => index) });
-    const { tickets } = await poll(door, { credits: slotCount });
-    const outcome = { ok: false, error: { code: 'AGENT_FAILED', message: 'no', excerpt: 'x'.repeat(4_096) } };
-    await Promise.all(tickets.map((ticket) => settle(door, ticket, outcome)));
-    await door.call(`POST /v1/runs/${id}/cancel`, { body: {} });
-    const parts: string[] = [];
-    const ids: string[] = [];
-    do {
-      const { text } = await door.call(`GET /v1/runs/${id}/events?lastEventId=${ids.at(-1) ?? '0.0'}`);
-      ids.push(...idsIn(text));
-      parts.push(text);
-    } while (!parts.at(-1)?.includes('event: run.finished'));
-    expect(parts.length).toBeGreaterThan(1);
-    for (const part of parts) expect(part.length).toBeLessThan(4.1 * 1024 * 1024);
-    for (const part of parts.slice(0, -1)) expect(part).toMatch(/event: stream\.ended\ndata: \{.*"reason":"unread"\}\n\n$/);
-    const recorded: string[] = [];
-    const tenantId = defaultTenantId;
-    (await door.services.runs.watch({ tenantId, runId: id as RunId, onNews: (news) => recorded.push(...news.map(({ id = '' }) => id)) }))();
-    expect(ids).toEqual(recorded);
-  });
-
   it('of a run that is not there is 404, and an id of another shape 400', async () => {
     expect(await door.call('GET /v1/runs/run_01JD0000000000000000000000/events')).toMatchObject({
       status: 404,
@@ -189,5 +168,64 @@ describe('the event stream of a run', () => {
     expect(typesIn(stream.text()).at(-1)).toBe('stream.ended');
     expect(stream.text()).toContain('"reason":"closing"');
     expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a stream that is longer than what is kept for one reader', () => {
+  const limitBytes = 4 * 1024 * 1024;
+
+  /** A run of so many slots, each with an attempt that left as much behind as it may. */
+  async function startLong(slotCount: number): Promise<string> {
+    await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', map: '{{ context.items }}', retry: { maxAttempts: 2 } }] }));
+    return start(door, { items: Array.from({ length: slotCount }, (_, index) => index) });
+  }
+  async function failSlots(count: number): Promise<void> {
+    const error = { code: 'AGENT_FAILED', message: 'no', excerpt: 'x'.repeat(4_096) };
+    const { tickets } = await poll(door, { credits: count });
+    await Promise.all(
+      tickets.map(({ ticketId, token }) => door.services.runs.settle({ workerId, ticketId, token, outcome: { ok: false, error } })),
+    );
+  }
+
+  /** What a reader gets who comes back until the run's end. */
+  async function partsOf(id: string, lastId = '0.0'): Promise<string[]> {
+    const { text } = await door.call(`GET /v1/runs/${id}/events?lastEventId=${lastId}`);
+    return text.includes('event: run.finished') ? [text] : [text, ...(await partsOf(id, idsIn(text).at(-1)))];
+  }
+
+  async function recordedIds(id: string): Promise<string[]> {
+    const ids: string[] = [];
+    const onNews: Watcher = (news) => ids.push(...news.flatMap((told) => told.id ?? []));
+    (await door.services.runs.watch({ tenantId: defaultTenantId, runId: id as RunId, onNews }))();
+    return ids;
+  }
+
+  it('comes in parts, each with an explicit end', async () => {
+    const id = await startLong(1_000);
+    await failSlots(1_000);
+    await door.call(`POST /v1/runs/${id}/cancel`, { body: {} });
+    const parts = await partsOf(id);
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts) expect(part.length).toBeLessThan(limitBytes + 10_000);
+    for (const part of parts.slice(0, -1)) expect(part).toMatch(/event: stream\.ended\ndata: \{.*"reason":"unread"\}\n\n$/);
+    expect(parts.flatMap(idsIn)).toEqual(await recordedIds(id));
+  });
+
+  it('is cut where nobody reads, and who comes back misses nothing', async () => {
+    const id = await startLong(3_000);
+    const stalled = await open(get(`/v1/runs/${id}/events`));
+    await stalled.until('run.started');
+    stalled.socket.pause();
+    for (let round = 0; round < 3; round += 1) await failSlots(1_000);
+    await door.call(`POST /v1/runs/${id}/cancel`, { body: {} });
+    await clock.advance(10_000);
+    while ((await connectionCount()) > 0) await nextTurn();
+    stalled.socket.resume();
+    await stalled.closed;
+    const ids = idsIn(stalled.text().replaceAll(/\r\n[0-9a-f]+\r\n/g, ''));
+    expect(stalled.text()).not.toContain('event: run.finished');
+    // The last one may be torn.
+    const whole = ids.slice(0, -1);
+    expect([...whole, ...(await partsOf(id, whole.at(-1))).flatMap(idsIn)]).toEqual(await recordedIds(id));
   });
 });

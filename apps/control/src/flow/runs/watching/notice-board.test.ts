@@ -13,6 +13,28 @@ import { isAfter, type NumberedNotice, replay, type RunNews } from './notices.ts
 const log = newLog({ level: 'silent', component: 'test' });
 const nodeCount = 6;
 
+/** Holds answers back, until it is opened. */
+class Gate {
+  #waiting: (() => void)[] | undefined;
+
+  hold(): void {
+    this.#waiting ??= [];
+  }
+
+  open(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const pass of waiting) pass();
+  }
+
+  passed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#waiting === undefined) resolve();
+      else this.#waiting.push(resolve);
+    });
+  }
+}
+
 /** A run of some nodes one after the other, and a board that may hear of its commits. */
 class Watching {
   readonly clock = new FakeClock();
@@ -22,25 +44,25 @@ class Watching {
   progress: { readonly ticketId: TicketId; readonly progress: JsonValue }[] = [];
   fault: Error | undefined;
   readCount = 0;
-  /** What reading the journal waits for. */
-  gate: Promise<void> = Promise.resolve();
+  /** What a watcher's first read of a run waits for, and what the board's reads do, each after it has its rows. */
+  readonly gates = { load: new Gate(), read: new Gate() };
   runId = '' as RunId;
   readonly #live = new LiveRuns(this.world.database.runStore, () => null, 10);
   readonly board: NoticeBoard;
 
   constructor() {
     const { runStore, ticketStore } = this.world.database;
-    const waiting = async <T>(read: Promise<T>): Promise<T> => {
+    const waiting = async <T>(gate: Gate, read: Promise<T>): Promise<T> => {
       this.readCount += 1;
       if (this.fault !== undefined) throw this.fault;
       const rows = await read;
-      await this.gate;
+      await gate.passed();
       return rows;
     };
     const store: RunStore = {
       ...runStore,
-      load: (runId) => waiting(runStore.load(runId)),
-      commitsAfter: (runs) => waiting(runStore.commitsAfter(runs)),
+      load: (runId) => waiting(this.gates.load, runStore.load(runId)),
+      commitsAfter: (runs) => waiting(this.gates.read, runStore.commitsAfter(runs)),
     };
     const tickets: TicketStore = { ...ticketStore, progressOf: async () => this.progress };
     const peers = {
@@ -112,16 +134,17 @@ describe('a watcher', () => {
   });
 
   it('misses nothing that is committed while it begins to watch', async () => {
-    const first = Promise.withResolvers<void>();
-    scene.gate = first.promise;
+    scene.gates.load.hold();
     const early = scene.watch();
     await settled();
     scene.board.post(...scene.commit());
-    scene.commit();
+    await settled();
     const late = scene.watch();
     await settled();
+    scene.commit();
     scene.board.post(...scene.commit());
-    first.resolve();
+    await settled();
+    scene.gates.load.open();
     const watchers = await Promise.all([early, late]);
     await settled();
     for (const { news } of watchers) expect(news).toEqual(scene.all);
@@ -169,27 +192,44 @@ describe('a watcher', () => {
   });
 
   it('hears every notice once and in order over any mixture of commits, messages, losses and delays', async () => {
-    const step = fc.constantFrom('here', 'here unheard', 'elsewhere', 'elsewhere unheard', 'round', 'wait', 'joins');
+    const step = fc.constantFrom(
+      'here',
+      'stored',
+      'answered',
+      'elsewhere',
+      'round',
+      'wait',
+      'joins',
+      'hold load',
+      'hold read',
+      'open load',
+      'open read',
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         scene = await new Watching().begin();
+        const unanswered: ReturnType<Watching['commit']>[] = [];
         const joining = [{ lastId: '0.0', watching: scene.watch() }];
         for (const [index, next] of steps.entries()) {
           const isOver = scene.all.some(({ notice }) => notice.type === 'run.finished');
-          const release = Promise.withResolvers<void>();
-          scene.gate = release.promise;
           const lastId = scene.all[index % scene.all.length]?.id ?? '0.0';
-          if (next === 'joins') joining.push({ lastId, watching: scene.watch(lastId) });
-          if (next === 'round') scene.board.round();
-          if (next.startsWith('here') && !isOver) {
-            const commit = scene.commit();
-            if (next === 'here') scene.board.post(...commit);
+          const [action, gate] = next.split(' ') as [string, 'load' | 'read'];
+          if (action === 'hold') scene.gates[gate].hold();
+          if (action === 'open') scene.gates[gate].open();
+          if (action === 'joins') joining.push({ lastId, watching: scene.watch(lastId) });
+          if (action === 'round') scene.board.round();
+          if (action === 'wait') await settled();
+          if (action === 'here' && !isOver) scene.board.post(...scene.commit());
+          // The answer to a commit may come after others have read what it stored, or never.
+          if (action === 'stored' && !isOver) unanswered.push(scene.commit());
+          if (action === 'answered') for (const commit of unanswered.splice(0)) scene.board.post(...commit);
+          if (action === 'elsewhere') {
+            if (!isOver) scene.commit();
+            scene.board.moved(scene.runId);
           }
-          if (next.startsWith('elsewhere') && !isOver) scene.commit();
-          if (next === 'elsewhere') scene.board.moved(scene.runId);
-          if (next === 'wait') await settled();
-          release.resolve();
         }
+        scene.gates.load.open();
+        scene.gates.read.open();
         await Promise.all(joining.map(({ watching }) => watching));
         await settled();
         scene.board.round();
