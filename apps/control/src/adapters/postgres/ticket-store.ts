@@ -25,30 +25,35 @@ interface TicketRow {
 /** Tells the control planes that tickets are ready which nobody holds. */
 export const ticketsChannel = 'hive_tickets';
 
+/** What holders do with their tickets. */
+const holderCalls = (sql: Sql): Pick<TicketStore, 'renew' | 'release'> => ({
+  async renew(workerId, tickets, leaseMs) {
+    const rows = await sql<{ id: TicketId }[]>`
+      UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
+      FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
+        ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
+      WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
+      RETURNING tickets.id`;
+    return new Set(rows.map((row) => row.id));
+  },
+
+  async release(workerId, tickets) {
+    const rows = await sql<TicketRow[]>`
+      WITH free AS (
+        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
+        FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
+        WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
+        RETURNING tickets.*
+      ), told AS (SELECT pg_notify(${ticketsChannel}, '') WHERE EXISTS (SELECT FROM free))
+      SELECT free.* FROM free CROSS JOIN told`;
+    return rows.map(ticketOf);
+  },
+});
+
 /** Live tickets in PostgreSQL. Times are the database's own. */
 export function postgresTicketStore(sql: Sql): TicketStore {
   return {
-    async renew(workerId, tickets, leaseMs) {
-      const rows = await sql<{ id: TicketId }[]>`
-        UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
-        FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
-          ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
-        WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
-        RETURNING tickets.id`;
-      return new Set(rows.map((row) => row.id));
-    },
-
-    async release(workerId, tickets) {
-      const rows = await sql<TicketRow[]>`
-        WITH free AS (
-          UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
-          FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
-          WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
-          RETURNING tickets.*
-        ), told AS (SELECT pg_notify(${ticketsChannel}, '') WHERE EXISTS (SELECT FROM free))
-        SELECT free.* FROM free CROSS JOIN told`;
-      return rows.map(ticketOf);
-    },
+    ...holderCalls(sql),
 
     async expired() {
       const rows = await sql<TicketRow[]>`
@@ -85,7 +90,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
 
     async progressOf(runIds) {
       const rows = await sql<Pick<TicketRow, 'id' | 'progress'>[]>`
-        SELECT id, progress FROM tickets WHERE run_id = ANY (${runIds}) AND worker_id IS NOT NULL AND progress IS NOT NULL`;
+        SELECT id, progress FROM tickets WHERE run_id = ANY (${runIds}) AND token IS NOT NULL AND progress IS NOT NULL`;
       return rows.map(({ id, progress }): TicketProgress => ({ ticketId: id, progress }));
     },
 
