@@ -12,10 +12,11 @@ import {
   type WorkflowInput,
   workflowDefinitionSchema,
 } from '@hivekeeper/contract';
-import { type Clock, newLog } from '@hivekeeper/kernel';
+import { type Clock, newLog, systemClock } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
+import type { Watcher } from '../../apps/control/src/flow/runs/index.ts';
 
 const log = newLog({ level: 'silent', component: 'test' });
 
@@ -34,14 +35,33 @@ export const builtin = (name: string, more: Partial<AgentSpec> = {}): AgentSpec 
   ...more,
 });
 
+/** What an engine of a test is like. */
+export interface EngineLike {
+  readonly leaseMs?: number;
+  /** False loses what other control planes say of watched runs. */
+  readonly hears?: () => boolean;
+  readonly clock?: Clock;
+}
+
 /** An engine over the database, with what it was told about. */
-export async function engineOn(url: string, options: { readonly leaseMs?: number; readonly clock?: Clock } = {}): Promise<Engine> {
+export async function engineOn(
+  url: string,
+  { leaseMs = 10_000, hears = () => true, clock = systemClock }: EngineLike = {},
+): Promise<Engine> {
   const database = await openDatabase({ url, maxConnections: 4, log });
   const engine = await startEngine({
-    database,
-    config: { leaseMs: options.leaseMs ?? 10_000, liveRuns: 1_000 },
+    database: {
+      ...database,
+      listen: (listener) =>
+        database.listen({
+          ...listener,
+          runWatched: (runId) => hears() && listener.runWatched(runId),
+          runMoved: (runId) => hears() && listener.runMoved(runId),
+        }),
+    },
+    config: { leaseMs, liveRuns: 1_000 },
     log,
-    ...(options.clock !== undefined && { clock: options.clock }),
+    clock,
     shippedDirectory: '/nonexistent',
     builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],
   });
@@ -136,16 +156,18 @@ export async function start({ services }: Engine, workflow: string, context: Jso
 export function ended({ services }: Engine, runId: RunId): Promise<RunStatus> {
   return new Promise((resolve, reject) => {
     let stop = () => {};
-    const look = (notices: readonly { readonly notice: { readonly type: string; readonly status?: unknown } }[]) => {
-      const last = notices.find(({ notice }) => notice.type === 'run.finished');
-      if (last === undefined) return false;
-      stop();
-      resolve(last.notice.status as RunStatus);
-      return true;
+    let isOver = false;
+    const onNews: Watcher = (news) => {
+      for (const { notice } of news) {
+        if (notice.type !== 'run.finished') continue;
+        isOver = true;
+        stop();
+        resolve(notice.status);
+      }
     };
-    services.runs.notices({ tenantId: defaultTenantId, runId, onMore: look }).then((watch) => {
-      stop = watch.stop;
-      if (look(watch.past)) stop();
+    services.runs.watch({ tenantId: defaultTenantId, runId, onNews }).then((stopWatching) => {
+      stop = stopWatching;
+      if (isOver) stop();
     }, reject);
   });
 }

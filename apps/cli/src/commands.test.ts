@@ -102,6 +102,32 @@ describe('starting a run', () => {
     expect(exitCode).toBe(5);
   });
 
+  it('with --watch tells progress and goes on where a stream broke, and asks for the run once, at the end', async () => {
+    const started = frame('1.0', { type: 'node.started', atMs: 0, nodeId: 'scan', slotCount: 1 });
+    const progress = { type: 'attempt.progressed', atMs: 500, nodeId: 'scan', slot: 0, attempt: 1, ticketId: 'tkt_1' };
+    const said = `data: ${JSON.stringify({ ...progress, progress: { message: '4 of 9 files' } })}\n\n`;
+    const streams = [started + said, frame('2.0', { type: 'run.finished', atMs: 1_000, status: 'SUCCESS' })];
+    await using control = await controlPlane({
+      'POST /v1/workflows/nightly/runs': { body: { id: runId, status: 'PENDING' } },
+      [`GET /v1/runs/${runId}`]: { body: { ...failedRun, status: 'SUCCESS', error: undefined } },
+      [`GET /v1/runs/${runId}/events`]: (response) => {
+        const text = streams.shift() ?? '';
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write(text, () => response.destroy());
+      },
+    });
+    const { exitCode, stdout } = await hive(['run', 'nightly', '--watch', '--url', control.url]);
+    expect([exitCode, stdout]).toEqual([
+      0,
+      expect.stringContaining('00:00:00.500  scan: 4 of 9 files\n00:00:01.000  run finished  SUCCESS'),
+    ]);
+    expect(control.seen.map(({ method, url, headers }) => [method, url, headers['last-event-id']])).toEqual([
+      ['POST', '/v1/workflows/nightly/runs', undefined],
+      ['GET', `/v1/runs/${runId}/events`, undefined],
+      ['GET', `/v1/runs/${runId}/events`, '1.0'],
+      ['GET', `/v1/runs/${runId}`, undefined],
+    ]);
+  });
+
   it('with --watch --json prints NDJSON that ends with the run', async () => {
     await using control = await controlPlane({
       'POST /v1/workflows/nightly/runs': { body: { id: runId, status: 'PENDING' } },

@@ -14,6 +14,7 @@ import {
   type Expressions,
   LiveRuns,
   NoticeBoard,
+  Peers,
   RunLane,
   RunOrders,
   Runs,
@@ -27,6 +28,9 @@ import { type AgentFiles, AgentRegistry, type RegistryStore, WorkflowRegistry } 
 const sweepIntervalMs = 1_000;
 const silentAfterMs = 5_000;
 const keysIntervalMs = 3_600_000;
+// Three rounds may be lost before a watched run is taken for an unwatched one.
+const watchRoundMs = 3_000;
+const watchForgottenAfterMs = 10_000;
 
 /** What moves work forward, without a door: for the control plane, and for measuring it without HTTP. */
 export interface Engine extends AsyncDisposable {
@@ -68,7 +72,8 @@ export async function startEngine({
   const findAgent = (tenantId: TenantId, name: string) => agents.specOf(tenantId, name);
   const desk = new TicketDesk({ store: ticketStore, clock, log, findAgent, epoch: database.epoch, leaseMs: config.leaseMs, silentAfterMs });
   const live = new LiveRuns(runStore, expressions.evaluate, config.liveRuns);
-  const board = new NoticeBoard();
+  const peers = new Peers({ line: database.peerLine, clock, log, forgottenAfterMs: watchForgottenAfterMs });
+  const board = new NoticeBoard({ store: runStore, tickets: ticketStore, runs: live, peers, clock, log });
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
   const runs = new Runs({
     store: runStore,
@@ -83,10 +88,11 @@ export async function startEngine({
   });
   const driver: Driver = postgresDriver({ store: runStore, clock, log, wake: (runId) => runs.wake(runId) });
   await using stack = new AsyncDisposableStack();
+  stack.use(peers);
   stack.defer(() => lane.idle());
   stack.use(driver);
   stack.defer(() => desk.stopHandingOut());
-  await recover({ stack, database, desk, lane, runs, agents, workflows, clock, log });
+  await recover({ stack, database, desk, lane, runs, board, peers, agents, workflows, clock, log });
   const started = stack.move();
 
   return {
@@ -139,6 +145,8 @@ interface Recovery {
   readonly desk: TicketDesk;
   readonly lane: RunLane;
   readonly runs: Runs;
+  readonly board: NoticeBoard;
+  readonly peers: Peers;
   readonly agents: AgentRegistry;
   readonly workflows: WorkflowRegistry;
   readonly clock: Clock;
@@ -146,7 +154,7 @@ interface Recovery {
 }
 
 /** Starts what finds interrupted work and what other control planes did: timers, and the database's notifications. */
-async function recover({ stack, database, desk, lane, runs, agents, workflows, clock, log }: Recovery): Promise<void> {
+async function recover({ stack, database, desk, lane, runs, board, peers, agents, workflows, clock, log }: Recovery): Promise<void> {
   const quietly = (what: string, work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
   let areAgentsStale = false;
@@ -164,16 +172,25 @@ async function recover({ stack, database, desk, lane, runs, agents, workflows, c
       lane.pump();
       quietly('reading ready tickets', desk.refill());
     },
+    progressed: (runId) => board.progressed(runId),
   });
   const sweep = () => {
     quietly('the sweep', desk.sweep());
     if (areAgentsStale) quietly('reading agents', readAgents());
   };
   stack.use(clock.every(sweepIntervalMs, sweep));
+  stack.use(clock.every(watchRoundMs, () => board.round()));
   stack.use(clock.every(keysIntervalMs, () => quietly('forgetting old idempotency keys', database.forgetOldKeys())));
   const registryChanged = () => {
     workflows.refresh();
     quietly('reading agents', readAgents());
   };
-  stack.defer(await database.listen({ registryChanged, ticketsReady: () => desk.noticeMore() }));
+  const listener = {
+    registryChanged,
+    ticketsReady: () => desk.noticeMore(),
+    runWatched: (runId: RunId) => peers.heard(runId),
+    runMoved: (runId: RunId) => board.moved(runId),
+    mayHaveMissed: () => board.round(),
+  };
+  stack.defer(await database.listen(listener));
 }

@@ -157,6 +157,24 @@ describe('the event stream of a run', () => {
     expect(seen.map((call) => call.headers['last-event-id'])).toEqual([undefined, '1.0', '1.0']);
   });
 
+  it('goes on after the last numbered event where the server says that the stream ends before the run', async () => {
+    const progress = { type: 'attempt.progressed', atMs: 2, nodeId: 'a', slot: 0, attempt: 1, ticketId: 'tkt_1', progress: 1 };
+    const { client, seen } = await serve((response, _seen, ordinal) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (ordinal > 1) return void response.end(frame('2.0', finished));
+      const started = { type: 'run.started', atMs: 1 };
+      // Kept open: that it ends is told by the event.
+      const ended = { type: 'stream.ended', atMs: 3, reason: 'unread' };
+      response.write(frame('1.0', started) + frame(undefined, progress) + frame(undefined, ended));
+    });
+    expect(await collect(client().events('run_1'))).toEqual([
+      ['1.0', 'run.started'],
+      [undefined, 'attempt.progressed'],
+      ['2.0', 'run.finished'],
+    ]);
+    expect(seen.map((call) => call.headers['last-event-id'])).toEqual([undefined, '1.0']);
+  });
+
   it('reconnects where the connection falls silent', async () => {
     const { client } = await serve((response, _seen, ordinal) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });

@@ -40,7 +40,7 @@ export interface Client {
   /** A new run with the same workflow version and context. */
   retryRun(id: string): Promise<RunSummary>;
   why(id: string): Promise<Why>;
-  /** Follows the run to its end, reconnecting where needed. */
+  /** Follows the run to its end, whichever control plane commits it, with its attempts' progress; reconnects where needed. */
   events(id: string, options?: StreamOptions): AsyncGenerator<StreamedEvent, void>;
   workflows(): Promise<readonly WorkflowView[]>;
   workflow(name: string, options?: { readonly version?: number }): Promise<WorkflowView>;

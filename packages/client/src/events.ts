@@ -1,12 +1,12 @@
 import { createParser } from 'eventsource-parser';
-import type { RunNotice } from '@hivekeeper/contract';
+import type { AttemptProgress, RunNotice, StreamEnded } from '@hivekeeper/contract';
 import { HiveError } from '@hivekeeper/contract/hive-error';
 import { type ClientOptions, type Pause, send, unreachable } from './call.ts';
 
-/** One event of a run. `id` continues a stream later. */
+/** One event of a run, or what a running attempt said. `id` continues a stream later; progress has none. */
 export interface StreamedEvent {
   readonly id?: string;
-  readonly event: RunNotice;
+  readonly event: RunNotice | AttemptProgress;
 }
 
 /** Where a stream begins and what ends it early. */
@@ -68,13 +68,15 @@ async function* oneConnection(connection: Connection): AsyncGenerator<StreamedEv
   const headers = { accept: 'text/event-stream', ...(connection.last !== undefined && { 'last-event-id': connection.last }) };
   const response = await withinSilence(() => send(connection, { path: connection.path, headers, signal: connection.signal }), connection);
   connection.wasMade = true;
-  const arrived: StreamedEvent[] = [];
+  const arrived: (Omit<StreamedEvent, 'event'> & { readonly event: StreamedEvent['event'] | StreamEnded })[] = [];
   const parser = createParser({ onEvent: ({ id, data }) => arrived.push({ ...(id !== undefined && { id }), event: JSON.parse(data) }) });
   for await (const text of textOf(response, connection)) {
     parser.feed(text);
-    for (const streamed of arrived.splice(0)) {
-      connection.last = streamed.id ?? connection.last;
-      yield streamed;
+    for (const { event, ...rest } of arrived.splice(0)) {
+      // The server ends this connection, and the next goes on from here.
+      if (event.type === 'stream.ended') return;
+      connection.last = rest.id ?? connection.last;
+      yield { ...rest, event };
     }
   }
 }

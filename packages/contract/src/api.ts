@@ -216,5 +216,8 @@ export const statusSchema = z.object({
 /** {@link statusSchema} */
 export type Status = z.infer<typeof statusSchema>;
 
-/** `GET /v1/runs/:id/events` (SSE): `data` of each event; `id` is `version.index`, absent for progress, which is not kept. */
+/**
+ * `GET /v1/runs/:id/events` (SSE): `data` of each event. `id` is `version.index`; absent for `attempt.progressed`, which is not
+ * kept, and for `stream.ended`, which is no event of the run.
+ */
 export const runStreamEventSchema = z.looseObject({ type: z.string(), atMs });

@@ -85,12 +85,14 @@ export {
   runStatusSchema,
 } from './run.ts';
 export {
+  type AttemptProgress,
   type CarriedNode,
   type CompensationTask,
   type MemoEntry,
   type RunCreated,
   type RunEvent,
   type RunNotice,
+  type StreamEnded,
   type Suspension,
 } from './run-events.ts';
 export {

@@ -161,3 +161,24 @@ export type RunNotice =
   | (Ordered & { readonly type: 'run.reprioritised'; readonly priority: number })
   | { readonly type: 'run.finished'; readonly atMs: number; readonly status: RunStatus; readonly error?: Failure }
   | { readonly type: 'run.compensated'; readonly atMs: number; readonly byRunId: RunId };
+
+/** What a running attempt last said of how far it is: told to watchers between the notices, without a number, and not kept. */
+export interface AttemptProgress {
+  readonly type: 'attempt.progressed';
+  readonly atMs: number;
+  readonly nodeId: string;
+  readonly slot: number;
+  readonly attempt: number;
+  readonly ticketId: TicketId;
+  readonly progress: JsonValue;
+}
+
+/**
+ * A stream of a run's events ends before the run does: `unread`: the reader left more unread than is kept for it;
+ * `closing`: the control plane stops. Either way `Last-Event-ID` goes on where the last numbered event stood.
+ */
+export interface StreamEnded {
+  readonly type: 'stream.ended';
+  readonly atMs: number;
+  readonly reason: 'unread' | 'closing';
+}

@@ -115,7 +115,7 @@ export const pollResponseSchema = z.object({
 /** {@link pollResponseSchema} */
 export type PollResponse = z.infer<typeof pollResponseSchema>;
 
-/** `POST /v1/worker/heartbeat`: renews every lease named; progress is shown to watchers, and is not kept after the attempt. */
+/** `POST /v1/worker/heartbeat`: renews every lease named; progress is told to the run's watchers, and is not kept after the attempt. */
 export const heartbeatRequestSchema = z.strictObject({
   workerId: workerIdSchema,
   tickets: z.array(heldTicketSchema.extend({ progress: jsonValueSchema.optional() })).max(1_000),

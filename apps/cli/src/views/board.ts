@@ -1,20 +1,10 @@
 /** The progress of one run: a value that events change, and its two pictures: a list that is redrawn, and one line per event. */
-import type { Failure, JsonValue, NodeStatus, RunNotice, RunView } from '@hivekeeper/contract';
+import type { AttemptProgress, Failure, JsonValue, NodeStatus, RunNotice, RunView } from '@hivekeeper/contract';
 import type { Colors } from '../output.ts';
 import { cutText, durationText, statusText, timeText } from './words.ts';
 
-/** What a running agent said of itself. Not kept, and so not among the run's events. */
-export interface RunProgress {
-  readonly type: 'progress';
-  readonly atMs: number;
-  readonly nodeId: string;
-  readonly slot: number;
-  readonly attempt: number;
-  readonly progress: JsonValue;
-}
-
 /** Whatever moves a board. */
-export type BoardEvent = RunNotice | RunProgress;
+export type BoardEvent = RunNotice | AttemptProgress;
 
 /** One node on the board. */
 export interface NodeRow {
@@ -66,7 +56,7 @@ function changeOf(event: NodeEvent): Partial<NodeRow> {
       return { status: 'RUNNING', startedAtMs: event.atMs, slotCount: event.slotCount };
     case 'ticket.issued':
       return { status: 'RUNNING', attempt: event.attempt };
-    case 'progress':
+    case 'attempt.progressed':
       return { progress: event.progress };
     case 'attempt.failed':
       return { error: event.error };
@@ -186,7 +176,7 @@ function nodeSentence(event: NodeEvent, colors: Colors): string {
       return `${event.nodeId} started${event.slotCount === 1 ? '' : ` (${event.slotCount} slots)`}`;
     case 'ticket.issued':
       return `${slotText(event)} issued, attempt ${event.attempt}`;
-    case 'progress':
+    case 'attempt.progressed':
       return `${slotText(event)}: ${cutText(progressText(event.progress), 500)}`;
     case 'attempt.failed':
       return `${slotText(event)} attempt ${event.attempt} failed${failureText(event.error)}${retryText(event.retryAtMs)}`;
@@ -211,4 +201,4 @@ const retryText = (retryAtMs: number | undefined): string => (retryAtMs === unde
 const spentText = (durationMs: number | undefined): string => (durationMs === undefined ? '' : ` in ${durationText(durationMs)}`);
 const failureText = (error: Failure | undefined): string =>
   error === undefined ? '' : `  ${error.code}: ${cutText(error.message, 500).replace(/\.$/, '')}`;
-const slotText = ({ nodeId, slot }: Pick<RunProgress, 'nodeId' | 'slot'>): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);
+const slotText = ({ nodeId, slot }: Pick<AttemptProgress, 'nodeId' | 'slot'>): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);

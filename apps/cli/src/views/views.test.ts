@@ -70,7 +70,15 @@ describe('the board of a run', () => {
       { type: 'node.started', atMs: 1_000, nodeId: 'a', slotCount: 1 },
       { type: 'node.finished', atMs: 1_500, nodeId: 'a', status: 'SUCCESS', durationMs: 500 },
       { type: 'node.started', atMs: 1_500, nodeId: 'bb', slotCount: 1 },
-      { type: 'progress', atMs: 2_000, nodeId: 'bb', slot: 0, attempt: 1, progress: { message: '4 of 9 files' } },
+      {
+        type: 'attempt.progressed',
+        atMs: 2_000,
+        nodeId: 'bb',
+        slot: 0,
+        attempt: 1,
+        ticketId: 'tkt_1',
+        progress: { message: '4 of 9 files' },
+      },
       {
         type: 'node.finished',
         atMs: 2_000,

@@ -329,6 +329,27 @@ describe('notifications', () => {
     expect(listens).toBe(4);
   });
 
+  it('that one sends itself go to the others, however many at once, and also after its connection was lost', async () => {
+    const heard: string[] = [];
+    const [own, other] = [open(), open()];
+    let waiting = Promise.withResolvers<void>();
+    const listensAgain = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let isCut = false;
+    const onListen = (which: number) => () => (isCut ? listensAgain[which]?.resolve() : undefined);
+    await own.listen('one', (payload) => heard.push(`own ${payload}`), onListen(0));
+    const onNotify = (payload: string) => void (heard.push(payload) % 3 === 0 && waiting.resolve());
+    await other.listen('one', onNotify, onListen(1));
+    await Promise.all([own.notify('one', ['a', 'b']), own.notify('one', ['c'])]);
+    await waiting.promise;
+    isCut = true;
+    await cutAll();
+    await Promise.all(listensAgain.map(({ promise }) => promise));
+    waiting = Promise.withResolvers();
+    await own.notify('one', ['d', 'e', 'it’s']);
+    await waiting.promise;
+    expect(heard).toEqual(['a', 'b', 'c', 'd', 'e', 'it’s']);
+  });
+
   it('come no more to one who has left', async () => {
     const heard: string[] = [];
     const done = Promise.withResolvers<void>();

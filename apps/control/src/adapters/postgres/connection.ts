@@ -18,6 +18,11 @@ export interface Pool extends Sql {
    * is called each time it begins to listen: what was notified in between is lost, so look yourself then.
    */
   listen(channel: string, onNotify: (payload: string) => void, onListen?: () => void): Promise<Listening>;
+  /**
+   * Notifies every listener but this pool's own, on the connection that listens: never in a transaction, and never taking a
+   * connection from others. Rejects where it was not sent.
+   */
+  notify(channel: string, payloads: readonly string[]): Promise<void>;
   /** Waits for the queries that run, but not for ever. */
   end(): Promise<void>;
 }
@@ -57,6 +62,7 @@ export function openPool(options: PoolOptions): Pool {
     transaction: <T>(opening: string, work: (sql: Sql) => Promise<T>) => transaction(pool, opening, work),
     listen: (channel: string, onNotify: (payload: string) => void, onListen?: () => void) =>
       listener.listen(channel, { onNotify, onListen }),
+    notify: (channel: string, payloads: readonly string[]) => listener.notify(channel, payloads),
     async end() {
       const done = new AbortController();
       const ended = Promise.all([listener.end(), pool.end()]).finally(() => done.abort());

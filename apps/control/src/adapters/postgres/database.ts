@@ -1,12 +1,13 @@
-import { defaultTenantId } from '@hivekeeper/contract';
+import { defaultTenantId, type RunId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
-import type { RunStore } from '../../flow/runs/index.ts';
+import type { PeerLine, RunStore } from '../../flow/runs/index.ts';
 import type { TicketStore } from '../../flow/tickets/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
 import { openPool } from './connection.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { migrate } from './migrate.ts';
+import { movedChannel, ofRun, postgresPeerLine, watchedChannel } from './peer-line.ts';
 import { registryChannel } from './registry-change.ts';
 import { postgresRegistryStore } from './registry-store.ts';
 import { postgresRunStore } from './run-store.ts';
@@ -18,6 +19,12 @@ export interface DatabaseListener {
   registryChanged(): void;
   /** Tickets are ready that nobody holds. */
   ticketsReady(): void;
+  /** Another control plane watches this run. */
+  runWatched(runId: RunId): void;
+  /** Another control plane has news of this run. */
+  runMoved(runId: RunId): void;
+  /** Listening began, perhaps again: what was said before was not heard. */
+  mayHaveMissed(): void;
 }
 
 /** A database that is migrated, safe, and open. */
@@ -26,6 +33,8 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly ticketStore: TicketStore;
   readonly registryStore: RegistryStore;
   readonly keyStore: KeyStore;
+  /** To the other control planes on this database. */
+  readonly peerLine: PeerLine;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
@@ -60,6 +69,7 @@ export async function openDatabase({
       ticketStore: postgresTicketStore(engine),
       registryStore: postgresRegistryStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
+      peerLine: postgresPeerLine(engine),
       epoch: installation?.epoch ?? 1,
       async probe() {
         await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
@@ -67,10 +77,12 @@ export async function openDatabase({
       async forgetOldKeys() {
         await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
       },
-      async listen({ registryChanged, ticketsReady }) {
+      async listen({ registryChanged, ticketsReady, runWatched, runMoved, mayHaveMissed }) {
         const listeners = [
           await engine.listen(registryChannel, registryChanged, registryChanged),
           await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
+          await engine.listen(watchedChannel, ofRun(runWatched)),
+          await engine.listen(movedChannel, ofRun(runMoved), mayHaveMissed),
         ];
         return async () => {
           await Promise.all(listeners.map((listening) => listening.unlisten()));

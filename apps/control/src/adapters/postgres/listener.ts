@@ -24,7 +24,7 @@ const minBackoffMs = 100;
 const maxBackoffMs = 5_000;
 // A connection that only listens would not notice that the other side is gone.
 const heartbeatMs = 15_000;
-const heartbeatPatienceMs = 5_000;
+const patienceMs = 5_000;
 
 /**
  * One connection for every channel; opened for the first subscriber, opened again when it is lost.
@@ -38,6 +38,8 @@ export class NotificationListener {
   readonly #ending = new AbortController();
   #client: Promise<pg.Client> | undefined;
   #heartbeat: Timer | undefined;
+  /** Resolves when the last query was answered. */
+  #answered: Promise<unknown> = Promise.resolve();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -46,7 +48,7 @@ export class NotificationListener {
   /** Resolves when it listens. Rejects when the first connection cannot be made; later ones are tried until they can. */
   async listen(channel: string, subscriber: Subscriber): Promise<Listening> {
     const client = await (this.#client ??= this.#openFirst());
-    await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`).catch((error: unknown) => {
+    await this.#query(client, { text: `LISTEN ${pg.escapeIdentifier(channel)}` }).catch((error: unknown) => {
       throw translated(error);
     });
     const subscribers = this.#subscribers.get(channel) ?? new Set();
@@ -55,11 +57,20 @@ export class NotificationListener {
     return { unlisten: () => this.#unlisten(channel, subscriber) };
   }
 
+  /** Notifies everybody else: subscribers here do not hear it. Rejects where it was not sent. */
+  async notify(channel: string, payloads: readonly string[]): Promise<void> {
+    const client = await (this.#client ??= this.#openFirst());
+    const text = 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload';
+    await this.#query(client, { text, values: [channel, payloads] }).catch((error: unknown) => {
+      throw translated(error);
+    });
+  }
+
   async end(): Promise<void> {
     this.#ending.abort();
     this.#heartbeat?.cancel();
     const client = await this.#client?.catch(() => undefined);
-    if (client !== undefined) await Promise.race([client.end(), pause(this.#options.clock, heartbeatPatienceMs)]);
+    if (client !== undefined) await Promise.race([client.end(), pause(this.#options.clock, patienceMs)]);
   }
 
   async #unlisten(channel: string, subscriber: Subscriber): Promise<void> {
@@ -67,7 +78,7 @@ export class NotificationListener {
     if (this.#subscribers.get(channel)?.size !== 0) return;
     this.#subscribers.delete(channel);
     // A connection that is lost meanwhile comes back without the channel.
-    await this.#client?.then((client) => client.query(`UNLISTEN ${pg.escapeIdentifier(channel)}`)).catch(() => {});
+    await this.#client?.then((client) => this.#query(client, { text: `UNLISTEN ${pg.escapeIdentifier(channel)}` })).catch(() => {});
   }
 
   async #openFirst(): Promise<pg.Client> {
@@ -82,8 +93,12 @@ export class NotificationListener {
   async #open(): Promise<pg.Client> {
     const client = this.#options.newClient();
     client.on('error', () => {}); // `end` follows
-    client.on('notification', ({ channel, payload }) => this.#subscribers.get(channel)?.forEach(({ onNotify }) => onNotify(payload ?? '')));
     await client.connect();
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    client.on('notification', ({ processId, channel, payload }) => {
+      if (processId === rows[0]?.pid) return;
+      for (const { onNotify } of this.#subscribers.get(channel) ?? []) onNotify(payload ?? '');
+    });
     for (const channel of this.#subscribers.keys()) await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
     client.once('end', () => this.#lost());
     this.#heartbeat = this.#options.clock.every(heartbeatMs, () => void this.#beat(client));
@@ -91,8 +106,15 @@ export class NotificationListener {
   }
 
   async #beat(client: pg.Client): Promise<void> {
-    const query = { text: 'SELECT 1', query_timeout: heartbeatPatienceMs };
-    await client.query(query).catch(() => client.end());
+    await this.#query(client, { text: 'SELECT 1' }).catch(() => client.end());
+  }
+
+  /** One after the other: a connection takes no query while it is busy with another. */
+  #query(client: pg.Client, query: pg.QueryConfig): Promise<unknown> {
+    const patient = { ...query, query_timeout: patienceMs };
+    const answer = this.#answered.then(() => client.query(patient));
+    this.#answered = answer.catch(() => {});
+    return answer;
   }
 
   #lost(): void {

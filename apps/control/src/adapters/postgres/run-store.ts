@@ -13,7 +13,7 @@ import {
   type WorkflowDefinition,
   type WorkflowId,
 } from '@hivekeeper/contract';
-import type { CommitResult, RunCommit, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
+import type { CommitResult, JournalRow, RunCommit, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
 import { commitColumns } from './commit-columns.ts';
 import { isTransient, isUniqueViolation } from './connection-errors.ts';
 import { type Pool, type Sql, withTenant } from './connection.ts';
@@ -49,7 +49,7 @@ interface ApprovalRow {
   readonly notes: string | null;
 }
 
-type EngineCalls = Pick<RunStore, 'commit' | 'load' | 'due'>;
+type EngineCalls = Pick<RunStore, 'commit' | 'load' | 'commitsAfter' | 'due'>;
 
 /** Runs in PostgreSQL: the engine's own pool for commits and folds, the request pool, confined to a tenant, for reads. */
 export const postgresRunStore = (engine: Pool, requests: Pool): RunStore => ({ ...engineCalls(engine), ...requestCalls(requests) });
@@ -88,6 +88,14 @@ const engineCalls = (engine: Pool): EngineCalls => ({
       definition: head.definition,
       commits: journal.map((row) => row.events),
     } satisfies StoredRun;
+  },
+
+  async commitsAfter(runs) {
+    const rows = await engine<{ run_id: RunId; version: number; events: RunEvent[] }[]>`
+      SELECT j.run_id, j.version, j.events
+      FROM unnest(${runs.map(({ runId }) => runId)}::text[], ${runs.map(({ version }) => version)}::integer[]) AS told (run_id, version)
+      JOIN run_journal j ON j.run_id = told.run_id AND j.version > told.version ORDER BY j.run_id, j.version`;
+    return rows.map(({ run_id, version, events }): JournalRow => ({ runId: run_id, version, events }));
   },
 
   async due(nowMs, most) {

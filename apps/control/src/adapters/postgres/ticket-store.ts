@@ -1,5 +1,5 @@
 import { type JsonValue, type MemoEntry, type RunId, type TenantId, type TicketId, ticketIdOf, type WorkerId } from '@hivekeeper/contract';
-import type { IssuedTicket, TicketStore } from '../../flow/tickets/index.ts';
+import type { IssuedTicket, TicketProgress, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
 interface TicketRow {
@@ -27,39 +27,36 @@ interface TicketRow {
 /** Tells the control planes that tickets are ready which nobody holds. */
 export const ticketsChannel = 'hive_tickets';
 
-/** Live tickets in PostgreSQL. Times are the database's own. */
-export const postgresTicketStore = (sql: Sql): TicketStore => ({ ...leaseCalls(sql), ...readCalls(sql) });
+/** What holders do with their tickets. */
+const holderCalls = (sql: Sql): Pick<TicketStore, 'renew' | 'release'> => ({
+  async renew(workerId, tickets, leaseMs) {
+    const rows = await sql<{ id: TicketId }[]>`
+      UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
+      FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
+        ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
+      WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
+      RETURNING tickets.id`;
+    return new Set(rows.map((row) => row.id));
+  },
 
-type LeaseCalls = Pick<TicketStore, 'renew' | 'release'>;
-
-function leaseCalls(sql: Sql): LeaseCalls {
-  return {
-    async renew(workerId, tickets, leaseMs) {
-      const rows = await sql<{ id: TicketId }[]>`
-        UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
-        FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
-          ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
+  async release(workerId, tickets) {
+    const rows = await sql<TicketRow[]>`
+      WITH free AS (
+        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
+        FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
         WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
-        RETURNING tickets.id`;
-      return new Set(rows.map((row) => row.id));
-    },
+        RETURNING tickets.*
+      ), told AS (SELECT pg_notify(${ticketsChannel}, '') WHERE EXISTS (SELECT FROM free))
+      SELECT free.* FROM free CROSS JOIN told`;
+    return rows.map(ticketOf);
+  },
+});
 
-    async release(workerId, tickets) {
-      const rows = await sql<TicketRow[]>`
-        WITH free AS (
-          UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
-          FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
-          WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
-          RETURNING tickets.*
-        ), told AS (SELECT pg_notify(${ticketsChannel}, '') WHERE EXISTS (SELECT FROM free))
-        SELECT free.* FROM free CROSS JOIN told`;
-      return rows.map(ticketOf);
-    },
-  };
-}
-
-function readCalls(sql: Sql): Omit<TicketStore, keyof LeaseCalls> {
+/** Live tickets in PostgreSQL. Times are the database's own. */
+export function postgresTicketStore(sql: Sql): TicketStore {
   return {
+    ...holderCalls(sql),
+
     async expired() {
       const rows = await sql<TicketRow[]>`
         SELECT id, run_id, worker_id, token FROM tickets WHERE token IS NOT NULL AND lease_until < now() ORDER BY lease_until LIMIT 1000`;
@@ -82,9 +79,7 @@ function readCalls(sql: Sql): Omit<TicketStore, keyof LeaseCalls> {
     },
 
     async ofRun(runId) {
-      // By the primary key, in bytewise order: "/" comes right after the "." before the ordinal.
-      const first = ticketIdOf(runId, 0);
-      const end = first.replace('.0', '/');
+      const { first, end } = rangeOf(runId);
       const rows = await sql<TicketRow[]>`
         SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE id >= ${first} AND id < ${end}`;
       return rows.map((row) => ({
@@ -95,6 +90,15 @@ function readCalls(sql: Sql): Omit<TicketStore, keyof LeaseCalls> {
         leaseUntilMs: row.lease_until?.getTime(),
         progress: row.progress ?? undefined,
       }));
+    },
+
+    async progressOf(runIds) {
+      const rows = await sql<Pick<TicketRow, 'id' | 'progress'>[]>`
+        SELECT t.id, t.progress
+        FROM unnest(${runIds.map((runId) => rangeOf(runId).first)}::text[], ${runIds.map((runId) => rangeOf(runId).end)}::text[]) AS r (first, "end")
+        JOIN tickets t ON t.id >= r.first COLLATE "C" AND t.id < r."end" COLLATE "C"
+        WHERE t.token IS NOT NULL AND t.progress IS NOT NULL`;
+      return rows.map(({ id, progress }): TicketProgress => ({ ticketId: id, progress }));
     },
 
     async counts() {
@@ -121,3 +125,9 @@ const ticketOf = (row: TicketRow): IssuedTicket => ({
   requirement: row.requirement,
   rankMs: row.rank_ms,
 });
+
+/** Where the ids of a run's tickets stand by the primary key, in bytewise order: "/" comes right after the "." before the ordinal. */
+function rangeOf(runId: RunId): { readonly first: string; readonly end: string } {
+  const first = ticketIdOf(runId, 0);
+  return { first, end: first.replace('.0', '/') };
+}

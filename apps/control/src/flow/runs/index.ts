@@ -6,7 +6,7 @@
  * live-runs.ts    runs in memory, a cache of their journals
  * run-work.ts     what one batch does to one run · lane.ts  the group commit
  * runs.ts         what the platform and its workers do to runs · orders.ts  what people order
- * explain.ts  why a run waits · notices.ts  telling watchers
+ * explain.ts      why a run waits · watching/  telling watchers, also of what other control planes commit
  * run-store.ts    the port to the database · driver.ts  the port that wakes runs
  */
 export { checkWorkflow } from './core/index.ts';
@@ -15,13 +15,13 @@ export { explain } from './explain.ts';
 export { createExpressions, type Expressions } from './expressions.ts';
 export { RunLane } from './lane.ts';
 export { LiveRuns, requirementOf } from './live-runs.ts';
-export { NoticeBoard, type NumberedNotice } from './notices.ts';
 export type {
   AskedApproval,
   ClosedApproval,
   AwaitedEvent,
   CommitResult,
   DeadTicket,
+  JournalRow,
   LeaseClaim,
   RunCommit,
   RunFilter,
@@ -31,3 +31,4 @@ export type {
 } from './run-store.ts';
 export { type Decision, type Order, RunOrders, type SignalOrder } from './orders.ts';
 export { type NewRun, Runs } from './runs.ts';
+export { NoticeBoard, type PeerLine, Peers, type RunNews, type Watcher } from './watching/index.ts';

@@ -18,10 +18,10 @@ import { type Clock, newLog } from '@hivekeeper/kernel';
 import { type IssuedTicket, TicketDesk, type TicketStore } from '../tickets/index.ts';
 import { RunLane } from './lane.ts';
 import { LiveRuns } from './live-runs.ts';
-import { NoticeBoard } from './notices.ts';
 import type { CommitResult, LeaseClaim, RunCommit, RunStore, StoredRun } from './run-store.ts';
 import { RunOrders } from './orders.ts';
 import { type NewRun, Runs } from './runs.ts';
+import { NoticeBoard } from './watching/index.ts';
 
 /** What becomes of a commit: `lost` was not stored and `unsure` was, and nobody can tell them apart. */
 export type Fate = 'stored' | 'lost' | 'unsure';
@@ -62,6 +62,10 @@ export class FakeDatabase {
       if (this.loadFault !== undefined) throw this.loadFault;
       return this.runs.get(runId);
     },
+    commitsAfter: async (runs) =>
+      runs.flatMap(({ runId, version }) =>
+        (this.runs.get(runId)?.commits ?? []).slice(version).map((events, index) => ({ runId, version: version + index + 1, events })),
+      ),
     due: async () => ({ runIds: [] }),
     findByKey: async (_tenantId, route, key) => this.keys.get(`${route} ${key}`),
     summary: async (tenantId, id) => {
@@ -83,6 +87,7 @@ export class FakeDatabase {
     ready: async () => [...this.tickets.values()].filter(({ workerId }) => workerId === undefined),
     heldBy: async () => [],
     ofRun: async () => [],
+    progressOf: async () => [],
     counts: async () => ({ ready: 0, leased: 0 }),
   };
 
@@ -158,7 +163,7 @@ const spec: AgentSpec = { ...agentManifestSchema.parse({ name: 'noop', version: 
 /** A lane over a fake database, with workers that do what the test says. */
 export class LaneUnderTest {
   readonly database = new FakeDatabase();
-  readonly board = new NoticeBoard();
+  readonly board: NoticeBoard;
   readonly desk: TicketDesk;
   readonly lane: RunLane;
   readonly runs: Runs;
@@ -175,6 +180,8 @@ export class LaneUnderTest {
     const { runStore: store, ticketStore: tickets } = this.database;
     this.desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 10_000, silentAfterMs: 5_000 });
     const live = new LiveRuns(store, () => null, 1_000);
+    const peers = { announce: () => {}, tell: () => {} };
+    this.board = new NoticeBoard({ store, tickets, runs: live, peers, clock, log });
     const driver = {
       wake: () => {},
       wakeAt: (runId: RunId, atMs: number) => void this.wakeUps.push({ runId, atMs }),
@@ -184,7 +191,7 @@ export class LaneUnderTest {
     const newRunId = () => `run_${String((this.#runCount += 1)).padStart(26, '0')}` as RunId;
     this.runs = new Runs({ store, tickets, desk: this.desk, runs: live, lane: this.lane, board: this.board, clock, newRunId, findAgent });
     this.orders = new RunOrders({ store, lane: this.lane });
-    this.desk.listen({ ticketLost: () => {}, capacityChanged: () => this.lane.pump() });
+    this.desk.listen({ ticketLost: () => {}, capacityChanged: () => this.lane.pump(), progressed: () => {} });
   }
 
   /** Seats a worker. */

@@ -320,10 +320,10 @@ describe('a poisoned intent', () => {
 
   it('that makes a listener throw does not make its commit look lost', async () => {
     world.seat(1, 2);
-    const runId = await world.start(2);
-    world.board.watch(runId, () => {
-      throw new TypeError('a broken watcher');
-    });
+    await world.start(2);
+    world.board.post = () => {
+      throw new TypeError('a broken board');
+    };
     expect(await codeOf(world.settle(await next(1)))).toBe('done');
     expect((await next(2)).nodeId).toBe('n1');
   });

@@ -4,9 +4,9 @@ import type { Assignment, FindAgent, IssuedTicket, TicketDesk } from '../tickets
 import { runStatusOf, wakeAtOf, type RunState } from './core/index.ts';
 import type { Driver } from './driver.ts';
 import type { LiveRun, LiveRuns } from './live-runs.ts';
-import type { NoticeBoard } from './notices.ts';
 import type { CommitResult, Ending, LeaseClaim, RunOrigin, RunStore, StoredRun } from './run-store.ts';
 import { advance, commitOf, newWork, type RunWork } from './run-work.ts';
+import type { NoticeBoard } from './watching/index.ts';
 
 /** What a caller wants of a run. */
 export interface Intent {
@@ -245,7 +245,7 @@ export class RunLane {
     if (holding === 'hold') desk.hold(live.runId);
     if (holding === 'free') desk.noticeMore();
     if (rankShiftMs !== 0) desk.rank(live.runId, rankShiftMs);
-    board.post(live.runId, live.version, notices);
+    board.post(live, notices);
   }
 
   #safely(tell: () => void): void {

@@ -135,6 +135,14 @@ export interface StoredRun {
   readonly commits: readonly (readonly RunEvent[])[];
 }
 
+/** One commit of a run, as the journal has it. */
+export interface JournalRow {
+  readonly runId: RunId;
+  /** The version it made. */
+  readonly version: number;
+  readonly events: readonly RunEvent[];
+}
+
 /** Which runs to list. */
 export interface RunFilter {
   readonly workflow?: string | undefined;
@@ -157,6 +165,8 @@ export interface RunStore {
   }): Promise<CommitResult>;
   /** For the engine: a run of any tenant. */
   load(runId: RunId): Promise<StoredRun | undefined>;
+  /** For the engine: what runs of any tenant committed after the version named with each; those of a run in order, without a gap. */
+  commitsAfter(runs: readonly { readonly runId: RunId; readonly version: number }[]): Promise<readonly JournalRow[]>;
   /** Runs whose due time has come, and the next due time after those. */
   due(nowMs: number, most: number): Promise<{ readonly runIds: readonly RunId[]; readonly nextAtMs?: number | undefined }>;
   /** The run an idempotency key started. */

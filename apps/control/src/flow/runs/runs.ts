@@ -20,11 +20,11 @@ import {
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
-import { decide, nodeViewsOf, runStatusOf } from './core/index.ts';
+import { nodeViewsOf, runStatusOf } from './core/index.ts';
 import type { RunLane } from './lane.ts';
 import type { LiveRuns } from './live-runs.ts';
-import { isAfter, numberNotices, type NoticeBoard, type NumberedNotice } from './notices.ts';
 import type { RunOrigin, RunStore, StoredRun } from './run-store.ts';
+import type { NoticeBoard, Watcher } from './watching/index.ts';
 
 /** What {@link Runs} needs. */
 export interface RunsOptions {
@@ -205,46 +205,13 @@ export class Runs {
     return { ...rest, context: contextOf(stored), nodes, ...(blocker !== undefined && { blocker }) };
   }
 
-  /** Every notice after `lastId`, oldest first, from the journal; then, through `onMore`, what is committed from now on. */
-  async notices(watch: {
-    tenantId: TenantId;
-    runId: RunId;
-    lastId?: string | undefined;
-    onMore: (notices: readonly NumberedNotice[]) => void;
-  }): Promise<{ past: NumberedNotice[]; stop: () => void }> {
+  /**
+   * Tells a watcher every notice after `lastId`, oldest first, beginning before it returns; then, whichever control plane
+   * commits it, what comes; and how far running attempts are. The returned function ends it. @throws HiveError NOT_FOUND
+   */
+  async watch(watch: { tenantId: TenantId; runId: RunId; lastId?: string | undefined; onNews: Watcher }): Promise<() => void> {
     await this.#mustExist(watch.tenantId, watch.runId);
-    // Watch first, read second: what is committed in between comes twice, and the second copy is dropped by its number.
-    const early: NumberedNotice[] = [];
-    let tell = (notices: readonly NumberedNotice[]): void => {
-      early.push(...notices);
-    };
-    const stop = this.#options.board.watch(watch.runId, (notices) => tell(notices));
-    const all = await this.#recorded(watch.runId).catch((error: unknown) => {
-      stop();
-      throw error;
-    });
-    const past = all.filter(({ id }) => watch.lastId === undefined || isAfter(id, watch.lastId));
-    const last = past.at(-1)?.id ?? watch.lastId ?? '0.0';
-    past.push(...early.filter(({ id }) => isAfter(id, last)));
-    tell = watch.onMore;
-    return { past, stop };
-  }
-
-  async #recorded(runId: RunId): Promise<NumberedNotice[]> {
-    const stored = await this.#options.store.load(runId);
-    return stored === undefined ? [] : this.#replay(stored);
-  }
-
-  #replay(stored: StoredRun): NumberedNotice[] {
-    let run = this.#options.runs.begin(stored);
-    return stored.commits.flatMap((events, index) => {
-      const notices = events.flatMap((event) => {
-        const decision = decide(run.state, event, run.rules);
-        run = { ...run, state: decision.state };
-        return decision.notices;
-      });
-      return numberNotices(index + 1, notices);
-    });
+    return this.#options.board.watch(watch);
   }
 
   async #mustExist(tenantId: TenantId, runId: RunId) {

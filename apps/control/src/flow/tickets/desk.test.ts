@@ -2,10 +2,12 @@ import {
   type AgentSpec,
   agentManifestSchema,
   defaultTenantId,
+  type HeldTicket,
   HiveError,
   type LeasedTicket,
   type RunId,
   type TicketId,
+  ticketIdOf,
   type WorkerId,
 } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
@@ -47,6 +49,7 @@ let readyReads: (readonly string[])[];
 let readyFault: Error | undefined;
 let changes: number;
 let lost: Lease[];
+let progressed: RunId[];
 let counter: number;
 
 const isHeld = (workerId: WorkerId, { ticketId, token }: { ticketId: TicketId; token: string }) =>
@@ -63,6 +66,7 @@ const store: TicketStore = {
   },
   heldBy: async (worker) => [...rows.values()].filter(({ workerId }) => workerId === worker),
   ofRun: async () => [],
+  progressOf: async () => [],
   counts: async () => ({ ready: 0, leased: 0 }),
 };
 
@@ -75,7 +79,7 @@ function free(ticketId: TicketId): Row {
 beforeEach(() => {
   clock = new FakeClock();
   rows = new Map();
-  [expired, readyReads, lost, changes, counter, readyFault] = [[], [], [], 0, 0, undefined];
+  [expired, readyReads, lost, progressed, changes, counter, readyFault] = [[], [], [], [], 0, 0, undefined];
   desk = new TicketDesk({
     store,
     clock,
@@ -85,7 +89,11 @@ beforeEach(() => {
     leaseMs: 10_000,
     silentAfterMs: 5_000,
   });
-  desk.listen({ ticketLost: (lease) => lost.push(lease), capacityChanged: () => (changes += 1) });
+  desk.listen({
+    ticketLost: (lease) => lost.push(lease),
+    capacityChanged: () => (changes += 1),
+    progressed: (runId) => progressed.push(runId),
+  });
 });
 
 interface Seated {
@@ -235,6 +243,22 @@ describe('a heartbeat', () => {
     expect(idsOf(second)).toEqual([idOf(1)]);
     await desk.heartbeat(first.workerId, late);
     expect(desk.leaseOf(idOf(1))?.workerId).toBe(second.workerId);
+  });
+
+  it('with progress tells of it, for what is still held, once a run', async () => {
+    const worker = seat(1, 3);
+    const runId = 'run_01JD0000000000000000000000' as RunId;
+    const tickets = [0, 1, 2].map((ordinal) => ticketOf(ordinal, { ticketId: ticketIdOf(runId, ordinal), runId }));
+    commit(tickets);
+    const [gone, talking, other] = heldOf(worker) as [HeldTicket, HeldTicket, HeldTicket];
+    rows.delete(gone.ticketId);
+    await desk.heartbeat(worker.workerId, [{ ...gone, progress: 1 }, talking, other]);
+    expect(progressed).toEqual([]);
+    await desk.heartbeat(worker.workerId, [
+      { ...talking, progress: 1 },
+      { ...other, progress: 2 },
+    ]);
+    expect(progressed).toEqual([runId]);
   });
 
   it('of a worker that never registered is refused', async () => {

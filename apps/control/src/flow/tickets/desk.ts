@@ -6,6 +6,7 @@ import {
   type JsonValue,
   type LeasedTicket,
   type RunId,
+  runIdOfTicket,
   type TenantId,
   type TicketId,
   type WorkerId,
@@ -32,10 +33,12 @@ export interface DeskOptions {
   readonly silentAfterMs: number;
 }
 
-/** Told when a lease is over, or when tickets could be handed out. Set by whoever drives the runs. */
+/** Told when a lease is over, when tickets could be handed out, when work went on. Set by whoever drives the runs. */
 export interface DeskListener {
   ticketLost(lease: Lease): void;
   capacityChanged(): void;
+  /** A ticket of the run said how far it is; that is stored. */
+  progressed(runId: RunId): void;
 }
 
 interface Seat {
@@ -231,6 +234,8 @@ export class TicketDesk {
         : await this.#options.store.renew(workerId, current.map(counterOnly), this.#options.leaseMs);
     const dropped = tickets.filter((ticket) => !renewed.has(ticket.ticketId));
     for (const ticket of dropped) this.#letGo(workerId, ticket);
+    const talking = current.filter(({ ticketId, progress }) => progress !== undefined && renewed.has(ticketId));
+    for (const runId of new Set(talking.map(({ ticketId }) => runIdOfTicket(ticketId)))) this.#listener?.progressed(runId);
     return dropped.map(({ ticketId }) => ticketId);
   }
 

@@ -9,4 +9,4 @@
 export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from './desk.ts';
 export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
-export type { IssuedTicket, Lease, LiveTicket, TicketStore, WorkerLink } from './ticket-store.ts';
+export type { IssuedTicket, Lease, LiveTicket, TicketProgress, TicketStore, WorkerLink } from './ticket-store.ts';

@@ -33,6 +33,12 @@ export interface LiveTicket {
   readonly progress?: JsonValue | undefined;
 }
 
+/** What the holder of a ticket last said of how far it is. */
+export interface TicketProgress {
+  readonly ticketId: TicketId;
+  readonly progress: JsonValue;
+}
+
 /** What the desk needs of the database, besides the commits that issue and lease tickets. */
 export interface TicketStore {
   /** Renews leases by the database's clock; returns the ids which that worker still holds by that token. */
@@ -54,6 +60,8 @@ export interface TicketStore {
   heldBy(workerId: WorkerId): Promise<readonly (IssuedTicket & HeldTicket)[]>;
   /** The live tickets of a run. */
   ofRun(runId: RunId): Promise<readonly LiveTicket[]>;
+  /** What the leased tickets of these runs say; nothing of those that never did. */
+  progressOf(runIds: readonly RunId[]): Promise<readonly TicketProgress[]>;
   /** How many tickets are ready and leased. */
   counts(): Promise<{ readonly ready: number; readonly leased: number }>;
 }

@@ -14,6 +14,10 @@ export function memoryRunStore(tables: MemoryTables): RunStore {
   return {
     commit: async (batch) => commit(tables, batch),
     load: async (runId) => storedRunOf(tables, runId),
+    commitsAfter: async (runs) =>
+      runs.flatMap(({ runId, version }) =>
+        (tables.runs.get(runId)?.commits ?? []).slice(version).map((events, index) => ({ runId, version: version + index + 1, events })),
+      ),
     due: async () => ({ runIds: [] }),
     findByKey: async (tenantId, route, key) => tables.idempotency.get(JSON.stringify([tenantId, route, key])),
     summary: async (tenantId, runId) => visible(tenantId).find(({ id }) => id === runId),

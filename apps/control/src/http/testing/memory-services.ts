@@ -103,7 +103,8 @@ function engineOver(
   const findAgent = agents.specOf;
   const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
   const live = new LiveRuns(runStore, expressions.evaluate, 1_000);
-  const board = new NoticeBoard();
+  const peers = { announce: () => undefined, tell: () => undefined };
+  const board = new NoticeBoard({ store: runStore, tickets, runs: live, peers, clock, log });
   const driver = { wake: () => undefined, wakeAt: () => undefined, [Symbol.asyncDispose]: async () => undefined };
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
   const runs = new Runs({
@@ -117,7 +118,11 @@ function engineOver(
     newRunId: () => newId('run') as RunId,
     findAgent,
   });
-  desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged: () => lane.pump() });
+  desk.listen({
+    ticketLost: (lease) => void runs.lose(lease),
+    capacityChanged: () => lane.pump(),
+    progressed: (runId) => board.progressed(runId),
+  });
   return {
     runs,
     orders: new RunOrders({ store: runStore, lane }),

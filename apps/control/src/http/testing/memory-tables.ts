@@ -2,6 +2,7 @@ import type {
   ApprovalId,
   ApprovalView,
   Blocker,
+  JsonValue,
   RunEvent,
   RunId,
   RunSummary,
@@ -22,7 +23,7 @@ export class MemoryTables {
     { head: StoredWorkflow; versions: { definition: WorkflowDefinition; sha256: string }[]; isRemoved?: true }
   >();
   readonly runs = new Map<RunId, RunRow>();
-  readonly tickets = new Map<TicketId, IssuedTicket & { workerId?: WorkerId | undefined; token: string; leasedAtMs: number }>();
+  readonly tickets = new Map<TicketId, MemoryTicket>();
   readonly approvals = new Map<ApprovalId, ApprovalView & { tenantId: TenantId }>();
   readonly keys = new Map<string, Principal>();
   readonly idempotency = new Map<string, { runId: RunId; bodySha256: string }>();
@@ -37,6 +38,14 @@ export class MemoryTables {
     this.#counter += 1;
     return String(this.#counter);
   }
+}
+
+/** A ticket, ready or leased. */
+export interface MemoryTicket extends IssuedTicket {
+  readonly workerId?: WorkerId | undefined;
+  readonly token: string;
+  readonly leasedAtMs: number;
+  readonly progress?: JsonValue | undefined;
 }
 
 /** A run as far as it was committed. */

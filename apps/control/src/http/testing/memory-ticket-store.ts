@@ -5,14 +5,15 @@ import type { MemoryTables } from './memory-tables.ts';
 export function memoryTicketStore(tables: MemoryTables): TicketStore {
   const all = () => [...tables.tickets.values()];
   return {
-    renew: async (worker, tickets) =>
-      new Set(
-        tickets
-          .filter(
-            ({ ticketId, token }) => tables.tickets.get(ticketId)?.token === token && tables.tickets.get(ticketId)?.workerId === worker,
-          )
-          .map(({ ticketId }) => ticketId),
-      ),
+    renew: async (worker, tickets) => {
+      const renewed = tickets.filter(({ ticketId, token, progress }) => {
+        const ticket = tables.tickets.get(ticketId);
+        if (ticket?.token !== token || ticket.workerId !== worker) return false;
+        tables.tickets.set(ticketId, { ...ticket, progress: progress ?? ticket.progress });
+        return true;
+      });
+      return new Set(renewed.map(({ ticketId }) => ticketId));
+    },
     release: async (worker, tickets) =>
       tickets.flatMap(({ ticketId, token }) => {
         const ticket = tables.tickets.get(ticketId);
@@ -33,6 +34,10 @@ export function memoryTicketStore(tables: MemoryTables): TicketStore {
           workerId,
           leasedAtMs: workerId === undefined ? undefined : leasedAtMs,
         })),
+    progressOf: async (runIds) =>
+      all().flatMap(({ ticketId, runId, workerId, progress }) =>
+        workerId === undefined || progress === undefined || !runIds.includes(runId) ? [] : [{ ticketId, progress }],
+      ),
     counts: async () => ({
       ready: all().filter(({ workerId }) => workerId === undefined).length,
       leased: all().filter(({ workerId }) => workerId !== undefined).length,

@@ -1,76 +1,127 @@
-import type { Clock } from '@hivekeeper/kernel';
-import type { NumberedNotice } from '../../flow/runs/index.ts';
+import type { StreamEnded } from '@hivekeeper/contract';
+import type { Clock, Timer } from '@hivekeeper/kernel';
+import type { RunNews } from '../../flow/runs/index.ts';
 
 /** Bounds on one stream. */
 export interface FrameLimits {
   /** A comment goes out after so much silence, so that both ends notice a dead connection. */
   readonly heartbeatMs: number;
-  /** A reader that leaves more notices than this unread is dropped: it comes back with Last-Event-ID and misses none. */
-  readonly mostUnread: number;
+  /** A reader that leaves more than this unread gets what there is, and the end: it comes back with Last-Event-ID and misses none. */
+  readonly unreadLimitBytes: number;
+  /** A stream that was ended is read to its end within this time, or cut. */
+  readonly farewellMs: number;
 }
 
-/** One notice as an event of the stream. */
-export const frameOf = ({ id, notice }: NumberedNotice): string => `id: ${id}\nevent: ${notice.type}\ndata: ${JSON.stringify(notice)}\n\n`;
+/** What a stream is made of. */
+export interface FramesOptions {
+  readonly clock: Clock;
+  readonly limits: FrameLimits;
+  /** Breaks the connection. */
+  readonly cut: () => void;
+}
+
+interface Frame {
+  readonly text: string;
+  readonly sizeBytes: number;
+}
+
+/** Something watchers are told as an event of the stream. */
+export const frameOf = ({ id, notice }: RunNews | { readonly id?: undefined; readonly notice: StreamEnded }): string =>
+  `${id === undefined ? '' : `id: ${id}\n`}event: ${notice.type}\ndata: ${JSON.stringify(notice)}\n\n`;
 
 const opening = 'retry: 1000\n: the events of the run follow\n\n';
 const heartbeat = ': still here\n\n';
 
 /**
- * The frames of one stream, in order: what is past, then what is told through `push`, ending after `run.finished`.
- * It is pulled by the connection, so it runs no faster than the reader reads.
+ * The frames of one stream, in order, ending after `run.finished`. They are pulled by the connection, so they run no
+ * faster than the reader reads; what waits for it is bounded, and of what an attempt says of its progress only the last.
+ *
+ *   open --run.finished, finish()--> closed --read--> over
+ *   open --too much unread, close()--> closed, with stream.ended last --read, or farewellMs over--> over
+ *   any --leave()--> over
  */
 export class EventFrames {
-  readonly #clock: Clock;
-  readonly #limits: FrameLimits;
-  readonly #drop: () => void;
-  #unread: NumberedNotice[] = [];
+  readonly #options: FramesOptions;
+  readonly #closing = new AbortController();
+  readonly #unread = new Map<string, Frame>();
+  #unreadBytes = 0;
   #wake: (() => void) | undefined;
-  #isEnded = false;
+  #farewell: Timer | undefined;
 
-  constructor(clock: Clock, limits: FrameLimits, drop: () => void) {
-    this.#clock = clock;
-    this.#limits = limits;
-    this.#drop = drop;
+  constructor(options: FramesOptions) {
+    this.#options = options;
   }
 
-  push(notices: readonly NumberedNotice[]): void {
-    this.#unread.push(...notices);
-    if (this.#unread.length > this.#limits.mostUnread) {
-      this.#unread = [];
-      this.end();
-      this.#drop();
+  /** Aborts as soon as nothing more is taken. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  push(news: readonly RunNews[]): void {
+    for (const told of news) {
+      if (this.closed.aborted) break;
+      const name = told.id ?? `${told.notice.type} ${told.notice.ticketId}`;
+      const othersBytes = this.#unreadBytes - (this.#unread.get(name)?.sizeBytes ?? 0);
+      if (othersBytes < this.#options.limits.unreadLimitBytes) this.#put(name, frameOf(told));
+      // Progress that finds no room is not missed: the next tells more.
+      else if (told.id !== undefined) this.close('unread');
+      if (told.notice.type === 'run.finished') this.finish();
     }
     this.#wake?.();
   }
 
-  /** Ends the stream after what is already under way. */
-  end(): void {
-    this.#isEnded = true;
+  /** Nothing more will come. */
+  finish(): void {
+    this.#closing.abort();
     this.#wake?.();
   }
 
-  async *frames(past: readonly NumberedNotice[]): AsyncGenerator<string, void> {
+  /** Ends the stream before the run's end, and tells the reader so. */
+  close(reason: StreamEnded['reason']): void {
+    if (this.closed.aborted) return;
+    const { clock, limits, cut } = this.#options;
+    this.#put('end', frameOf({ notice: { type: 'stream.ended', atMs: Math.floor(clock.nowMs()), reason } }));
+    this.#farewell = clock.after(limits.farewellMs, cut);
+    this.finish();
+  }
+
+  /** The reader is gone. */
+  leave(): void {
+    this.#farewell?.cancel();
+    this.#unread.clear();
+    this.finish();
+  }
+
+  async *frames(): AsyncGenerator<string, void> {
     yield opening;
-    for (const notice of past) {
-      yield frameOf(notice);
-      if (isLast(notice)) return;
+    for (;;) {
+      const next = this.#take();
+      if (next !== undefined) yield next;
+      else if (this.closed.aborted) return;
+      else if (await this.#isSilent()) yield heartbeat;
     }
-    while (!this.#isEnded) {
-      const next = this.#unread.shift();
-      if (next === undefined) {
-        const isSilent = await this.#something();
-        if (isSilent) yield heartbeat;
-        continue;
-      }
-      yield frameOf(next);
-      if (isLast(next)) return;
-    }
+  }
+
+  /** A frame of the same name that is still unread is replaced, in its place. */
+  #put(name: string, text: string): void {
+    const sizeBytes = Buffer.byteLength(text);
+    this.#unreadBytes += sizeBytes - (this.#unread.get(name)?.sizeBytes ?? 0);
+    this.#unread.set(name, { text, sizeBytes });
+  }
+
+  #take(): string | undefined {
+    const [first] = this.#unread;
+    if (first === undefined) return undefined;
+    const [name, { text, sizeBytes }] = first;
+    this.#unread.delete(name);
+    this.#unreadBytes -= sizeBytes;
+    return text;
   }
 
   /** Resolves with true where nothing came for a heartbeat's time. */
-  #something(): Promise<boolean> {
+  #isSilent(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.#clock.after(this.#limits.heartbeatMs, () => finish(true));
+      const timer = this.#options.clock.after(this.#options.limits.heartbeatMs, () => finish(true));
       const finish = (isSilent: boolean) => {
         timer.cancel();
         this.#wake = undefined;
@@ -80,5 +131,3 @@ export class EventFrames {
     });
   }
 }
-
-const isLast = ({ notice }: NumberedNotice): boolean => notice.type === 'run.finished';

@@ -34,7 +34,7 @@ beforeEach(() => {
     silentAfterMs: 10_000,
   });
   lost = [];
-  desk.listen({ ticketLost: ({ ticketId }) => void lost.push(ticketId.slice(31)), capacityChanged: () => {} });
+  desk.listen({ ticketLost: ({ ticketId }) => void lost.push(ticketId.slice(31)), capacityChanged: () => {}, progressed: () => {} });
   lines = new WorkerLines(desk, clock);
   lines.register({ workerId, name: 'w', capabilities: ['node'], maxParallel: 4 });
 });
