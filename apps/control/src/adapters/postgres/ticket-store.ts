@@ -72,9 +72,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     },
 
     async ofRun(runId) {
-      // By the primary key, in bytewise order: "/" comes right after the "." before the ordinal.
-      const first = ticketIdOf(runId, 0);
-      const end = first.replace('.0', '/');
+      const { first, end } = idsOf(runId);
       const rows = await sql<TicketRow[]>`
         SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE id >= ${first} AND id < ${end}`;
       return rows.map((row) => ({
@@ -94,6 +92,9 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     },
   };
 }
+
+/** Bounds of a run's ids in the primary key's bytewise order: "/" comes right after the "." before the ordinal. */
+const idsOf = (runId: RunId) => ({ first: ticketIdOf(runId, 0), end: ticketIdOf(runId, 0).replace('.0', '/') });
 
 const ticketOf = (row: TicketRow): IssuedTicket => ({
   ticketId: row.id,
