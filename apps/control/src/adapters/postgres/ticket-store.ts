@@ -79,7 +79,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     },
 
     async ofRun(runId) {
-      const { first, end } = rangeOf(runId);
+      const { first, end } = idsOf(runId);
       const rows = await sql<TicketRow[]>`
         SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE id >= ${first} AND id < ${end}`;
       return rows.map((row) => ({
@@ -95,7 +95,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     async progressOf(runIds) {
       const rows = await sql<Pick<TicketRow, 'id' | 'progress'>[]>`
         SELECT t.id, t.progress
-        FROM unnest(${runIds.map((runId) => rangeOf(runId).first)}::text[], ${runIds.map((runId) => rangeOf(runId).end)}::text[]) AS r (first, "end")
+        FROM unnest(${runIds.map((runId) => idsOf(runId).first)}::text[], ${runIds.map((runId) => idsOf(runId).end)}::text[]) AS r (first, "end")
         JOIN tickets t ON t.id >= r.first COLLATE "C" AND t.id < r."end" COLLATE "C"
         WHERE t.token IS NOT NULL AND t.progress IS NOT NULL`;
       return rows.map(({ id, progress }): TicketProgress => ({ ticketId: id, progress }));
@@ -108,6 +108,9 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     },
   };
 }
+
+/** Bounds of a run's ids in the primary key's bytewise order: "/" comes right after the "." before the ordinal. */
+const idsOf = (runId: RunId) => ({ first: ticketIdOf(runId, 0), end: ticketIdOf(runId, 0).replace('.0', '/') });
 
 const ticketOf = (row: TicketRow): IssuedTicket => ({
   ticketId: row.id,
@@ -125,9 +128,3 @@ const ticketOf = (row: TicketRow): IssuedTicket => ({
   requirement: row.requirement,
   rankMs: row.rank_ms,
 });
-
-/** Where the ids of a run's tickets stand by the primary key, in bytewise order: "/" comes right after the "." before the ordinal. */
-function rangeOf(runId: RunId): { readonly first: string; readonly end: string } {
-  const first = ticketIdOf(runId, 0);
-  return { first, end: first.replace('.0', '/') };
-}
