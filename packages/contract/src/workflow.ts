@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
-import { nameSchema } from './ids.ts';
+import { agentNameSchema, nameSchema } from './ids.ts';
 
 /** Most nodes one workflow may have. */
 export const maxWorkflowNodes = 10_000;
@@ -45,7 +45,7 @@ export const onFailureSchema = z.enum(['fail', 'continue', 'fallback']);
 export const nodeDefinitionSchema = z
   .strictObject({
     id: nodeIdSchema,
-    agent: nameSchema,
+    agent: agentNameSchema,
     action: z.string().min(1).max(100).optional(),
     /** Templates `{{ … }}` inside are resolved on parsed values when the node starts. */
     input: jsonObjectSchema.default({}),

@@ -27,7 +27,7 @@ export function agentRowOf(agent: StoredAgent): AgentRow {
   return {
     id,
     projectId: agent.projectId,
-    name: agent.name,
+    name: spec.name,
     type: type.success ? type.data : 'SCRIPT',
     description: spec.description ?? null,
     entryPath: typeof entryPath === 'string' ? entryPath : (spec.directory ?? spec.entry),
@@ -46,7 +46,7 @@ export function agentRowOf(agent: StoredAgent): AgentRow {
   };
 }
 
-/** Finds agents by the names our nodes use. */
+/** Finds agents by what nodes call them. */
 export class AgentRows {
   readonly #rows: ReadonlyMap<string, AgentRow>;
 

@@ -3,6 +3,7 @@ import {
   jsonObjectSchema,
   jsonValueSchema,
   nameSchema,
+  projectIdSchema as projectId,
   riskLevelSchema,
   workflowViewSchema,
 } from '@hivekeeper/contract';
@@ -12,7 +13,6 @@ import { answers, maxInteger } from '../route.ts';
 /** What an agent is, in CommandCenter's words; kept as given, it decides nothing here. */
 export const agentTypeSchema = z.enum(['LLM', 'RULE', 'API', 'SCRIPT']);
 
-const projectId = z.int().min(1).max(maxInteger);
 const semver = z
   .string()
   .max(50)
