@@ -80,7 +80,7 @@ export const projectIdSchema = z.int().min(1).max(2_147_483_647);
 /** What nodes call an agent: `scanner` is the one of project 1, `2/scanner` the one of project 2. */
 export const agentNameSchema = z
   .string()
-  .regex(new RegExp(`^([1-9][0-9]*/)?${name}$`), `${nameRule}; before that of an agent in project 2 stands "2/"`)
+  .regex(new RegExp(`^([1-9][0-9]*/)?${name}$`), { error: `${nameRule}; before that of an agent in project 2 stands "2/"`, abort: true })
   .refine((agentName) => isProjectApart(placeOfAgent(agentName).projectId, agentName), 'before the "/" stands a project from 2 on');
 
 const isProjectApart = (projectId: number, agentName: string): boolean =>

@@ -32,7 +32,7 @@ export const registerWorkerSchema = z.strictObject({
   workerId: workerIdSchema,
   name: nameSchema,
   /** What a ticket may require: `node`, `python`, `exec`, `sandbox`, and the worker's own labels. */
-  capabilities: z.array(z.string().min(1).max(100)).max(100),
+  capabilities: z.array(nameSchema).max(100),
   maxParallel: z.int().min(1).max(1_000),
   version: z.string().max(50).optional(),
 });

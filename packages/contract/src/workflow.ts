@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
 import { agentNameSchema, nameSchema } from './ids.ts';
+import { labelSchema } from './label.ts';
 
 /** Most nodes one workflow may have. */
 export const maxWorkflowNodes = 10_000;
@@ -47,6 +48,8 @@ export const nodeDefinitionSchema = z
     id: nodeIdSchema,
     agent: agentNameSchema,
     action: z.string().min(1).max(100).optional(),
+    /** Only a worker that has all these labels does it. */
+    requires: z.array(labelSchema).max(20).optional(),
     /** Templates `{{ … }}` inside are resolved on parsed values when the node starts. */
     input: jsonObjectSchema.default({}),
     needs: z.array(nodeIdSchema).max(1_000).default([]),

@@ -1,5 +1,5 @@
 import { type AgentId, agentNameIn, type AgentSpec, type JsonValue, type TenantId } from '@hivekeeper/contract';
-import { requirementOf } from '../../flow/runs/index.ts';
+import { capabilityFor } from '../../flow/runs/index.ts';
 import type { ProjectId, Reference, RegistryStore, StoredAgent } from '../../records/registry/index.ts';
 import { audit } from './audit.ts';
 import type { Pool, Sql } from './connection.ts';
@@ -71,9 +71,13 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
 
 /** Lets tickets that waited for this agent to be registered go to workers that can run it. */
 async function admitWaiting(sql: Sql, tenantId: TenantId, { name, spec }: Pick<StoredAgent, 'name' | 'spec'>): Promise<void> {
+  const awaited = capabilityFor(undefined, name);
+  // In the order that requirementOf gives them, which is that of bytes.
   const { count } = await sql`
-    UPDATE tickets SET requirement = ${requirementOf(spec, name)}
-    WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND requirement = ${requirementOf(undefined, name)}`;
+    UPDATE tickets SET requirement = (
+      SELECT string_agg(capability, ' ' ORDER BY capability COLLATE "C")
+      FROM unnest(array_replace(string_to_array(requirement, ' '), ${awaited}, ${capabilityFor(spec, name)})) AS capability)
+    WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND ${awaited} = ANY (string_to_array(requirement, ' '))`;
   if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
 }
 

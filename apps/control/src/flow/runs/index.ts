@@ -13,7 +13,7 @@ export type { Driver } from './driver.ts';
 export { explain } from './explain.ts';
 export { createExpressions, type Expressions } from './expressions.ts';
 export { RunLane } from './lane.ts';
-export { LiveRuns, requirementOf } from './live-runs.ts';
+export { capabilityFor, LiveRuns } from './live-runs.ts';
 export { NoticeBoard, type NumberedNotice } from './notices.ts';
 export type {
   AskedApproval,

@@ -50,7 +50,7 @@ function obey(work: RunWork, command: Command, findAgent: FindAgent): void {
     case 'issue': {
       const { tenantId, runId } = work.after;
       const { ticketId, nodeId, slot, attempt, agent, action, input, timeoutMs } = command;
-      const requirement = requirementOf(findAgent(tenantId, agent), agent);
+      const requirement = requirementOf(findAgent(tenantId, agent), command);
       const rankMs = rankMsOf({ ...command, deadlineAtMs: work.after.state.deadlineAtMs });
       work.issued.set(ticketId, { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input, timeoutMs, requirement, rankMs });
       return;

@@ -2,6 +2,7 @@ import {
   type ApprovalId,
   HiveError,
   type JsonObject,
+  type NodeDefinition,
   type Outcome,
   type RunId,
   type RunView,
@@ -10,6 +11,7 @@ import {
   type WorkflowDefinition,
   type WorkflowId,
   isTerminal,
+  riskLevelOf,
   runIdOfApproval,
   runIdOfTicket,
 } from '@hivekeeper/contract';
@@ -56,9 +58,7 @@ export class Runs {
   async start(run: NewRun): Promise<RunId> {
     const runId = this.#options.newRunId();
     const live = this.#options.runs.begin({ ...run, runId });
-    const gatedNodeIds = run.definition.nodes
-      .filter((node) => this.#options.findAgent(run.tenantId, node.agent)?.riskLevel === 'APPROVAL_REQUIRED')
-      .map((node) => node.id);
+    const gatedNodeIds = run.definition.nodes.filter((node) => this.#asksFirst(run.tenantId, node)).map((node) => node.id);
     await this.#options.lane.submit({
       runId,
       begin: { live, origin: run },
@@ -225,6 +225,11 @@ export class Runs {
     past.push(...early.filter(({ id }) => isAfter(id, last)));
     tell = watch.onMore;
     return { past, stop };
+  }
+
+  #asksFirst(tenantId: TenantId, { agent, action }: NodeDefinition): boolean {
+    const spec = this.#options.findAgent(tenantId, agent);
+    return spec !== undefined && riskLevelOf(spec, action) === 'APPROVAL_REQUIRED';
   }
 
   async #recorded(runId: RunId): Promise<NumberedNotice[]> {

@@ -35,6 +35,7 @@ describe('/api/agents', () => {
           agentId: body.id,
           name: 'scan',
           description: null,
+          riskLevel: 'AUTO',
           inputSchema: { type: 'object' },
           outputSchema: { type: 'object' },
         },
@@ -73,7 +74,10 @@ describe('/api/agents', () => {
   });
 
   it('keeps agents of the same name in two projects apart, in rows, nodes and tickets', async () => {
-    const [first, second] = [await createAgent(door), await createAgent(door, { projectId: 2, version: '2.0.0', entryPath: '/agents/other' })];
+    const [first, second] = [
+      await createAgent(door),
+      await createAgent(door, { projectId: 2, version: '2.0.0', entryPath: '/agents/other' }),
+    ];
     expect((await door.call('GET /api/agents?projectId=2')).body).toMatchObject([{ id: second, projectId: 2, name: 'scanner' }]);
     for (const [projectId, agentId] of [
       [1, first],

@@ -35,14 +35,17 @@ export function agentRowOf(agent: StoredAgent): AgentRow {
     riskLevel: agent.riskLevel,
     registeredAt: instantOf(agent.registeredAtMs),
     updatedAt: instantOf(agent.updatedAtMs),
-    capabilities: spec.capabilities.map(({ name, description = null, inputSchema = null, outputSchema = null }) => ({
-      id: `${id}.${name}`,
-      agentId: id,
-      name,
-      description,
-      inputSchema,
-      outputSchema,
-    })),
+    capabilities: spec.capabilities.map(
+      ({ name, description = null, riskLevel = spec.riskLevel, inputSchema = null, outputSchema = null }) => ({
+        id: `${id}.${name}`,
+        agentId: id,
+        name,
+        description,
+        riskLevel,
+        inputSchema,
+        outputSchema,
+      }),
+    ),
   };
 }
 

@@ -20,6 +20,7 @@ const semver = z
 const capability = z.strictObject({
   name: z.string().min(1).max(100),
   description: z.string().max(4_000).nullish(),
+  riskLevel: riskLevelSchema.optional().describe('The agent’s where absent'),
   inputSchema: jsonObjectSchema.optional(),
   outputSchema: jsonObjectSchema.optional(),
 });
@@ -120,7 +121,15 @@ export const agentRowSchema = z.object({
   registeredAt: instant,
   updatedAt: instant,
   capabilities: z.array(
-    z.object({ id: text, agentId: text, name: text, description: text.nullable(), inputSchema: z.unknown(), outputSchema: z.unknown() }),
+    z.object({
+      id: text,
+      agentId: text,
+      name: text,
+      description: text.nullable(),
+      riskLevel: riskLevelSchema,
+      inputSchema: z.unknown(),
+      outputSchema: z.unknown(),
+    }),
   ),
 });
 /** {@link agentRowSchema} */

@@ -28,7 +28,8 @@ function agentCalls({ agents, nowMs }: MemoryTables): AgentCalls {
     allAgents: async () => [...agents.values()],
     agents: async (tenantId, projectId) =>
       [...agents.values()].filter((agent) => agent.tenantId === tenantId && (projectId ?? agent.projectId) === agent.projectId),
-    agent: async (tenantId, reference) => [...agents.values()].find((agent) => agent.tenantId === tenantId && fits({ ...agent, name: agent.spec.name }, reference)),
+    agent: async (tenantId, reference) =>
+      [...agents.values()].find((agent) => agent.tenantId === tenantId && fits({ ...agent, name: agent.spec.name }, reference)),
     addAgent: async (agent) => {
       refuseTwin(
         [...agents.values()].some(

@@ -1,7 +1,8 @@
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
-import { deploy, poll, register, settle, start, workflow, workOnce } from '../testing/scenes.ts';
+import { scanner } from '../testing/facade-scenes.ts';
+import { deploy, poll, register, settle, start, workerId, workflow, workOnce } from '../testing/scenes.ts';
 
 guardLeaks();
 
@@ -80,6 +81,22 @@ describe('agents', () => {
     expect((await door.call('GET /v1/agents/scanner')).body).toMatchObject({ spec: { directory: '/agents/scanner' } });
     expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 204, text: '' });
     expect((await door.call('GET /v1/agents/scanner')).status).toBe(404);
+  });
+
+  it('of another project than 1 are called by it', async () => {
+    await door.call('POST /api/agents', { body: { ...scanner, projectId: 2 } });
+    await door.call('POST /api/agents', { body: scanner });
+    expect((await door.call('GET /v1/agents')).body.map(({ name }: { name: string }) => name)).toEqual(['2/scanner', 'scanner']);
+    expect((await door.call('GET /v1/agents/2%2Fscanner')).body).toMatchObject({ name: '2/scanner', spec: { name: 'scanner' } });
+    const nodes = [{ id: 'scan', agent: '2/scanner' }];
+    expect(await door.call('POST /v1/workflows', { body: { name: 'review', nodes } })).toMatchObject({ status: 201 });
+    expect((await door.call('DELETE /v1/agents/2%2Fscanner')).body.error.code).toBe('STILL_IN_USE');
+    expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 204 });
+    for (const name of ['1/scanner', '0/scanner', '02/scanner', '99999999999/scanner', 'x/scanner', '2/3/scanner'])
+      expect([name, await door.call(`GET /v1/agents/${encodeURIComponent(name)}`)]).toMatchObject([
+        name,
+        { status: 400, body: { error: { issues: [{ path: '/name' }] } } },
+      ]);
   });
 
   it('that cannot be read or are in use are refused', async () => {
@@ -233,6 +250,26 @@ describe('a run', () => {
     expect((await door.call(`GET /v1/runs/${body.id}`)).body.context).toEqual({ target: '/repo' });
   });
 
+  it('says which label it lacks', async () => {
+    await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', requires: ['gpu'] }] }));
+    const id = await start(door);
+    await register(door);
+    expect(await poll(door, { waitMs: 0 })).toMatchObject({ tickets: [] });
+    expect((await door.call(`GET /v1/why/${id}`)).body).toMatchObject({
+      explanation: expect.stringContaining('no connected worker has the label gpu'),
+      nextCommand: 'hive worker --url <url> --token <token> --label gpu',
+    });
+    for (const label of ['node', 'builtin', 'agent:scanner', 'two words', ''])
+      expect(await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', requires: ['gpu', label] }] }))).toMatchObject({
+        status: 400,
+        body: { error: { code: 'INVALID_REQUEST', issues: [{ path: '/nodes/0/requires/1' }] } },
+      });
+    const capabilities = ['node', 'agent:scanner'];
+    expect(
+      await door.call('POST /v1/worker/register', { key: door.keys.worker, body: { workerId, name: 'w', capabilities, maxParallel: 1 } }),
+    ).toMatchObject({ status: 400, body: { error: { issues: [{ path: '/capabilities/1' }] } } });
+  });
+
   it('says why it waits, by its own id and by its ticket’s', async () => {
     const id = await start(door);
     const why = (await door.call(`GET /v1/why/${id}`)).body;
@@ -240,7 +277,7 @@ describe('a run', () => {
       runId: id,
       status: 'RUNNING',
       blocker: { kind: 'ticket', nodeId: 'scan' },
-      explanation: expect.stringContaining('none is connected'),
+      explanation: expect.stringContaining('no worker is connected'),
     });
     expect((await door.call(`GET /v1/why/${why.blocker.ticketId}`)).body).toEqual(why);
     await register(door);

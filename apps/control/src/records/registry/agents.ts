@@ -69,7 +69,7 @@ export class AgentRegistry {
     // Before its files are read, because that installs what it depends on.
     if (given.name !== undefined && (await this.#store.agent(tenantId, { projectId, name: given.name })) !== undefined)
       throw new HiveError('ALREADY_EXISTS', `an agent named ${agentNameIn(projectId, given.name)} exists already`);
-    const spec = await this.#files.read(entryPath, given);
+    const spec = await this.#read(entryPath, given);
     const agent = await this.#store.addAgent({ ...registration, projectId, id: this.#newId(), spec });
     this.#remember(agent);
     return agent;
@@ -77,7 +77,7 @@ export class AgentRegistry {
 
   /** Registers an agent, or brings the registered one up to what its files say. Idempotent. */
   async ensure(registration: AgentRegistration): Promise<StoredAgent> {
-    const spec = await this.#files.read(registration.entryPath, registration.given);
+    const spec = await this.#read(registration.entryPath, registration.given);
     return this.ensureSpec({ ...registration, spec });
   }
 
@@ -94,7 +94,7 @@ export class AgentRegistry {
     return agent;
   }
 
-  /** Reads the agent's files again, with changes. @throws HiveError NOT_FOUND, AGENT_INVALID */
+  /** Changes an agent; where a path is given its files are read again, and its risk stays. @throws HiveError NOT_FOUND, AGENT_INVALID */
   async update(change: {
     readonly tenantId: TenantId;
     readonly id: AgentId;
@@ -104,9 +104,11 @@ export class AgentRegistry {
     readonly by: string;
   }): Promise<StoredAgent> {
     const known = await this.get(change.tenantId, { id: change.id });
-    const base =
-      change.entryPath === undefined ? known.spec : await this.#files.read(change.entryPath, { ...change.given, name: known.spec.name });
-    const spec: AgentSpec = { ...base, ...change.given, name: known.spec.name };
+    const { name, riskLevel } = known.spec;
+    const spec: AgentSpec =
+      change.entryPath === undefined
+        ? withRiskGiven({ ...known.spec, ...change.given, name }, change.given)
+        : await this.#read(change.entryPath, { riskLevel, ...change.given, name });
     const agent = await this.#store.updateAgent({ tenantId: change.tenantId, id: known.id, spec, facade: change.facade, by: change.by });
     this.#remember(agent);
     return agent;
@@ -122,8 +124,18 @@ export class AgentRegistry {
     this.#specs.delete(`${tenantId} ${agent.name}`);
   }
 
+  async #read(entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec> {
+    return withRiskGiven(await this.#files.read(entryPath, given), given);
+  }
+
   #remember(agent: StoredAgent): void {
     this.#generation += 1;
     this.#specs.set(`${agent.tenantId} ${agent.name}`, agent.spec);
   }
+}
+
+/** Who says that an agent asks first means all that it does, whatever its author says of single capabilities. */
+function withRiskGiven(spec: AgentSpec, { riskLevel, capabilities }: Partial<AgentSpec>): AgentSpec {
+  if (riskLevel !== 'APPROVAL_REQUIRED' || capabilities !== undefined) return spec;
+  return { ...spec, capabilities: spec.capabilities.map(({ riskLevel: _, ...capability }) => capability) };
 }

@@ -14,6 +14,7 @@ export type Command =
       readonly attempt: number;
       readonly agent: string;
       readonly action?: string | undefined;
+      readonly requires?: readonly string[] | undefined;
       readonly input: JsonObject;
       readonly timeoutMs: number;
       readonly priority: number;

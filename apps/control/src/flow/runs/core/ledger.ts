@@ -15,7 +15,7 @@ export function issueTicket(
 ): void {
   const { run, rules, atMs } = draft;
   const { node, input, tries } = issue;
-  const { id: nodeId, agent, action, timeoutMs } = at(rules.plan.nodes, node).definition;
+  const { id: nodeId, agent, action, requires, timeoutMs } = at(rules.plan.nodes, node).definition;
   const state = at(run.nodes, node);
   const slot = state.phase === 'running' ? slotAt - state.firstSlot : 0;
   const ticket = run.tickets.length;
@@ -25,7 +25,8 @@ export function issueTicket(
   run.slots[slotAt] = { phase: 'issued', input, ticket, tries };
   run.liveTicketCount += 1;
   const { priority } = rules.plan.definition;
-  draft.commands.push({ type: 'issue', ticketId, nodeId, slot, attempt, agent, action, input, timeoutMs, priority, readyAtMs: atMs });
+  const work = { agent, action, requires, input, timeoutMs, priority };
+  draft.commands.push({ type: 'issue', ticketId, nodeId, slot, attempt, ...work, readyAtMs: atMs });
   draft.notices.push({ type: 'ticket.issued', atMs, nodeId, slot, attempt, ticketId });
 }
 
