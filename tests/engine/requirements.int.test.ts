@@ -1,7 +1,9 @@
 import { agentNameIn, defaultTenantId } from '@hivekeeper/contract';
+import { newLog } from '@hivekeeper/kernel';
 import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { builtin, deploy, ended, engineOn, migratedDatabase, seatLabelledWorker, seatWorker, start, succeed } from './fixture.ts';
 
@@ -34,18 +36,18 @@ describe('a node with labels', () => {
     expect([...others, able].map(({ tickets }) => tickets.length)).toEqual([0, 0, 0, 1]);
   });
 
-  test('that is read from the database does not go to workers that only together have its labels, nor hide what they can do', async () => {
-    await using first = await engineOn(database.url);
-    await deploy(first, { name: 'stored-picky', nodes: [{ id: 'a', agent: 'noop', requires: ['gpu', 'eu'] }] });
-    await deploy(first, { name: 'stored-plain', nodes: [{ id: 'a', agent: 'noop', requires: ['gpu'] }] });
-    const [picky, plain] = [await start(first, 'stored-picky'), await start(first, 'stored-plain')];
-    await using second = await engineOn(database.url);
-    seatLabelledWorker(second, succeed, ['gpu']);
-    seatLabelledWorker(second, succeed, ['eu']);
-    expect(await ended(second, plain)).toBe('SUCCESS');
-    expect(await requirementsOf(picky)).toEqual(['builtin eu gpu']);
-    seatLabelledWorker(second, succeed, ['gpu', 'eu']);
-    expect(await ended(second, picky)).toBe('SUCCESS');
+  test('waits in the database without hiding what workers can do that have its labels only together', async () => {
+    await using engine = await engineOn(database.url);
+    await deploy(engine, { name: 'picky-first', nodes: [{ id: 'a', agent: 'noop', requires: ['gpu', 'eu'] }] });
+    await deploy(engine, { name: 'plain-second', nodes: [{ id: 'a', agent: 'noop', requires: ['gpu'] }] });
+    const [picky, plain] = [await start(engine, 'picky-first'), await start(engine, 'plain-second')];
+    await using opened = await openDatabase({ url: database.url, maxConnections: 2, log: newLog({ level: 'silent', component: 'test' }) });
+    const mostUrgent = async (...workers: string[]) => (await opened.ticketStore.ready(1, workers)).map(({ runId }) => runId);
+    expect(await mostUrgent('builtin gpu', 'builtin eu')).toEqual([plain]);
+    expect(await mostUrgent('builtin eu gpu')).toEqual([picky]);
+    expect(await mostUrgent('builtin eu', 'eu gpu')).toEqual([]);
+    seatLabelledWorker(engine, succeed, ['eu', 'gpu']);
+    expect([await ended(engine, picky), await ended(engine, plain)]).toEqual(['SUCCESS', 'SUCCESS']);
   });
 });
 
