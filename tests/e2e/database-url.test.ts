@@ -19,15 +19,16 @@ afterAll(async () => {
 });
 
 const control = (name: 'up' | 'control', data: string) =>
-  hiveControl(name, join(directory.path, data), { DATABASE_URL: database.url, HIVE_LEASE_MS: '3000' });
-const worker = ({ url, adminKey }: HiveControl, name: string) => hive(['worker', '--url', url, '--name', name], { HIVE_TOKEN: adminKey });
+  hiveControl(name, join(directory.path, data), { DATABASE_URL: database.url, HIVE_LEASE_MS: '3000', HIVE_LABELS: 'archive' });
+const worker = ({ url, adminKey }: HiveControl, name: string) =>
+  hive(['worker', '--url', url, '--name', name, '--label', 'archive'], { HIVE_TOKEN: adminKey });
 
-/** Two nodes of an agent that came with the product; gives the run's id. */
+/** Two nodes of an agent that came with the product, the second for workers with a label only; gives the run's id. */
 async function startRun(client: Client): Promise<string> {
   const work = { agent: 'triage', action: 'triage', input: { security: { findings: [] } } };
   const nodes = [
     { id: 'first', ...work },
-    { id: 'second', ...work, needs: ['first'] },
+    { id: 'second', ...work, needs: ['first'], requires: ['archive'] },
   ];
   await client.deployWorkflow({ name: 'twice', nodes });
   return (await client.startRun('twice', {})).id;

@@ -38,7 +38,7 @@ export type RunEvent =
       readonly atMs: number;
       readonly context: JsonObject;
       readonly deadlineAtMs?: number;
-      /** Nodes whose agent asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[];
+      /** Nodes whose action asked for approval when the run began. */ readonly gatedNodeIds?: readonly string[];
     }
   | {
       readonly type: 'ticket.settled';

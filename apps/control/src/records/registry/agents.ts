@@ -134,8 +134,12 @@ export class AgentRegistry {
   }
 }
 
-/** Who says that an agent asks first means all that it does, whatever its author says of single capabilities. */
+/**
+ * Who says that an agent asks first means all that it does, whatever its author says of single capabilities. What asks by itself is
+ * left so, in case the agent's own level is lowered again.
+ */
 function withRiskGiven(spec: AgentSpec, { riskLevel, capabilities }: Partial<AgentSpec>): AgentSpec {
   if (riskLevel !== 'APPROVAL_REQUIRED' || capabilities !== undefined) return spec;
-  return { ...spec, capabilities: spec.capabilities.map(({ riskLevel: _, ...capability }) => capability) };
+  const asking = ({ riskLevel: own, ...rest }: AgentSpec['capabilities'][number]) => (own === riskLevel ? { ...rest, riskLevel } : rest);
+  return { ...spec, capabilities: spec.capabilities.map(asking) };
 }

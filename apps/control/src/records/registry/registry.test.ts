@@ -111,6 +111,14 @@ describe('the agents in memory', () => {
     expect(await update({ entryPath: '/elsewhere', given: { riskLevel: 'AUTO' } })).toMatchObject({ riskLevel: 'AUTO' });
   });
 
+  it('still ask before what asks by itself when their own level was raised and lowered again', async () => {
+    manifest = { capabilities: [{ name: 'mend', riskLevel: 'APPROVAL_REQUIRED' }] };
+    await register('a');
+    for (const riskLevel of ['APPROVAL_REQUIRED', 'AUTO'] as const)
+      await agents.update({ tenantId: defaultTenantId, id: 'agt_a' as AgentId, given: { riskLevel }, by: 'test' });
+    expect(agents.specOf(defaultTenantId, 'a')).toMatchObject({ riskLevel: 'AUTO', capabilities: manifest.capabilities });
+  });
+
   it('are brought up to their files, and left alone where nothing changed', async () => {
     const ensure = (version: string) => agents.ensure({ tenantId: defaultTenantId, entryPath: '/a', given: { version }, by: 'test' });
     const first = await ensure('1.0.0');
