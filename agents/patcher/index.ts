@@ -1,11 +1,11 @@
 /*
- * Changes one file of a repository, or shows what it would change.
+ * Changes one file of a repository (`apply`), or shows what it would change (`preview`).
  *
  * input.ts  what it takes · edit.ts  the new text from the old one (pure) · confine.ts  which file that is, and whether
  * it may be touched · describe.ts  diffs · patch.ts  reading, writing and the answer
  */
 import { runAgent } from '@hivekeeper/sdk';
-import { patchInputSchema } from './input.ts';
+import { isDryRun, patchInputSchema } from './input.ts';
 import { patch } from './patch.ts';
 
-await runAgent(patchInputSchema, patch);
+await runAgent(patchInputSchema, (input, { action }) => patch({ ...input, dryRun: isDryRun(action, input.dryRun) }));

@@ -1,3 +1,4 @@
+import { HiveError } from '@hivekeeper/contract';
 import { acceptRepositoryPath } from '@hivekeeper/sdk';
 import { z } from 'zod';
 
@@ -8,6 +9,8 @@ import { z } from 'zod';
  * - `security-patch`: as above where `version` is given, else as below;
  * - `simple-refactor`: every `oldValue` in `file` becomes `newValue`;
  * - `config-update`: as above, or `file` gets `content` (null deletes it).
+ *
+ * `dryRun` counts where the node names no action; see {@link isDryRun}.
  */
 export const patchInputSchema = z.preprocess(
   acceptRepositoryPath,
@@ -24,9 +27,20 @@ export const patchInputSchema = z.preprocess(
         content: z.string().nullable().optional(),
       })
       .default({}),
-    dryRun: z.boolean().default(true),
+    dryRun: z.boolean().optional(),
   }),
 );
+
+/**
+ * Whether the disk is left alone: as the action says (`preview`, `apply`), else as the input says, else yes.
+ * @throws HiveError INVALID_REQUEST where the two contradict each other: the action alone decides whether a person was asked
+ */
+export function isDryRun(action: string | undefined, dryRun: boolean | undefined): boolean {
+  const meant = action === 'preview' || action === 'apply' ? action === 'preview' : undefined;
+  if (meant !== undefined && dryRun !== undefined && dryRun !== meant)
+    throw new HiveError('INVALID_REQUEST', `the action is ${action}, but dryRun is ${dryRun}`);
+  return meant ?? dryRun ?? true;
+}
 
 /** {@link patchInputSchema}, with its defaults filled in. */
 export type PatchInput = z.infer<typeof patchInputSchema>;

@@ -31,7 +31,7 @@ export interface PatchResult {
  * Changes one file of the target, or says what it would change. Both ways do the same up to the moment of writing, so a
  * dry run fails where the real one would.
  */
-export async function patch(input: PatchInput): Promise<PatchResult> {
+export async function patch(input: PatchInput & { readonly dryRun: boolean }): Promise<PatchResult> {
   const startedAt = performance.now();
   const { file, edit } = planEdit(input);
   const path = await confinedPath(input.target, file);

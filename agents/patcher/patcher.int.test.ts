@@ -2,10 +2,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { agentManifestSchema } from '@hivekeeper/contract';
+import { agentManifestSchema, riskLevelOf } from '@hivekeeper/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import manifest from './agent.json' with { type: 'json' };
-import { patchInputSchema } from './input.ts';
+import { isDryRun, patchInputSchema } from './input.ts';
 import { type PatchResult, patch } from './patch.ts';
 
 let directory: string;
@@ -28,7 +28,10 @@ const refactor = (over: object = {}): object => ({
   changes: { oldValue: 'a = 1', newValue: 'a = 3' },
   ...over,
 });
-const patched = (input: object): Promise<PatchResult> => patch(patchInputSchema.parse(input));
+const patched = (given: object): Promise<PatchResult> => {
+  const input = patchInputSchema.parse(given);
+  return patch({ ...input, dryRun: isDryRun(undefined, input.dryRun) });
+};
 const create = (file: string): object => ({ target, operation: 'config-update', file, changes: { content: 'new\n' }, dryRun: false });
 
 describe('changing a file', () => {
@@ -112,13 +115,41 @@ describe('leaving the target', () => {
 });
 
 describe('the patcher as a process', () => {
-  const run = (input?: object | string) => {
-    const environment = input === undefined ? {} : { AGENT_INPUT: typeof input === 'string' ? input : JSON.stringify(input) };
+  const run = (input?: object | string, action?: string) => {
+    const environment = {
+      ...(input !== undefined && { AGENT_INPUT: typeof input === 'string' ? input : JSON.stringify(input) }),
+      ...(action !== undefined && { HIVE_ACTION: action }),
+    };
     return spawnSync(process.execPath, ['index.ts'], { cwd: import.meta.dirname, env: environment, input: '', encoding: 'utf8' });
   };
 
-  it('has a manifest that the platform accepts and that asks a person first', () => {
-    expect(agentManifestSchema.parse(manifest)).toMatchObject({ name: 'patcher', riskLevel: 'APPROVAL_REQUIRED', network: false });
+  it('has a manifest that asks a person first, except to preview', () => {
+    const parsed = agentManifestSchema.parse(manifest);
+    expect(parsed).toMatchObject({ name: 'patcher', network: false });
+    expect(['preview', 'apply', 'patch', undefined].map((action) => riskLevelOf(parsed, action))).toEqual([
+      'AUTO',
+      'APPROVAL_REQUIRED',
+      'APPROVAL_REQUIRED',
+      'APPROVAL_REQUIRED',
+    ]);
+  });
+
+  it('takes the same for both actions, but that a preview cannot be asked to write', () => {
+    const [preview, apply] = manifest.capabilities;
+    expect({ ...apply?.inputSchema.properties, dryRun: { const: true } }).toEqual(preview?.inputSchema.properties);
+  });
+
+  it('writes for apply, does not for preview, and refuses to be told both', async () => {
+    const text = () => readFile(join(target, 'src/a.ts'), 'utf8');
+    expect(JSON.parse(run(refactor(), 'preview').stdout)).toMatchObject({ applied: false, summary: { filesModified: 1 } });
+    for (const [dryRun, action] of [
+      [false, 'preview'],
+      [true, 'apply'],
+    ] as const)
+      expect(run(refactor({ dryRun }), action)).toMatchObject({ status: 1, stderr: expect.stringContaining(`the action is ${action}`) });
+    expect(await text()).toContain('a = 1');
+    expect(JSON.parse(run(refactor(), 'apply').stdout)).toMatchObject({ applied: true });
+    expect(await text()).toContain('a = 3');
   });
 
   it('answers with one JSON document, also by the older name of the target', () => {

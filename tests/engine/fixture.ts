@@ -90,7 +90,17 @@ export interface TestWorker {
 let workerCount = 0;
 
 /** Seats a worker with credits enough for everything. */
-export function seatWorker({ services }: Engine, work: Work, credits = 10_000): TestWorker {
+export const seatWorker = (engine: Engine, work: Work, credits = 10_000): TestWorker => seat(engine, work, { credits, labels: [] });
+
+/** As {@link seatWorker}, for one with labels. */
+export const seatLabelledWorker = (engine: Engine, work: Work, labels: readonly string[]): TestWorker =>
+  seat(engine, work, { credits: 10_000, labels });
+
+function seat(
+  { services }: Engine,
+  work: Work,
+  { credits, labels }: { readonly credits: number; readonly labels: readonly string[] },
+): TestWorker {
   workerCount += 1;
   const workerId = `wrk_${String(workerCount).padStart(26, '0')}` as WorkerId;
   const waiting: { nth: number; resolve: (ticket: LeasedTicket) => void }[] = [];
@@ -117,7 +127,7 @@ export function seatWorker({ services }: Engine, work: Work, credits = 10_000): 
   services.desk.attach({
     workerId,
     name: `test-${workerCount}`,
-    capabilities: ['builtin'],
+    capabilities: ['builtin', ...labels],
     maxParallel: credits,
     isListening: true,
     deliver: (tickets) => {

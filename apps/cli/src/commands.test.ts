@@ -259,6 +259,17 @@ flowchart LR
 });
 
 describe('agents, approvals and status', () => {
+  it('lists agents with what they do, and an action’s risk where it is not the agent’s', async () => {
+    const capabilities = [{ name: 'preview', riskLevel: 'AUTO' }, { name: 'apply', riskLevel: 'APPROVAL_REQUIRED' }, { name: 'undo' }];
+    await using control = await controlPlane({
+      'GET /v1/agents': {
+        body: [{ name: '2/mender', version: '1.0.0', trust: 'untrusted', riskLevel: 'APPROVAL_REQUIRED', spec: { capabilities } }],
+      },
+    });
+    const { stdout } = await hive(['agents', '--url', control.url]);
+    expect(stdout).toMatch(/2\/mender +1\.0\.0 +untrusted +APPROVAL_REQUIRED +preview \(AUTO\) apply undo/);
+  });
+
   it('registers an agent by its absolute path', async () => {
     await using control = await controlPlane({
       'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } },

@@ -81,6 +81,7 @@ function addStacks(hive: Command, act: Act): void {
     .option('--name <name>', 'name of the worker')
     .option('--parallel <n>', 'most agents at a time')
     .option('--root <dir>', 'directory below which agents may be granted paths; repeatable', collect)
+    .option('--label <label>', 'what only some workers have, for nodes that require it; repeatable', collect)
     .action(
       act<{ readonly token?: string; readonly tokenFile?: string }>(async ({ terminal, url, token }, options) => {
         const { become, workerCommand } = await import('./commands/apps.ts');

@@ -23,8 +23,11 @@ describe('the command of another app', () => {
   });
 
   it('keeps a worker’s key out of its arguments, which others can read', () => {
-    const { args, environment } = workerCommand({ url: 'http://a', token: 'secret', parallel: '2' }, { environment: { PATH: '/bin' } });
-    expect(args.slice(1)).toEqual(['--url', 'http://a', '--parallel', '2']);
+    const { args, environment } = workerCommand(
+      { url: 'http://a', token: 'secret', parallel: '2', label: ['gpu', 'eu'] },
+      { environment: { PATH: '/bin' } },
+    );
+    expect(args.slice(1)).toEqual(['--url', 'http://a', '--parallel', '2', '--label', 'gpu', '--label', 'eu']);
     expect(environment).toMatchObject({ PATH: '/bin', HIVE_TOKEN: 'secret' });
   });
 });

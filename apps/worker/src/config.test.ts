@@ -47,6 +47,10 @@ describe('the configuration of a worker', () => {
     [['--parallel', '0'], 'HIVE_PARALLEL'],
     [['--name', 'two words'], 'HIVE_WORKER_NAME'],
     [['--label', 'x'.repeat(101)], 'HIVE_LABELS'],
+    [['--label', 'gpu', '--label', 'python'], 'HIVE_LABELS: "python" is no label'],
+    [['--label', 'builtin'], 'HIVE_LABELS'],
+    [['--label', 'agent:linter'], 'HIVE_LABELS'],
+    [['--label', 'two words'], 'HIVE_LABELS'],
     [['--log-level', 'loud'], 'HIVE_LOG_LEVEL'],
     [['--unknown'], '--unknown'],
   ])('refuses %j and names what is wrong', (args, words) => {

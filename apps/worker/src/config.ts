@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { HiveError, nameSchema } from '@hivekeeper/contract';
+import { HiveError, labelSchema, nameSchema } from '@hivekeeper/contract';
 import { type SettingValues, parseSetting, readSettings } from '@hivekeeper/kernel';
 
 /** Everything the worker reads from outside: its options, and the environment where an option is absent. */
@@ -48,7 +48,7 @@ export const workerSettings = {
   labels: {
     variable: 'HIVE_LABELS',
     option: '--label',
-    description: 'Labels that tickets may require, separated by commas (the option may be repeated).',
+    description: 'What only some workers have, for nodes that require it, separated by commas (the option may be repeated): gpu,eu-west.',
     parse: parseLabels,
   },
   logLevel: {
@@ -132,8 +132,10 @@ function parseLabels(text: string): readonly string[] {
     .split(',')
     .map((label) => label.trim())
     .filter(Boolean);
-  const bad = labels.find((label) => label.length > 100);
-  if (bad !== undefined) throw new RangeError('a label has at most 100 characters');
+  for (const label of labels) {
+    const fault = labelSchema.safeParse(label).error?.issues[0];
+    if (fault !== undefined) throw new RangeError(`"${label}" is no label: ${fault.message}`);
+  }
   return labels;
 }
 

@@ -13,6 +13,8 @@ export const trustSchema = z.enum(['trusted', 'untrusted']);
 export const capabilitySchema = z.strictObject({
   name: z.string().min(1).max(100),
   description: z.string().max(4_000).optional(),
+  /** The agent's where absent. */
+  riskLevel: riskLevelSchema.optional(),
   /** JSON Schema (draft 2020-12) the input must satisfy. */
   inputSchema: jsonObjectSchema.optional(),
   /** JSON Schema (draft 2020-12) the output must satisfy. */
@@ -74,6 +76,17 @@ export type AgentLimits = z.infer<typeof limitsSchema>;
 export type RiskLevel = z.infer<typeof riskLevelSchema>;
 /** {@link trustSchema} */
 export type Trust = z.infer<typeof trustSchema>;
+
+/**
+ * Whether a person must agree before the agent does `action`: what its capability says, else what the agent says. Where no
+ * capability of that name is known it could be any of them, so the strictest level holds.
+ */
+export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'riskLevel' | 'capabilities'>, action?: string): RiskLevel {
+  const capability = capabilities.find(({ name }) => name === action);
+  if (capability !== undefined) return capability.riskLevel ?? riskLevel;
+  const mayNeedApproval = [riskLevel, ...capabilities.map((each) => each.riskLevel)].includes('APPROVAL_REQUIRED');
+  return mayNeedApproval ? 'APPROVAL_REQUIRED' : 'AUTO';
+}
 
 /** A registered agent as a ticket carries it to a worker: its manifest and where its files lie. */
 export const agentSpecSchema = agentManifestSchema.extend({

@@ -152,7 +152,7 @@ export type RegisterAgent = z.infer<typeof registerAgentSchema>;
 /** An agent as the API shows it. */
 export const agentViewSchema = z.object({
   id: agentIdSchema,
-  name: z.string(),
+  name: z.string().describe('What nodes call it: with its project before it, as in 2/scanner, where that is not 1'),
   version: z.string(),
   trust: trustSchema,
   riskLevel: riskLevelSchema,

@@ -73,10 +73,29 @@ export const runIdOfTicket = (ticketId: TicketId): RunId => `run_${ticketId.slic
 /** The run an approval belongs to. */
 export const runIdOfApproval = (approvalId: ApprovalId): RunId => `run_${approvalId.slice(4, 30)}` as RunId;
 
+const name = '[A-Za-z0-9][A-Za-z0-9._-]{0,99}';
+const nameRule = 'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)';
+
 /** A name people choose: of an agent, a workflow, a worker. */
-export const nameSchema = z
+export const nameSchema = z.string().regex(new RegExp(`^${name}$`), nameRule);
+
+/** A label inside a tenant that keeps names apart; what names no project is in project 1. */
+export const projectIdSchema = z.int().min(1).max(2_147_483_647);
+
+/** What nodes call an agent: `scanner` is the one of project 1, `2/scanner` the one of project 2. */
+export const agentNameSchema = z
   .string()
-  .regex(
-    /^[a-z0-9][a-z0-9._-]{0,99}$/i,
-    'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)',
-  );
+  .regex(new RegExp(`^([1-9][0-9]*/)?${name}$`), { error: `${nameRule}; before that of an agent in project 2 stands "2/"`, abort: true })
+  .refine((agentName) => isProjectApart(placeOfAgent(agentName).projectId, agentName), 'before the "/" stands a project from 2 on');
+
+const isProjectApart = (projectId: number, agentName: string): boolean =>
+  !agentName.includes('/') || (projectId > 1 && projectIdSchema.safeParse(projectId).success);
+
+/** What nodes call the agent that is `name` in its project; see {@link agentNameSchema}. */
+export const agentNameIn = (projectId: number, name: string): string => (projectId === 1 ? name : `${projectId}/${name}`);
+
+/** What {@link agentNameIn} was made of. */
+export function placeOfAgent(agentName: string): { readonly projectId: number; readonly name: string } {
+  const slash = agentName.indexOf('/');
+  return slash < 0 ? { projectId: 1, name: agentName } : { projectId: Number(agentName.slice(0, slash)), name: agentName.slice(slash + 1) };
+}

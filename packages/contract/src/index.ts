@@ -1,10 +1,9 @@
 /**
  * The words of Hivekeeper: what travels between control plane, workers, faces and authors. Types and schemas only.
  *
- * json.ts         what JSON may carry · ids.ts  branded ids · workflow.ts  what an author writes · agent.ts  manifests
- * run.ts          states, blockers, views · run-events.ts  journal events and notices · ticket.ts  the worker protocol
- * api.ts          the rest of /v1
- * error-codes.ts  the catalogue · hive-error.ts  the one error class
+ * json.ts         what JSON may carry · ids.ts  branded ids · label.ts  labels of workers · workflow.ts  what an author writes
+ * agent.ts        manifests · run.ts  states, blockers, views · run-events.ts  journal events and notices
+ * ticket.ts       the worker protocol · api.ts  the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
 export { type JsonDefect, type JsonObject, type JsonValue, findJsonDefect, maxJsonDepth } from './json.ts';
 export {
@@ -19,6 +18,8 @@ export {
   type WorkerId,
   type WorkflowId,
   agentIdSchema,
+  agentNameIn,
+  agentNameSchema,
   apiKeyIdSchema,
   approvalIdOf,
   approvalIdSchema,
@@ -26,6 +27,8 @@ export {
   effectIdSchema,
   idPrefixes,
   nameSchema,
+  placeOfAgent,
+  projectIdSchema,
   runIdOfApproval,
   runIdOfTicket,
   runIdSchema,
@@ -35,6 +38,7 @@ export {
   workerIdSchema,
   workflowIdSchema,
 } from './ids.ts';
+export { labelSchema } from './label.ts';
 export {
   type NodeDefinition,
   type RetryPolicy,
@@ -67,6 +71,7 @@ export {
   capabilitySchema,
   limitsSchema,
   pathGrantSchema,
+  riskLevelOf,
   riskLevelSchema,
   trustSchema,
 } from './agent.ts';

@@ -53,7 +53,7 @@ export interface RunCreated {
   readonly atMs: number;
   readonly context: JsonObject;
   readonly deadlineAtMs?: number;
-  /** Nodes whose agent asked for approval when the run began. */
+  /** Nodes whose action asked for approval when the run began. */
   readonly gatedNodeIds?: readonly string[];
   /** Who started it. */
   readonly by?: string;

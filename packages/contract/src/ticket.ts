@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { agentSpecSchema } from './agent.ts';
-import { effectIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
+import { agentNameSchema, effectIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
 import { jsonObjectSchema, jsonValueSchema, maxWaitMs, signalNameSchema } from './workflow.ts';
 
 /**
@@ -49,7 +49,7 @@ export const suspensionSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('agent'),
     step: stepNameSchema,
-    agent: nameSchema,
+    agent: agentNameSchema,
     action: z.string().min(1).max(100).exactOptional(),
     input: jsonObjectSchema,
   }),
@@ -81,7 +81,7 @@ export const registerWorkerSchema = z.strictObject({
   workerId: workerIdSchema,
   name: nameSchema,
   /** What a ticket may require: `node`, `python`, `exec`, `sandbox`, and the worker's own labels. */
-  capabilities: z.array(z.string().min(1).max(100)).max(100),
+  capabilities: z.array(nameSchema).max(100),
   maxParallel: z.int().min(1).max(1_000),
   version: z.string().max(50).optional(),
 });

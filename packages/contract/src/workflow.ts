@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
-import { nameSchema } from './ids.ts';
+import { agentNameSchema, nameSchema } from './ids.ts';
+import { labelSchema } from './label.ts';
 
 const dayMs = 86_400_000;
 
@@ -91,7 +92,7 @@ export const sleepRuleSchema = z
 
 /** What undoes a node that succeeded, where its run ends otherwise than well. */
 export const compensationRuleSchema = z.strictObject({
-  agent: nameSchema,
+  agent: agentNameSchema,
   action: z.string().min(1).max(100).optional(),
   /** Templates may name the node's own output. */
   input: jsonObjectSchema.default({}),
@@ -101,17 +102,19 @@ export const compensationRuleSchema = z.strictObject({
 export const onFailureSchema = z.enum(['fail', 'continue', 'fallback']);
 
 // What says something about an agent's work has no meaning for a node that only waits.
-const agentOnly = ['action', 'approval', 'compensate'] as const;
+const agentOnly = ['action', 'approval', 'compensate', 'requires'] as const;
 
 /** One node of a workflow: which agent does what, or what is waited for; after which nodes. */
 export const nodeDefinitionSchema = z
   .strictObject({
     id: nodeIdSchema,
     /** Exactly one of `agent`, `wait` and `sleep` is there. */
-    agent: nameSchema.optional(),
+    agent: agentNameSchema.optional(),
     wait: waitRuleSchema.optional(),
     sleep: sleepRuleSchema.optional(),
     action: z.string().min(1).max(100).optional(),
+    /** Only a worker that has all these labels does it. */
+    requires: z.array(labelSchema).max(20).optional(),
     /** Templates `{{ … }}` inside are resolved on parsed values when the node starts. */
     input: jsonObjectSchema.default({}),
     needs: z.array(nodeIdSchema).max(1_000).default([]),

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type AgentSurroundings, acceptRepositoryPath, runAgent } from './agent-process.ts';
+import { type AgentCall, type AgentSurroundings, acceptRepositoryPath, runAgent } from './agent-process.ts';
 
 const schema = z.preprocess(acceptRepositoryPath, z.object({ target: z.string().min(1) }));
 
 async function run(
-  given: { variable?: string; argument?: string; stdin?: string },
-  handler: (input: { target: string }) => unknown = (input) => input,
+  given: { variable?: string; argument?: string; stdin?: string; action?: string },
+  handler: (input: { target: string }, call: AgentCall) => unknown = (input) => input,
 ) {
   const seen = { stdout: '', stderr: '', status: -1 };
   const surroundings: AgentSurroundings = {
-    environment: { AGENT_INPUT: given.variable },
+    environment: { AGENT_INPUT: given.variable, HIVE_ACTION: given.action },
     commandLine: ['node', 'index.ts', ...(given.argument === undefined ? [] : [given.argument])],
     readStdin: async () => given.stdin ?? '',
     writeStdout: async (text) => void (seen.stdout += text),
@@ -27,6 +27,12 @@ describe('runAgent', () => {
     expect((await run(inputs)).stdout).toBe('{"target":"a"}\n');
     expect((await run({ ...inputs, variable: '' })).stdout).toBe('{"target":"b"}\n');
     expect((await run({ stdin: inputs.stdin })).stdout).toBe('{"target":"c"}\n');
+  });
+
+  it('tells the handler which action the node named, if it did', async () => {
+    const told = async (action?: string) =>
+      (await run({ stdin: '{"target":"a"}', ...(action !== undefined && { action }) }, (_, call) => call)).stdout;
+    expect([await told('look'), await told(''), await told()]).toEqual(['{"action":"look"}\n', '{}\n', '{}\n']);
   });
 
   it('prints one line of JSON and exits 0', async () => {

@@ -15,6 +15,12 @@ export interface AgentSurroundings {
   readonly exit: (status: number) => void;
 }
 
+/** What an agent is told besides its input. */
+export interface AgentCall {
+  /** The node's action (`HIVE_ACTION`): one of the manifest's capabilities; undefined where the node names none. */
+  readonly action: string | undefined;
+}
+
 /**
  * Runs an agent by the process contract: JSON from `AGENT_INPUT`, else the first argument, else stdin; one line of JSON
  * on stdout and exit 0, or `{"error": …}` on stderr and exit 1. Whatever is printed through `console` goes to stderr, so
@@ -23,11 +29,13 @@ export interface AgentSurroundings {
  */
 export async function runAgent<Input, Output>(
   schema: z.ZodType<Input>,
-  handler: (input: Input) => Output | Promise<Output>,
+  handler: (input: Input, call: AgentCall) => Output | Promise<Output>,
   surroundings: AgentSurroundings = ofThisProcess(),
 ): Promise<void> {
   try {
-    const output = await handler(parseInput(schema, await readInput(surroundings)));
+    // An empty variable counts as none, as of the input.
+    const action = surroundings.environment['HIVE_ACTION'] || undefined;
+    const output = await handler(parseInput(schema, await readInput(surroundings)), { action });
     await surroundings.writeStdout(`${JSON.stringify(output)}\n`);
     surroundings.exit(0);
   } catch (error) {

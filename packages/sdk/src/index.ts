@@ -1,2 +1,2 @@
-export { type AgentSurroundings, acceptRepositoryPath, reportProgress, runAgent } from './agent-process.ts';
+export { type AgentCall, type AgentSurroundings, acceptRepositoryPath, reportProgress, runAgent } from './agent-process.ts';
 export { defineWorkflow } from './define-workflow.ts';

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { AgentView } from '@hivekeeper/contract';
 import type { Session } from '../session.ts';
 import { tableText } from '../views/table.ts';
 import { cutText } from '../views/words.ts';
@@ -12,7 +13,7 @@ export async function listAgents({ client, output }: Session): Promise<void> {
       version,
       trust,
       riskLevel,
-      spec.capabilities.map((capability) => capability.name).join(' '),
+      spec.capabilities.map((capability) => actionText(capability, riskLevel)).join(' '),
       cutText(spec.description ?? '', 60),
     ]);
   output.show(agents, () =>
@@ -21,6 +22,12 @@ export async function listAgents({ client, output }: Session): Promise<void> {
       : tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'DESCRIPTION'], rows(), output.colors),
   );
 }
+
+/** The action's name, with its risk where that is not the agent's. */
+const actionText = (capability: AgentView['spec']['capabilities'][number], agentRisk: AgentView['riskLevel']): string =>
+  capability.riskLevel === undefined || capability.riskLevel === agentRisk
+    ? capability.name
+    : `${capability.name} (${capability.riskLevel})`;
 
 /** `hive agents register <path>` */
 export async function registerAgent(

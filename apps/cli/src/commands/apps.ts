@@ -24,6 +24,7 @@ export interface WorkerOptions {
   readonly name?: string;
   readonly parallel?: string;
   readonly root?: readonly string[];
+  readonly label?: readonly string[];
 }
 
 /** A program to run: its arguments may be seen by anyone on the machine, its environment may not. */
@@ -34,7 +35,7 @@ export interface AppCommand {
 }
 
 const option = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [`--${name}`, value]);
-const roots = (values: readonly string[] = []): string[] => values.flatMap((root) => ['--root', root]);
+const repeated = (name: string, values: readonly string[] = []): string[] => values.flatMap((value) => option(name, value));
 
 /** The command of a control plane with the given number of local workers where the options name none. */
 export const controlCommand = (options: ControlOptions, workerCount: number, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
@@ -45,7 +46,7 @@ export const controlCommand = (options: ControlOptions, workerCount: number, { e
       ...option('port', options.port),
       ...option('host', options.host),
       ...option('workers', options.workers ?? (environment['HIVE_WORKERS'] ? undefined : String(workerCount))),
-      ...roots(options.root),
+      ...repeated('root', options.root),
       ...(options.auth ? [] : ['--no-auth']),
       ...(options.json ? ['--json'] : []),
     ],
@@ -56,7 +57,13 @@ export const controlCommand = (options: ControlOptions, workerCount: number, { e
 export const workerCommand = ({ url, token, ...options }: WorkerOptions, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
   appCommand(
     'worker',
-    [...option('url', url), ...option('name', options.name), ...option('parallel', options.parallel), ...roots(options.root)],
+    [
+      ...option('url', url),
+      ...option('name', options.name),
+      ...option('parallel', options.parallel),
+      ...repeated('root', options.root),
+      ...repeated('label', options.label),
+    ],
     {
       ...environment,
       ...(token !== undefined && { HIVE_TOKEN: token }),

@@ -57,6 +57,7 @@ function labelOf(node: Node, parent: string | undefined): string {
     node.map === undefined ? '' : 'per element',
     node.when === undefined ? '' : `when ${node.when}`,
     node.approval ? 'after approval' : '',
+    node.requires === undefined ? '' : `on ${node.requires.join(', ')}`,
     others.length === 0 ? '' : `also needs ${others.join(', ')}`,
   ].filter((mark) => mark !== '');
   return `${node.id}  ${workOf(node)}${marks.length === 0 ? '' : `  (${marks.join('; ')})`}`;
@@ -74,7 +75,8 @@ export function mermaidText({ nodes }: WorkflowInput): string {
   const quoted = (text: string) => text.replaceAll('"', '#quot;');
   const boxes = nodes.map((node) => {
     const [open, close] = node.approval ? ['{{', '}}'] : ['[', ']'];
-    return `  ${ordinals.get(node.id)}${open}"${quoted(node.id)}<br/>${quoted(workOf(node))}"${close}`;
+    const place = node.requires === undefined ? '' : `<br/>on ${node.requires.join(', ')}`;
+    return `  ${ordinals.get(node.id)}${open}"${quoted(node.id)}<br/>${quoted(workOf(node))}${quoted(place)}"${close}`;
   });
   const arrows = nodes.flatMap((node) =>
     (node.needs ?? [])

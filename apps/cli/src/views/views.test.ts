@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
 import { type BoardEvent, boardOf, boardText, foldEvent } from './board.ts';
 import { findingsText, reviewOf } from './findings.ts';
-import { graphTree } from './graph.ts';
+import { graphTree, mermaidText } from './graph.ts';
 import { tableText } from './table.ts';
 import { agoText, cutText, durationText } from './words.ts';
 
@@ -122,6 +122,15 @@ describe('the board of a run', () => {
 });
 
 describe('the tree of a workflow', () => {
+  it('says where a node is done and whom it waits for, as the picture does', () => {
+    const nodes = [
+      { id: 'a', agent: '2/x', action: 'do', requires: ['gpu', 'eu'], approval: true },
+      { id: 'b', agent: 'x', needs: ['a'] },
+    ];
+    expect(graphTree({ name: 'w', nodes })).toBe('w\n└─ a  2/x.do  (after approval; on gpu, eu)\n   └─ b  x');
+    expect(mermaidText({ name: 'w', nodes })).toContain('n0{{"a<br/>2/x.do<br/>on gpu, eu"}}');
+  });
+
   it('names what is never reached', () => {
     const nodes = [
       { id: 'a', agent: 'x' },

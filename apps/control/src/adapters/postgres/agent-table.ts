@@ -1,5 +1,5 @@
-import type { AgentId, AgentSpec, JsonValue, TenantId } from '@hivekeeper/contract';
-import { requirementOf } from '../../flow/runs/index.ts';
+import { type AgentId, agentNameIn, type AgentSpec, type JsonValue, type TenantId } from '@hivekeeper/contract';
+import { capabilityFor } from '../../flow/runs/index.ts';
 import type { ProjectId, Reference, RegistryStore, StoredAgent } from '../../records/registry/index.ts';
 import { audit } from './audit.ts';
 import type { Pool, Sql } from './connection.ts';
@@ -36,13 +36,14 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
 
   addAgent: ({ tenantId, projectId, id, spec, facade, by }) =>
     within(tenantId, async (sql) => {
+      const name = agentNameIn(projectId, spec.name);
       await refuseTwins(
-        `an agent named ${spec.name} exists already`,
+        `an agent named ${name} exists already`,
         () => sql`
         INSERT INTO agents (id, tenant_id, name, project_id, spec, facade) VALUES (${id}, ${tenantId}, ${spec.name}, ${projectId}, ${sql.json(spec as never)}, ${jsonOrNull(sql, facade)})`,
       );
-      await audit(sql, { tenantId, actor: by, action: 'agent.registered', object: spec.name, payload: spec });
-      await admitWaiting(sql, tenantId, spec);
+      await audit(sql, { tenantId, actor: by, action: 'agent.registered', object: name, payload: spec });
+      await admitWaiting(sql, tenantId, { name, spec });
       await tell(sql);
       return mustFind(await findAgent(sql, tenantId, { id }), id);
     }),
@@ -52,9 +53,10 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
       await sql`
         UPDATE agents SET spec = ${sql.json(spec as never)}, facade = coalesce(${jsonOrNull(sql, facade)}, facade), updated_at = now()
         WHERE tenant_id = ${tenantId} AND id = ${id} AND removed_at IS NULL`;
-      await audit(sql, { tenantId, actor: by, action: 'agent.updated', object: spec.name, payload: spec });
+      const agent = mustFind(await findAgent(sql, tenantId, { id }), id);
+      await audit(sql, { tenantId, actor: by, action: 'agent.updated', object: agent.name, payload: spec });
       await tell(sql);
-      return mustFind(await findAgent(sql, tenantId, { id }), id);
+      return agent;
     }),
 
   removeAgent: (tenantId, id, by) =>
@@ -68,10 +70,14 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
 });
 
 /** Lets tickets that waited for this agent to be registered go to workers that can run it. */
-async function admitWaiting(sql: Sql, tenantId: TenantId, spec: AgentSpec): Promise<void> {
+async function admitWaiting(sql: Sql, tenantId: TenantId, { name, spec }: Pick<StoredAgent, 'name' | 'spec'>): Promise<void> {
+  const awaited = capabilityFor(undefined, name);
+  // In the order that requirementOf gives them, which is that of bytes.
   const { count } = await sql`
-    UPDATE tickets SET requirement = ${requirementOf(spec, spec.name)}
-    WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND requirement = ${requirementOf(undefined, spec.name)}`;
+    UPDATE tickets SET requirement = (
+      SELECT string_agg(capability, ' ' ORDER BY capability COLLATE "C")
+      FROM unnest(array_replace(string_to_array(requirement, ' '), ${awaited}, ${capabilityFor(spec, name)})) AS capability)
+    WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND ${awaited} = ANY (string_to_array(requirement, ' '))`;
   if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
 }
 
@@ -86,7 +92,7 @@ const agentOf = (row: AgentRow): StoredAgent => ({
   id: row.id,
   tenantId: row.tenant_id,
   projectId: row.project_id,
-  name: row.spec.name,
+  name: agentNameIn(row.project_id, row.spec.name),
   version: row.spec.version,
   trust: row.spec.trust,
   riskLevel: row.spec.riskLevel,

@@ -65,9 +65,11 @@ export function postgresTicketStore(sql: Sql): TicketStore {
       );
     },
 
-    async ready(most, capabilities) {
+    async ready(most, workers) {
       const rows = await sql<TicketRow[]>`
-        SELECT * FROM tickets WHERE worker_id IS NULL AND NOT is_held AND string_to_array(requirement, ' ') <@ ${capabilities}::text[] ORDER BY rank_ms LIMIT ${most}`;
+        SELECT * FROM tickets WHERE worker_id IS NULL AND NOT is_held
+          AND EXISTS (SELECT FROM unnest(${workers}::text[]) AS has WHERE string_to_array(requirement, ' ') <@ string_to_array(has, ' '))
+        ORDER BY rank_ms LIMIT ${most}`;
       return rows.map(ticketOf);
     },
 

@@ -17,7 +17,7 @@ const ready = { ticketId: 'tkt_1.0' as TicketId, requirement: 'python' };
 
 const blockedBy = (blocker: Blocker | undefined, more: Partial<WhyFacts> = {}): WhyFacts => ({
   run: { ...run, ...(blocker !== undefined && { blocker }) },
-  isServed: true,
+  workers: [['node'], ['exec', 'gpu', 'python']],
   nowMs,
   ...more,
 });
@@ -55,17 +55,51 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
   },
   {
     what: 'needs an agent nobody registered',
-    facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'agent:linter' }, isServed: false }),
+    facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'agent:linter gpu' } }),
     says: 'Node scan needs the agent linter, which is not registered.',
     type: 'hive agents register <path>',
     sinceMs: 90_000,
   },
   {
-    what: 'needs a worker that is not there',
-    facts: blockedBy(ticketBlocker, { ticket: ready, isServed: false }),
-    says: 'Node scan waits for a worker that can run python agents; none is connected.',
+    what: 'needs an agent of another project that nobody registered',
+    facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'agent:2/linter' } }),
+    says: 'Node scan needs the agent 2/linter, which is not registered.',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'needs a worker where there is none',
+    facts: blockedBy(ticketBlocker, { ticket: ready, workers: [] }),
+    says: 'Node scan waits for a worker that can run python agents; no worker is connected.',
     type: 'hive worker --url <url> --token <token>',
     sinceMs: 90_000,
+  },
+  {
+    what: 'needs a label that no worker has',
+    facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'eu gpu python' } }),
+    says: 'Node scan waits for a worker that can run python agents and has the label eu and has the label gpu; no connected worker has the label eu.',
+    type: 'hive worker --url <url> --token <token> --label eu --label gpu',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'needs two things that no worker has',
+    facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'builtin eu' } }),
+    says: 'Node scan waits for a worker that can run builtin agents and has the label eu; no connected worker can run builtin agents or has the label eu.',
+    type: 'hive worker --url <url> --token <token> --label eu',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'needs what only two workers together have',
+    facts: blockedBy({ ...ticketBlocker, otherCount: 1 }, { ticket: { ...ready, requirement: 'gpu node' } }),
+    says: 'Node scan waits for a worker that can run node agents and has the label gpu; no connected worker has all of that (and 1 more at work).',
+    type: 'hive worker --url <url> --token <token> --label gpu',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'moved on between two questions to the database',
+    facts: blockedBy(ticketBlocker),
+    says: 'Node scan moved on while you asked.',
+    type: 'hive why run_1',
+    sinceMs: 0,
   },
   {
     what: 'waits for a worker to be free',
@@ -76,7 +110,7 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
   },
   {
     what: 'has ended well',
-    facts: { run: { ...run, status: 'SUCCESS', finishedAtMs: nowMs - 7_000 }, isServed: false, nowMs },
+    facts: { run: { ...run, status: 'SUCCESS', finishedAtMs: nowMs - 7_000 }, workers: [], nowMs },
     says: 'The run ended SUCCESS; it waits for nothing.',
     type: 'hive run show run_1',
     sinceMs: 7_000,
@@ -85,7 +119,7 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     what: 'has failed',
     facts: {
       run: { ...run, status: 'FAILED', finishedAtMs: nowMs, error: { code: 'NODE_FAILED', message: 'scan gave up' } },
-      isServed: false,
+      workers: [],
       nowMs,
     },
     says: 'The run ended FAILED: NODE_FAILED, scan gave up',

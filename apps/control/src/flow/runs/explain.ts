@@ -1,4 +1,4 @@
-import { type Blocker, isTerminal, type RunId, type RunSummary, type Why } from '@hivekeeper/contract';
+import { type Blocker, isTerminal, labelSchema, type RunId, type RunSummary, type Why } from '@hivekeeper/contract';
 import type { LiveTicket } from '../tickets/index.ts';
 
 /** What is known when somebody asks why. */
@@ -6,8 +6,8 @@ export interface WhyFacts {
   readonly run: RunSummary & { readonly blocker?: Blocker | undefined };
   /** The live ticket the blocker names. */
   readonly ticket?: LiveTicket | undefined;
-  /** Whether a connected worker could take that ticket. */
-  readonly isServed: boolean;
+  /** What each connected worker has: what it found out about itself, and its labels. */
+  readonly workers: readonly (readonly string[])[];
   readonly nowMs: number;
 }
 
@@ -98,10 +98,17 @@ function becauseOfSignal(
 function becauseOfTicket(
   runId: RunId,
   blocker: Extract<Blocker, { kind: 'ticket' }>,
-  { ticket, isServed, nowMs, run }: WhyFacts,
+  { ticket, workers, nowMs, run }: WhyFacts,
 ): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
+  if (ticket === undefined) {
+    return {
+      explanation: `Node ${blocker.nodeId} moved on while you asked.`,
+      nextCommand: `hive why ${runId}`,
+      sinceMs: 0,
+    };
+  }
   const others = blocker.otherCount === 0 ? '' : ` (and ${blocker.otherCount} more at work)`;
-  if (ticket?.workerId !== undefined) {
+  if (ticket.workerId !== undefined) {
     const leasedAtMs = ticket.leasedAtMs ?? nowMs;
     return {
       explanation: `Node ${blocker.nodeId} is being worked on by ${ticket.workerId} for ${inWords(nowMs - leasedAtMs)}${others}.`,
@@ -109,26 +116,49 @@ function becauseOfTicket(
       sinceMs: nowMs - leasedAtMs,
     };
   }
-  const requirement = ticket?.requirement ?? '';
-  if (requirement.startsWith('agent:')) {
+  return { ...becauseUnheld(blocker.nodeId, ticket.requirement.split(' '), { workers, others }), sinceMs: nowMs - run.createdAtMs };
+}
+
+function becauseUnheld(
+  nodeId: string,
+  needed: readonly string[],
+  { workers, others }: Pick<WhyFacts, 'workers'> & { readonly others: string },
+): Pick<Why, 'explanation' | 'nextCommand'> {
+  const agent = needed.find((capability) => capability.startsWith(awaitedAgent))?.slice(awaitedAgent.length);
+  if (agent !== undefined) {
     return {
-      explanation: `Node ${blocker.nodeId} needs the agent ${requirement.slice(6)}, which is not registered${others}.`,
-      nextCommand: 'hive agents register <path>',
-      sinceMs: nowMs - run.createdAtMs,
+      explanation: `Node ${nodeId} needs the agent ${agent}, which is not registered${others}.`,
+      // The command registers in project 1.
+      ...(!agent.includes('/') && { nextCommand: 'hive agents register <path>' }),
     };
   }
-  if (!isServed) {
+  if (workers.some((has) => needed.every((capability) => has.includes(capability)))) {
     return {
-      explanation: `Node ${blocker.nodeId} waits for a worker that can run ${requirement} agents; none is connected${others}.`,
-      nextCommand: 'hive worker --url <url> --token <token>',
-      sinceMs: nowMs - run.createdAtMs,
+      explanation: `Node ${nodeId} waits for a free worker; all that can run it are busy${others}.`,
+      nextCommand: 'hive status',
     };
   }
+  const options = needed.filter(isLabel).map((label) => ` --label ${label}`);
   return {
-    explanation: `Node ${blocker.nodeId} waits for a free worker; all that can run it are busy${others}.`,
-    nextCommand: 'hive status',
-    sinceMs: nowMs - run.createdAtMs,
+    explanation: `Node ${nodeId} waits for a worker that ${inPlain(needed, 'and')}; ${whatIsMissing(needed, workers)}${others}.`,
+    nextCommand: `hive worker --url <url> --token <token>${options.join('')}`,
   };
+}
+
+const awaitedAgent = 'agent:';
+const isLabel = (capability: string): boolean => labelSchema.safeParse(capability).success;
+
+/** "can run node agents and has the label eu and has the label gpu" */
+const inPlain = (capabilities: readonly string[], joint: 'and' | 'or'): string =>
+  capabilities
+    .toSorted((a, b) => Number(isLabel(a)) - Number(isLabel(b)))
+    .map((capability) => (isLabel(capability) ? `has the label ${capability}` : `can run ${capability} agents`))
+    .join(` ${joint} `);
+
+function whatIsMissing(needed: readonly string[], workers: readonly (readonly string[])[]): string {
+  if (workers.length === 0) return 'no worker is connected';
+  const missing = needed.filter((capability) => !workers.some((has) => has.includes(capability)));
+  return missing.length === 0 ? 'no connected worker has all of that' : `no connected worker ${inPlain(missing, 'or')}`;
 }
 
 /** A duration as people say it. */

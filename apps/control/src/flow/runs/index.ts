@@ -14,7 +14,7 @@ export type { Driver } from './driver.ts';
 export { explain } from './explain.ts';
 export { createExpressions, type Expressions } from './expressions.ts';
 export { RunLane } from './lane.ts';
-export { LiveRuns, requirementOf } from './live-runs.ts';
+export { capabilityFor, LiveRuns } from './live-runs.ts';
 export type {
   AskedApproval,
   ClosedApproval,

@@ -97,7 +97,16 @@ export class LiveRuns {
 }
 
 /** What a worker must be able to run for this agent; an agent that is not registered is waited for. */
-export function requirementOf(spec: AgentSpec | undefined, name: string): string {
-  if (spec === undefined) return `agent:${name}`;
+export function capabilityFor(spec: AgentSpec | undefined, agentName: string): string {
+  if (spec === undefined) return `agent:${agentName}`;
   return spec.kind === 'builtin' ? 'builtin' : spec.runtime;
+}
+
+/** All that a worker must have to do a node: what its agent takes, and the node's labels; sorted and joined by a space. */
+export function requirementOf(
+  spec: AgentSpec | undefined,
+  { agent, requires = [] }: { readonly agent: string; readonly requires?: readonly string[] | undefined },
+): string {
+  const capability = capabilityFor(spec, agent);
+  return requires.length === 0 ? capability : [...new Set([capability, ...requires])].sort().join(' ');
 }

@@ -57,7 +57,7 @@ export function advance(work: RunWork, event: RunEvent, findAgent: FindAgent): v
 function issue(work: RunWork, command: Extract<Command, { readonly type: 'issue' }>, findAgent: FindAgent): void {
   const { tenantId, runId, state } = work.after;
   const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
-  const requirement = requirementOf(findAgent(tenantId, agent), agent);
+  const requirement = requirementOf(findAgent(tenantId, agent), command);
   const rankMs = rankMsOf({ ...command, deadlineAtMs: state.deadlineAtMs });
   const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
   work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, rankMs, isHeld });

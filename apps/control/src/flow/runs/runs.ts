@@ -3,6 +3,7 @@ import {
   type CompensationTask,
   HiveError,
   isTerminal,
+  riskLevelOf,
   type JsonObject,
   type Outcome,
   type RunEvent,
@@ -95,12 +96,16 @@ export class Runs {
   }
 
   #gatedNodeIdsOf({ tenantId, definition, compensation }: NewRun): string[] {
-    const works = compensation ?? definition.nodes.map(({ id, agent }) => ({ nodeId: id, agent }));
-    return works.filter(({ agent }) => agent !== undefined && this.#isGated(tenantId, agent)).map(({ nodeId }) => nodeId);
+    const works = compensation ?? definition.nodes.map(({ id, agent, action }) => ({ nodeId: id, agent, action }));
+    return works.filter((work) => this.#asksFirst(tenantId, work)).map(({ nodeId }) => nodeId);
   }
 
-  #isGated(tenantId: TenantId, agent: string): boolean {
-    return this.#options.findAgent(tenantId, agent)?.riskLevel === 'APPROVAL_REQUIRED';
+  #asksFirst(
+    tenantId: TenantId,
+    { agent, action }: { readonly agent?: string | undefined; readonly action?: string | undefined },
+  ): boolean {
+    const spec = agent === undefined ? undefined : this.#options.findAgent(tenantId, agent);
+    return spec !== undefined && riskLevelOf(spec, action) === 'APPROVAL_REQUIRED';
   }
 
   /** Records what an attempt came to. Idempotent per ticket and token. @throws HiveError TICKET_NOT_HELD for any other token. */
@@ -112,7 +117,7 @@ export class Runs {
   async suspend({ suspension, ...word }: SuspendRequest & { readonly suspension: Suspension }): Promise<void> {
     const runId = runIdOfTicket(word.ticketId);
     const tenantId = (await this.#options.runs.load(runId))?.tenantId;
-    const isGated = suspension.kind === 'agent' && tenantId !== undefined && this.#isGated(tenantId, suspension.agent);
+    const isGated = suspension.kind === 'agent' && tenantId !== undefined && this.#asksFirst(tenantId, suspension);
     await this.#end(word, (from) => ({ ...from, type: 'ticket.suspended', suspension: isGated ? { ...suspension, isGated } : suspension }));
   }
 

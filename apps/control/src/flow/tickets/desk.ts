@@ -104,11 +104,6 @@ export class TicketDesk {
     if (credits > 0) this.#listener?.capacityChanged();
   }
 
-  /** Whether any connected worker could take a ticket with this requirement. */
-  canServe(requirement: string): boolean {
-    return this.#scheduler.canServe(requirement);
-  }
-
   /** Everybody at the desk. */
   workers(): WorkerView[] {
     const nowMs = this.#options.clock.nowMs();

@@ -69,9 +69,6 @@ describe('the scheduler', () => {
     scheduler.offer(ticket(1, 'gpu node'));
     scheduler.offer(ticket(2, 'python'));
     expect(assigned(scheduler)).toEqual(['1>2']);
-    expect(scheduler.canServe('gpu node')).toBe(true);
-    expect(scheduler.canServe('python')).toBe(false);
-    expect(scheduler.canServe('')).toBe(true);
   });
 
   it('does not let an endless supply of one kind starve a more urgent ticket of another', () => {
@@ -117,17 +114,35 @@ describe('the scheduler', () => {
     expect(assigned(scheduler)).toEqual([]);
   });
 
-  it('names the capabilities of workers with credits for whom nothing waits', () => {
+  it('goes on with what waits where ever new requirements came and went', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 2 }, 2: { can: ['label-7'], credits: 1 } });
+    scheduler.offer(ticket(1));
+    for (let number = 2; number < 1_000; number += 1) {
+      scheduler.offer(ticket(number, `label-${number}`));
+      if (number !== 900) scheduler.withdraw(ticket(number).ticketId);
+    }
+    scheduler.offer(ticket(7, 'label-7'));
+    scheduler.addWorker(worker(3), ['label-900']);
+    scheduler.setCredits(worker(3), 1);
+    expect(assigned(scheduler)).toEqual(['1>1', '7>2', '900>3']);
+    scheduler.removeWorker(worker(2));
+    scheduler.offer(ticket(1_001));
+    expect(assigned(scheduler)).toEqual(['1001>1']);
+  });
+
+  it('says what each worker with credits has for whom nothing waits, the same once', () => {
     const scheduler = schedulerOf({
       1: { can: ['node'], credits: 1 },
       2: { can: ['python', 'gpu'], credits: 1 },
       3: { can: ['exec'], credits: 0 },
+      4: { can: ['gpu', 'python'], credits: 1 },
+      5: { can: ['exec', 'gpu'], credits: 1 },
     });
     scheduler.offer(ticket(1, 'node'));
     scheduler.offer(ticket(2, 'gpu'));
     expect(scheduler.idleCapabilities()).toEqual([]);
     scheduler.withdraw(ticket(2).ticketId);
-    expect(scheduler.idleCapabilities()).toEqual(['python', 'gpu']);
+    expect(scheduler.idleCapabilities()).toEqual(['gpu python', 'exec gpu']);
   });
 });
 

@@ -59,17 +59,21 @@ interface Candidate {
 }
 
 interface Ring<Ticket extends ReadyTicket> {
-  readonly requirement: string;
+  /** The capabilities of the requirement. */
+  readonly needed: readonly string[];
   readonly waiting: TinyQueue<Ticket>;
   readonly candidates: Candidate[];
   cursor: number;
 }
+
+const ringsKept = 100;
 
 /** The scheduler of one control plane. */
 export class Scheduler<Ticket extends ReadyTicket> {
   readonly #ready = new Map<TicketId, Ticket>();
   readonly #rings = new Map<string, Ring<Ticket>>();
   readonly #workers = new Map<WorkerId, Candidate>();
+  #mostRings = ringsKept;
 
   /** How many tickets wait. */
   get readyCount(): number {
@@ -81,21 +85,13 @@ export class Scheduler<Ticket extends ReadyTicket> {
     return [...this.#ready.values()];
   }
 
-  /** What workers with credits can run that find nothing here they could take. */
+  /** What each worker with credits has that finds nothing here it could take: every set of capabilities once, joined by spaces. */
   idleCapabilities(): string[] {
     const idle = new Set<string>();
     const waiting = [...this.#rings.values()].filter((ring) => this.#head(ring) !== undefined);
-    for (const worker of this.#workers.values()) {
-      if (worker.credits > 0 && !waiting.some(({ requirement }) => serves(worker, requirement)))
-        for (const capability of worker.capabilities) idle.add(capability);
-    }
+    for (const worker of this.#workers.values())
+      if (worker.credits > 0 && !waiting.some((ring) => serves(worker, ring))) idle.add([...worker.capabilities].sort().join(' '));
     return [...idle];
-  }
-
-  /** Whether any connected worker could ever take a ticket with this requirement. */
-  canServe(requirement: string): boolean {
-    for (const worker of this.#workers.values()) if (serves(worker, requirement)) return true;
-    return false;
   }
 
   addWorker(workerId: WorkerId, capabilities: readonly string[]): void {
@@ -139,7 +135,7 @@ export class Scheduler<Ticket extends ReadyTicket> {
   /** Matches waiting tickets with credits, the most urgent first, until one of them runs out, or `most` decisions are made. */
   assign(most: number): Assignment<Ticket>[] {
     const assignments: Assignment<Ticket>[] = [];
-    const open = new Set(this.#rings.values());
+    const open = new Set([...this.#rings.values()].filter(({ candidates }) => candidates.length > 0));
     while (assignments.length < most) {
       const ring = this.#mostUrgent(open);
       if (ring === undefined) break;
@@ -182,21 +178,36 @@ export class Scheduler<Ticket extends ReadyTicket> {
   }
 
   #ringOf(requirement: string): Ring<Ticket> {
-    let ring = this.#rings.get(requirement);
-    if (ring === undefined) {
-      ring = { requirement, waiting: new TinyQueue<Ticket>([], (a, b) => a.rankMs - b.rankMs), candidates: [], cursor: 0 };
-      this.#rings.set(requirement, ring);
-      for (const worker of this.#workers.values()) if (worker.credits > 0) join(ring, worker);
-    }
+    const known = this.#rings.get(requirement);
+    if (known !== undefined) return known;
+    if (this.#rings.size >= this.#mostRings) this.#dropEmptyRings();
+    const ring: Ring<Ticket> = {
+      needed: requirement.split(' ').filter(Boolean),
+      waiting: new TinyQueue<Ticket>([], (a, b) => a.rankMs - b.rankMs),
+      candidates: [],
+      cursor: 0,
+    };
+    this.#rings.set(requirement, ring);
+    for (const worker of this.#workers.values()) if (worker.credits > 0) join(ring, worker);
     return ring;
+  }
+
+  /** Labels make ever new requirements. The next look comes when there are twice as many, so that it costs a constant each. */
+  #dropEmptyRings(): void {
+    for (const [requirement, ring] of this.#rings) {
+      if (this.#head(ring) !== undefined) continue;
+      this.#rings.delete(requirement);
+      for (const worker of ring.candidates) worker.rings.delete(ring);
+    }
+    this.#mostRings = Math.max(ringsKept, 2 * this.#rings.size);
   }
 }
 
-const serves = (worker: Candidate, requirement: string): boolean =>
-  requirement === '' || requirement.split(' ').every((capability) => worker.capabilities.has(capability));
+const serves = ({ capabilities }: Candidate, { needed }: Ring<ReadyTicket>): boolean =>
+  needed.every((capability) => capabilities.has(capability));
 
 function join(ring: Ring<ReadyTicket>, worker: Candidate): void {
-  if (worker.rings.has(ring) || !serves(worker, ring.requirement)) return;
+  if (worker.rings.has(ring) || !serves(worker, ring)) return;
   worker.rings.add(ring);
   ring.candidates.push(worker);
 }

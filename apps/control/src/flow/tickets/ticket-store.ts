@@ -54,8 +54,8 @@ export interface TicketStore {
   release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
   /** Leases past their time by the database's clock. */
   expired(): Promise<readonly Lease[]>;
-  /** The most urgent ready tickets that need no more than these capabilities and are not held. */
-  ready(most: number, capabilities: readonly string[]): Promise<readonly IssuedTicket[]>;
+  /** The most urgent ready tickets that are not held and need no more than one of these workers has: its capabilities, joined by spaces. */
+  ready(most: number, workers: readonly string[]): Promise<readonly IssuedTicket[]>;
   /** What a worker holds by the database: for sending again what was lost on the way. */
   heldBy(workerId: WorkerId): Promise<readonly (IssuedTicket & HeldTicket)[]>;
   /** The live tickets of a run. */

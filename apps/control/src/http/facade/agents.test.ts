@@ -1,7 +1,8 @@
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
-import { createAgent, review, scanner } from '../testing/facade-scenes.ts';
+import { createAgent, review, scanner, trigger } from '../testing/facade-scenes.ts';
+import { poll, register } from '../testing/scenes.ts';
 
 guardLeaks();
 
@@ -34,6 +35,7 @@ describe('/api/agents', () => {
           agentId: body.id,
           name: 'scan',
           description: null,
+          riskLevel: 'AUTO',
           inputSchema: { type: 'object' },
           outputSchema: { type: 'object' },
         },
@@ -63,16 +65,36 @@ describe('/api/agents', () => {
     expect(door.tables.agents.size).toBe(0);
   });
 
-  it('refuses a second agent of the name, in the same project and in another', async () => {
+  it('refuses a second agent of the name in the same project, before it looks at its files', async () => {
     await createAgent(door);
-    expect(await door.call('POST /api/agents', { body: scanner })).toMatchObject({
+    expect(await door.call('POST /api/agents', { body: { ...scanner, entryPath: '/agents/broken' } })).toMatchObject({
       status: 409,
       body: { error: 'Agent with this name already exists for this project', code: 'ALREADY_EXISTS' },
     });
-    expect(await door.call('POST /api/agents', { body: { ...scanner, projectId: 2 } })).toMatchObject({
-      status: 409,
-      body: { error: 'Agent with this name already exists in project 1' },
-    });
+  });
+
+  it('keeps agents of the same name in two projects apart, in rows, nodes and tickets', async () => {
+    const [first, second] = [
+      await createAgent(door),
+      await createAgent(door, { projectId: 2, version: '2.0.0', entryPath: '/agents/other' }),
+    ];
+    expect((await door.call('GET /api/agents?projectId=2')).body).toMatchObject([{ id: second, projectId: 2, name: 'scanner' }]);
+    for (const [projectId, agentId] of [
+      [1, first],
+      [2, second],
+    ] as const) {
+      const { body } = await door.call('POST /api/workflows', { body: review(agentId, { projectId }) });
+      expect(body.nodes).toMatchObject([{ agentId, agent: { id: agentId, projectId, name: 'scanner' } }, { agentId }]);
+      await trigger(door, body.id);
+    }
+    await register(door);
+    expect((await poll(door)).tickets.map(({ agent }) => [agent.name, agent.version, agent.directory])).toEqual([
+      ['scanner', '1.0.0', '/agents/scanner'],
+      ['scanner', '2.0.0', '/agents/other'],
+    ]);
+    await door.call(`PUT /api/agents/${second}`, { body: { version: '2.1.0' } });
+    expect((await door.call(`GET /api/agents/${second}`)).body).toMatchObject({ name: 'scanner', version: '2.1.0', projectId: 2 });
+    expect(await door.call(`DELETE /api/agents/${second}`)).toMatchObject({ status: 409, body: { code: 'STILL_IN_USE' } });
   });
 
   it('lists the agents of a project by name', async () => {

@@ -1,4 +1,4 @@
-import { type AgentId, HiveError, type TenantId } from '@hivekeeper/contract';
+import type { AgentId, TenantId } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { AgentRegistration, StoredAgent } from '../../records/registry/index.ts';
 import { type App, callerOf } from '../route.ts';
@@ -17,7 +17,6 @@ import {
 
 const tags = ['CommandCenter: agents'];
 const access = 'admin';
-const twin = 'Agent with this name already exists for this project';
 
 /** `/api/agents`. */
 export function addFacadeAgents(app: App, services: Services): void {
@@ -29,9 +28,8 @@ export function addFacadeAgents(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { tenantId, subject } = callerOf(request);
-      await refuseTwinElsewhere(services, tenantId, request.body);
       const agent = await renamed(services.agents.register({ tenantId, ...registrationOf(request.body), by: subject }), {
-        ALREADY_EXISTS: twin,
+        ALREADY_EXISTS: 'Agent with this name already exists for this project',
       });
       return reply.code(201).send(agentRowOf(agent));
     },
@@ -145,14 +143,4 @@ function registrationOf({
       }),
     },
   };
-}
-
-/** A node names its agent by name alone, so a name can stand for one agent only in all projects. */
-async function refuseTwinElsewhere({ agents }: Services, tenantId: TenantId, { name, projectId }: CreateAgent): Promise<void> {
-  const known = (await agents.list(tenantId)).find((agent) => agent.name === name);
-  if (known !== undefined)
-    throw new HiveError(
-      'ALREADY_EXISTS',
-      known.projectId === projectId ? twin : `Agent with this name already exists in project ${known.projectId}`,
-    );
 }

@@ -47,6 +47,19 @@ describe('/api/approvals', () => {
     expect(await pending()).toHaveLength(1);
   });
 
+  it('gate a node by what the capability says that it names, else by what the agent says', async () => {
+    const capabilities = [{ name: 'scan', riskLevel: 'AUTO' }, { name: 'mend' }];
+    const agentId = await createAgent(door, { riskLevel: 'APPROVAL_REQUIRED', capabilities });
+    expect((await door.call(`GET /api/agents/${agentId}`)).body.capabilities).toMatchObject([
+      { name: 'scan', riskLevel: 'AUTO' },
+      { name: 'mend', riskLevel: 'APPROVAL_REQUIRED' },
+    ]);
+    const nodes = ['scan', 'mend', 'unknown'].map((action) => ({ agentId, action, inputsJson: {}, _symbolicId: action }));
+    const { body } = await door.call('POST /api/workflows', { body: review(agentId, { nodes }) });
+    await trigger(door, body.id);
+    expect((await pending()).map(({ nodeId }: { nodeId: string }) => nodeId).sort()).toEqual(['mend', 'unknown']);
+  });
+
   it('let the run go on when given, and remember who said so by which key', async () => {
     await register(door);
     await gated();

@@ -27,7 +27,7 @@ export function agentRowOf(agent: StoredAgent): AgentRow {
   return {
     id,
     projectId: agent.projectId,
-    name: agent.name,
+    name: spec.name,
     type: type.success ? type.data : 'SCRIPT',
     description: spec.description ?? null,
     entryPath: typeof entryPath === 'string' ? entryPath : (spec.directory ?? spec.entry),
@@ -35,18 +35,21 @@ export function agentRowOf(agent: StoredAgent): AgentRow {
     riskLevel: agent.riskLevel,
     registeredAt: instantOf(agent.registeredAtMs),
     updatedAt: instantOf(agent.updatedAtMs),
-    capabilities: spec.capabilities.map(({ name, description = null, inputSchema = null, outputSchema = null }) => ({
-      id: `${id}.${name}`,
-      agentId: id,
-      name,
-      description,
-      inputSchema,
-      outputSchema,
-    })),
+    capabilities: spec.capabilities.map(
+      ({ name, description = null, riskLevel = spec.riskLevel, inputSchema = null, outputSchema = null }) => ({
+        id: `${id}.${name}`,
+        agentId: id,
+        name,
+        description,
+        riskLevel,
+        inputSchema,
+        outputSchema,
+      }),
+    ),
   };
 }
 
-/** Finds agents by the names our nodes use. */
+/** Finds agents by what nodes call them. */
 export class AgentRows {
   readonly #rows: ReadonlyMap<string, AgentRow>;
 

@@ -3,6 +3,7 @@ import {
   jsonObjectSchema,
   jsonValueSchema,
   nameSchema,
+  projectIdSchema as projectId,
   riskLevelSchema,
   workflowViewSchema,
 } from '@hivekeeper/contract';
@@ -12,7 +13,6 @@ import { answers, maxInteger } from '../route.ts';
 /** What an agent is, in CommandCenter's words; kept as given, it decides nothing here. */
 export const agentTypeSchema = z.enum(['LLM', 'RULE', 'API', 'SCRIPT']);
 
-const projectId = z.int().min(1).max(maxInteger);
 const semver = z
   .string()
   .max(50)
@@ -20,6 +20,7 @@ const semver = z
 const capability = z.strictObject({
   name: z.string().min(1).max(100),
   description: z.string().max(4_000).nullish(),
+  riskLevel: riskLevelSchema.optional().describe('The agent’s where absent'),
   inputSchema: jsonObjectSchema.optional(),
   outputSchema: jsonObjectSchema.optional(),
 });
@@ -120,7 +121,15 @@ export const agentRowSchema = z.object({
   registeredAt: instant,
   updatedAt: instant,
   capabilities: z.array(
-    z.object({ id: text, agentId: text, name: text, description: text.nullable(), inputSchema: z.unknown(), outputSchema: z.unknown() }),
+    z.object({
+      id: text,
+      agentId: text,
+      name: text,
+      description: text.nullable(),
+      riskLevel: riskLevelSchema,
+      inputSchema: z.unknown(),
+      outputSchema: z.unknown(),
+    }),
   ),
 });
 /** {@link agentRowSchema} */

@@ -22,18 +22,37 @@ export interface CaseKeys {
   readonly worker: string;
 }
 
+/** What addresses and bodies name. Where it exists, a case that got too far would show. */
+export interface CaseSubjects {
+  readonly runId: string;
+  readonly approvalId: string;
+  readonly workflowId: string;
+  readonly agent: { readonly name: string; readonly id: string };
+  readonly workerId: string;
+  readonly ticket: { readonly ticketId: string; readonly token: string };
+}
+
+/** Who asks, and about what. */
+export interface CaseWorld {
+  readonly keys: CaseKeys;
+  readonly subjects: CaseSubjects;
+}
+
 const ulid = '01JD0000000000000000000000';
-const idByPlace: Readonly<Record<string, string>> = {
-  '/v1/runs': `run_${ulid}`,
-  '/v1/why': `run_${ulid}`,
-  '/v1/approvals': `apr_${ulid}.0`,
+/** Subjects of the right shape that do not exist. */
+export const nobody: CaseSubjects = {
+  runId: `run_${ulid}`,
+  approvalId: `apr_${ulid}.0`,
+  workflowId: `wfl_${ulid}`,
+  agent: { name: 'absent', id: `agt_${ulid}` },
+  workerId: `wrk_${ulid}`,
+  ticket: { ticketId: `tkt_${ulid}.0`, token: '1.1' },
 };
-const ticket = { ticketId: `tkt_${ulid}.0`, token: '1.1' };
-const workerId = `wrk_${ulid}`;
+
 const node = { id: 'scan', agent: 'scanner' };
 
-/** A body each route would take; what it names need not exist, because no case gets so far. */
-export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+/** A body each route would take. */
+export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Readonly<Record<string, Readonly<Record<string, unknown>>>> => ({
   'POST /v1/workflows': { name: 'review', description: 'd', timeoutMs: 1_000, priority: 1, nodes: [node] },
   'POST /v1/workflows/validate': { name: 'review', nodes: [node] },
   'POST /v1/workflows/:name/runs': { context: {} },
@@ -60,45 +79,64 @@ export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unkno
     projectId: 1,
     name: 'review',
     trigger: { type: 'manual' },
-    nodes: [{ agentId: `agt_${ulid}`, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }],
+    nodes: [{ agentId: agent.id, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }],
   },
   'PUT /api/workflows/:id': { description: 'd', status: 'DRAFT' },
   'POST /api/workflows/:id/trigger': { contextJson: {} },
   'POST /api/workflows/runs/:runId/retry': {},
   'POST /api/approvals/:id/decision': { decision: 'APPROVED', respondedBy: 'alice', notes: 'fine' },
-};
+});
 
-/** The address of a route with parameters that have the right shape. */
-export const addressOf = ({ url }: Pick<RouteEntry, 'url'>, stand = 'absent'): string =>
-  url.replaceAll(/:\w+/g, () =>
-    stand === 'absent' ? (Object.entries(idByPlace).find(([place]) => url.startsWith(place))?.[1] ?? 'absent') : stand,
-  );
+/** The address of a route about the subjects. */
+const addressOf = ({ url }: Pick<RouteEntry, 'url'>, subjects: CaseSubjects): string =>
+  url.replaceAll(/:(\w+)/g, (_, parameter: string) => encodeURIComponent(subjectOf(url, parameter, subjects)));
+
+function subjectOf(url: string, parameter: string, { runId, approvalId, workflowId, agent }: CaseSubjects): string {
+  if (parameter === 'runId' || /^\/v1\/(runs|why)\//.test(url)) return runId;
+  if (url.includes('/approvals/')) return approvalId;
+  if (url.includes('/agents/')) return url.startsWith('/api/') ? agent.id : agent.name;
+  return workflowId;
+}
+
+/** The address of a route with one text for all its parameters. */
+const addressWith = ({ url }: Pick<RouteEntry, 'url'>, text: string): string => url.replaceAll(/:\w+/g, text);
 
 /** Every bad input for every route, made from the route table alone. */
-export function badInputCases(routes: readonly RouteEntry[], keys: CaseKeys): BadCase[] {
+export function badInputCases(routes: readonly RouteEntry[], world: CaseWorld): BadCase[] {
   return routes
     .filter(({ method }) => method !== 'HEAD')
-    .flatMap((route) => [...addressCases(route, keys), ...accessCases(route, keys), ...queryCases(route, keys), ...bodyCases(route, keys)])
+    .flatMap((route) => [addressCases, accessCases, headerCases, queryCases, bodyCases].flatMap((casesOf) => casesOf(route, world)))
     .map((each) => ({ ...each, name: `${each.method} ${each.url.slice(0, 80)} refuses ${each.name} with ${each.status} ${each.code}` }));
 }
 
-const authorized = (keys: CaseKeys) => ({ authorization: `Bearer ${keys.admin}` });
+/** The key of those the route is for. */
+const authorized = ({ access }: RouteEntry, { keys }: CaseWorld) => ({
+  authorization: `Bearer ${access === 'worker' ? keys.worker : keys.admin}`,
+});
 
-function addressCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+function addressCases(route: RouteEntry, world: CaseWorld): BadCase[] {
   const { method, url } = route;
-  const headers = authorized(keys);
+  const { subjects } = world;
+  const headers = authorized(route, world);
   const cases: BadCase[] = [
-    { name: 'a malformed escape in the path', method, url: `${addressOf(route)}%zz`, headers, status: 400, code: 'INVALID_REQUEST' },
-    { name: 'another method', method: 'PATCH', url: addressOf(route), headers, status: 405, code: 'METHOD_NOT_ALLOWED' },
+    {
+      name: 'a malformed escape in the path',
+      method,
+      url: `${addressOf(route, subjects)}%zz`,
+      headers,
+      status: 400,
+      code: 'INVALID_REQUEST',
+    },
+    { name: 'another method', method: 'PATCH', url: addressOf(route, subjects), headers, status: 405, code: 'METHOD_NOT_ALLOWED' },
   ];
   const parameter = /:(\w+)/.exec(url)?.[1];
   if (parameter === undefined) return cases;
   cases.push({
     name: 'U+0000 in the path',
     method,
-    url: addressOf({ url: url.replace(/:\w+/, 'a%00b') }),
+    url: addressOf({ url: url.replace(/:\w+/, 'a%00b') }, subjects),
     headers: { ...headers, ...jsonHeader(route) },
-    ...bodyOf(route),
+    ...bodyOf(route, subjects),
     status: 422,
     code: 'UNSTORABLE_VALUE',
     path: `/${parameter}`,
@@ -106,7 +144,7 @@ function addressCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
   cases.push({
     name: 'a part of the path that is too long',
     method,
-    url: addressOf(route, 'x'.repeat(501)),
+    url: addressWith(route, 'x'.repeat(501)),
     headers,
     status: 400,
     code: 'INVALID_REQUEST',
@@ -115,9 +153,9 @@ function addressCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
     cases.push({
       name: 'an id of another shape',
       method,
-      url: addressOf(route, '!'),
+      url: addressWith(route, '!'),
       headers: { ...headers, ...jsonHeader(route) },
-      ...bodyOf(route),
+      ...bodyOf(route, subjects),
       status: 400,
       code: 'INVALID_REQUEST',
       path: `/${parameter}`,
@@ -126,15 +164,15 @@ function addressCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
   return cases;
 }
 
-const bodyOf = (route: RouteEntry): Pick<BadCase, 'payload'> =>
-  route.schema.body === undefined ? {} : { payload: JSON.stringify(sampleOf(route)) };
+const bodyOf = (route: RouteEntry, subjects: CaseSubjects): Pick<BadCase, 'payload'> =>
+  route.schema.body === undefined ? {} : { payload: JSON.stringify(sampleOf(route, subjects)) };
 const jsonHeader = (route: RouteEntry) => (route.schema.body === undefined ? {} : { 'content-type': 'application/json' });
-const sampleOf = ({ method, url }: RouteEntry) => sampleBodies[`${method} ${url}`] ?? {};
+const sampleOf = ({ method, url }: RouteEntry, subjects: CaseSubjects) => sampleBodiesOf(subjects)[`${method} ${url}`] ?? {};
 
-function accessCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+function accessCases(route: RouteEntry, { keys, subjects }: CaseWorld): BadCase[] {
   if (route.access === 'open') return [];
   const { method } = route;
-  const url = addressOf(route);
+  const url = addressOf(route, subjects);
   const json = jsonHeader(route);
   const refused = { method, url, status: 401, code: 'UNAUTHENTICATED' } as const;
   const broken = route.schema.body === undefined ? {} : { payload: '{"broken' };
@@ -164,21 +202,42 @@ function accessCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
   ];
 }
 
-function queryCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+function headerCases(route: RouteEntry, world: CaseWorld): BadCase[] {
+  const schema = route.schema.headers as z.ZodType | undefined;
+  if (schema === undefined) return [];
+  const base = { method: route.method, url: addressOf(route, world.subjects), ...bodyOf(route, world.subjects) };
+  const headers = { ...authorized(route, world), ...jsonHeader(route) };
+  const wrong = ['', '!', 'x'.repeat(300)];
+  return propertiesOf(schema).flatMap((name) =>
+    wrong
+      .filter((value) => failsAt(schema, { [name]: value }, name))
+      .map((value) => ({
+        ...base,
+        name: `${name}: ${value.slice(0, 20)}`,
+        headers: { ...headers, [name]: value },
+        status: 400,
+        code: 'INVALID_REQUEST',
+        path: `/${name}`,
+      })),
+  );
+}
+
+function queryCases(route: RouteEntry, world: CaseWorld): BadCase[] {
   const query = route.schema.querystring as z.ZodType | undefined;
   if (query === undefined) return [];
-  const base = { method: route.method, headers: { ...authorized(keys), ...jsonHeader(route) }, ...bodyOf(route) };
+  const url = addressOf(route, world.subjects);
+  const base = { method: route.method, headers: { ...authorized(route, world), ...jsonHeader(route) }, ...bodyOf(route, world.subjects) };
   const invalid = { ...base, status: 400, code: 'INVALID_REQUEST' } as const;
   const names = propertiesOf(query);
   const bad = ['', '!', '0', '1.5', '99999999999'].flatMap((value) =>
     names.filter((name) => failsAt(query, { [name]: value }, name)).map((name) => ({ name, value })),
   );
   return [
-    { ...invalid, name: 'an unknown parameter', url: `${addressOf(route)}?surprise=1`, path: '/surprise' },
+    { ...invalid, name: 'an unknown parameter', url: `${url}?surprise=1`, path: '/surprise' },
     {
       ...base,
       name: 'U+0000 in the query',
-      url: `${addressOf(route)}?surprise=%00`,
+      url: `${url}?surprise=%00`,
       status: 422,
       code: 'UNSTORABLE_VALUE',
       path: '/surprise',
@@ -186,23 +245,24 @@ function queryCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
     ...names.map((name) => ({
       ...invalid,
       name: `two values for ${name}`,
-      url: `${addressOf(route)}?${name}=1&${name}=2`,
+      url: `${url}?${name}=1&${name}=2`,
       path: `/${name}`,
     })),
     ...bad.map(({ name, value }) => ({
       ...invalid,
       name: `${name}=${value}`,
-      url: `${addressOf(route)}?${name}=${value}`,
+      url: `${url}?${name}=${value}`,
       path: `/${name}`,
     })),
   ];
 }
 
-function bodyCases(route: RouteEntry, keys: CaseKeys): BadCase[] {
+function bodyCases(route: RouteEntry, world: CaseWorld): BadCase[] {
   const schema = route.schema.body as z.ZodType | undefined;
   if (schema === undefined) return [];
-  const sample = sampleOf(route);
-  const base = { method: route.method, url: addressOf(route), headers: { ...authorized(keys), 'content-type': 'application/json' } };
+  const sample = sampleOf(route, world.subjects);
+  const headers = { ...authorized(route, world), 'content-type': 'application/json' };
+  const base = { method: route.method, url: addressOf(route, world.subjects), headers };
   const invalid = { ...base, status: 400, code: 'INVALID_REQUEST' } as const;
   const unstorable = { ...base, status: 422, code: 'UNSTORABLE_VALUE', path: '/surprise' } as const;
   const malformed = { ...base, status: 400, code: 'MALFORMED_JSON', path: '' } as const;

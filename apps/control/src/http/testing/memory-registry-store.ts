@@ -1,4 +1,4 @@
-import { HiveError } from '@hivekeeper/contract';
+import { agentNameIn, HiveError } from '@hivekeeper/contract';
 import type { Reference, RegistryStore, StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
 import type { MemoryTables } from './memory-tables.ts';
 
@@ -15,7 +15,7 @@ function agentCalls({ agents, nowMs }: MemoryTables): AgentCalls {
     const agent = {
       ...rest,
       spec,
-      name: spec.name,
+      name: agentNameIn(rest.projectId, spec.name),
       version: spec.version,
       trust: spec.trust,
       riskLevel: spec.riskLevel,
@@ -28,11 +28,12 @@ function agentCalls({ agents, nowMs }: MemoryTables): AgentCalls {
     allAgents: async () => [...agents.values()],
     agents: async (tenantId, projectId) =>
       [...agents.values()].filter((agent) => agent.tenantId === tenantId && (projectId ?? agent.projectId) === agent.projectId),
-    agent: async (tenantId, reference) => [...agents.values()].find((agent) => agent.tenantId === tenantId && fits(agent, reference)),
+    agent: async (tenantId, reference) =>
+      [...agents.values()].find((agent) => agent.tenantId === tenantId && fits({ ...agent, name: agent.spec.name }, reference)),
     addAgent: async (agent) => {
       refuseTwin(
         [...agents.values()].some(
-          (other) => other.tenantId === agent.tenantId && fits(other, { name: agent.spec.name, projectId: agent.projectId }),
+          (other) => other.tenantId === agent.tenantId && other.name === agentNameIn(agent.projectId, agent.spec.name),
         ),
       );
       return agentOf({ ...agent, registeredAtMs: nowMs() });

@@ -1,4 +1,4 @@
-import { type AgentView, agentViewSchema, nameSchema, type RegisterAgent, registerAgentSchema } from '@hivekeeper/contract';
+import { agentNameSchema, type AgentView, agentViewSchema, type RegisterAgent, registerAgentSchema } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { AgentRegistration, StoredAgent } from '../../records/registry/index.ts';
 import { answers, type App, callerOf, noQuery } from '../route.ts';
@@ -6,7 +6,7 @@ import type { Services } from '../services.ts';
 
 const tags = ['agents'];
 const access = 'admin';
-const params = z.strictObject({ name: nameSchema });
+const params = z.strictObject({ name: agentNameSchema });
 
 /** Agents: registering, reading, removing. */
 export function addAgents(app: App, services: Services): void {

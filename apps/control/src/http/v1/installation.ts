@@ -95,7 +95,7 @@ async function whyOf(
   return explain({
     run,
     ticket,
-    isServed: ticket !== undefined && services.desk.canServe(ticket.requirement),
+    workers: services.desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? [capabilities] : [])),
     nowMs: services.clock.nowMs(),
   });
 }

@@ -1,7 +1,7 @@
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
-import { deploy, poll, register, settle, start, workflow, workOnce } from '../testing/scenes.ts';
+import { deploy, poll, register, settle, start, workerId, workflow, workOnce } from '../testing/scenes.ts';
 
 guardLeaks();
 
@@ -63,32 +63,6 @@ describe('workflows', () => {
     const stranger = await door.call('POST /v1/workflows', { body: { name: 'review', nodes: [{ id: 'a', agent: 'nobody' }] } });
     expect(stranger).toMatchObject({ status: 422, body: { error: { code: 'UNKNOWN_AGENT', issues: [{ path: '/nodes/0/agent' }] } } });
     expect(door.tables.workflows.size).toBe(0);
-  });
-});
-
-describe('agents', () => {
-  it('are registered (201), brought up to date (200), read and removed', async () => {
-    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } })).toMatchObject({
-      status: 201,
-      body: { name: 'scanner', trust: 'untrusted' },
-    });
-    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner', version: '2.0.0' } })).toMatchObject({
-      status: 200,
-      body: { version: '2.0.0' },
-    });
-    expect((await door.call('GET /v1/agents')).body).toMatchObject([{ name: 'scanner', version: '2.0.0' }]);
-    expect((await door.call('GET /v1/agents/scanner')).body).toMatchObject({ spec: { directory: '/agents/scanner' } });
-    expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 204, text: '' });
-    expect((await door.call('GET /v1/agents/scanner')).status).toBe(404);
-  });
-
-  it('that cannot be read or are in use are refused', async () => {
-    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/broken' } })).toMatchObject({
-      status: 422,
-      body: { error: { code: 'AGENT_INVALID' } },
-    });
-    await deploy(door);
-    expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 409, body: { error: { code: 'STILL_IN_USE' } } });
   });
 });
 
@@ -233,6 +207,26 @@ describe('a run', () => {
     expect((await door.call(`GET /v1/runs/${body.id}`)).body.context).toEqual({ target: '/repo' });
   });
 
+  it('says which label it lacks', async () => {
+    await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', requires: ['gpu'] }] }));
+    const id = await start(door);
+    await register(door);
+    expect(await poll(door, { waitMs: 0 })).toMatchObject({ tickets: [] });
+    expect((await door.call(`GET /v1/why/${id}`)).body).toMatchObject({
+      explanation: expect.stringContaining('no connected worker has the label gpu'),
+      nextCommand: 'hive worker --url <url> --token <token> --label gpu',
+    });
+    for (const label of ['node', 'builtin', 'agent:scanner', 'two words', ''])
+      expect(await deploy(door, workflow({ nodes: [{ id: 'scan', agent: 'scanner', requires: ['gpu', label] }] }))).toMatchObject({
+        status: 400,
+        body: { error: { code: 'INVALID_REQUEST', issues: [{ path: '/nodes/0/requires/1' }] } },
+      });
+    const capabilities = ['node', 'agent:scanner'];
+    expect(
+      await door.call('POST /v1/worker/register', { key: door.keys.worker, body: { workerId, name: 'w', capabilities, maxParallel: 1 } }),
+    ).toMatchObject({ status: 400, body: { error: { issues: [{ path: '/capabilities/1' }] } } });
+  });
+
   it('says why it waits, by its own id and by its ticket’s', async () => {
     const id = await start(door);
     const why = (await door.call(`GET /v1/why/${id}`)).body;
@@ -240,7 +234,7 @@ describe('a run', () => {
       runId: id,
       status: 'RUNNING',
       blocker: { kind: 'ticket', nodeId: 'scan' },
-      explanation: expect.stringContaining('none is connected'),
+      explanation: expect.stringContaining('no worker is connected'),
     });
     expect((await door.call(`GET /v1/why/${why.blocker.ticketId}`)).body).toEqual(why);
     await register(door);

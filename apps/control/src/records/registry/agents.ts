@@ -1,5 +1,5 @@
-import { type AgentId, type AgentSpec, HiveError, type JsonValue, type TenantId } from '@hivekeeper/contract';
-import type { ProjectId, Reference, RegistryStore, StoredAgent } from './registry-store.ts';
+import { type AgentId, agentNameIn, type AgentSpec, HiveError, type JsonValue, placeOfAgent, type TenantId } from '@hivekeeper/contract';
+import type { ProjectId, RegistryStore, StoredAgent } from './registry-store.ts';
 
 /** Reads an agent's manifest where it lies and makes it runnable; see `adapters/agent-files`. */
 export interface AgentFiles {
@@ -20,6 +20,9 @@ export interface AgentRegistration {
   readonly facade?: JsonValue | undefined;
   readonly by: string;
 }
+
+/** How callers name an agent: by id, or by what nodes call it. */
+export type AgentReference = { readonly id: AgentId } | { readonly name: string };
 
 /** The agents that exist. Kept in memory too, because every lease needs one; `refresh` follows what others changed. */
 export class AgentRegistry {
@@ -46,7 +49,7 @@ export class AgentRegistry {
     this.#specs = new Map(agents.map((agent) => [`${agent.tenantId} ${agent.name}`, agent.spec]));
   }
 
-  /** The agent's description, without I/O. An arrow, because it is handed around. */
+  /** The description of the agent that nodes call `name`, without I/O. An arrow, because it is handed around. */
   readonly specOf = (tenantId: TenantId, name: string): AgentSpec | undefined => this.#specs.get(`${tenantId} ${name}`);
 
   list(tenantId: TenantId, projectId?: ProjectId): Promise<readonly StoredAgent[]> {
@@ -54,23 +57,27 @@ export class AgentRegistry {
   }
 
   /** @throws HiveError NOT_FOUND */
-  async get(tenantId: TenantId, reference: Reference): Promise<StoredAgent> {
-    const agent = await this.#store.agent(tenantId, reference);
+  async get(tenantId: TenantId, reference: AgentReference): Promise<StoredAgent> {
+    const agent = await this.#store.agent(tenantId, 'id' in reference ? reference : placeOfAgent(reference.name));
     if (agent === undefined) throw new HiveError('NOT_FOUND', `there is no agent ${'id' in reference ? reference.id : reference.name}`);
     return agent;
   }
 
   /** Registers an agent. @throws HiveError AGENT_INVALID, ALREADY_EXISTS */
   async register(registration: AgentRegistration): Promise<StoredAgent> {
-    const spec = await this.#files.read(registration.entryPath, registration.given);
-    const agent = await this.#store.addAgent({ ...registration, projectId: registration.projectId ?? 1, id: this.#newId(), spec });
+    const { tenantId, projectId = 1, entryPath, given } = registration;
+    // Before its files are read, because that installs what it depends on.
+    if (given.name !== undefined && (await this.#store.agent(tenantId, { projectId, name: given.name })) !== undefined)
+      throw new HiveError('ALREADY_EXISTS', `an agent named ${agentNameIn(projectId, given.name)} exists already`);
+    const spec = await this.#read(entryPath, given);
+    const agent = await this.#store.addAgent({ ...registration, projectId, id: this.#newId(), spec });
     this.#remember(agent);
     return agent;
   }
 
   /** Registers an agent, or brings the registered one up to what its files say. Idempotent. */
   async ensure(registration: AgentRegistration): Promise<StoredAgent> {
-    const spec = await this.#files.read(registration.entryPath, registration.given);
+    const spec = await this.#read(registration.entryPath, registration.given);
     return this.ensureSpec({ ...registration, spec });
   }
 
@@ -87,7 +94,7 @@ export class AgentRegistry {
     return agent;
   }
 
-  /** Reads the agent's files again, with changes. @throws HiveError NOT_FOUND, AGENT_INVALID */
+  /** Changes an agent; where a path is given its files are read again, and its risk stays. @throws HiveError NOT_FOUND, AGENT_INVALID */
   async update(change: {
     readonly tenantId: TenantId;
     readonly id: AgentId;
@@ -97,16 +104,18 @@ export class AgentRegistry {
     readonly by: string;
   }): Promise<StoredAgent> {
     const known = await this.get(change.tenantId, { id: change.id });
-    const base =
-      change.entryPath === undefined ? known.spec : await this.#files.read(change.entryPath, { ...change.given, name: known.name });
-    const spec: AgentSpec = { ...base, ...change.given, name: known.name };
+    const { name, riskLevel } = known.spec;
+    const spec: AgentSpec =
+      change.entryPath === undefined
+        ? withRiskGiven({ ...known.spec, ...change.given, name }, change.given)
+        : await this.#read(change.entryPath, { riskLevel, ...change.given, name });
     const agent = await this.#store.updateAgent({ tenantId: change.tenantId, id: known.id, spec, facade: change.facade, by: change.by });
     this.#remember(agent);
     return agent;
   }
 
   /** Removes an agent that no workflow uses; its history stays. @throws HiveError NOT_FOUND, STILL_IN_USE */
-  async remove(tenantId: TenantId, reference: Reference, by: string): Promise<void> {
+  async remove(tenantId: TenantId, reference: AgentReference, by: string): Promise<void> {
     const agent = await this.get(tenantId, reference);
     const users = await this.#store.workflowsUsing(tenantId, agent.name);
     if (users.length > 0) throw new HiveError('STILL_IN_USE', `agent ${agent.name} is used by ${users.slice(0, 5).join(', ')}`);
@@ -115,8 +124,22 @@ export class AgentRegistry {
     this.#specs.delete(`${tenantId} ${agent.name}`);
   }
 
+  async #read(entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec> {
+    return withRiskGiven(await this.#files.read(entryPath, given), given);
+  }
+
   #remember(agent: StoredAgent): void {
     this.#generation += 1;
     this.#specs.set(`${agent.tenantId} ${agent.name}`, agent.spec);
   }
+}
+
+/**
+ * Who says that an agent asks first means all that it does, whatever its author says of single capabilities. What asks by itself is
+ * left so, in case the agent's own level is lowered again.
+ */
+function withRiskGiven(spec: AgentSpec, { riskLevel, capabilities }: Partial<AgentSpec>): AgentSpec {
+  if (riskLevel !== 'APPROVAL_REQUIRED' || capabilities !== undefined) return spec;
+  const asking = ({ riskLevel: own, ...rest }: AgentSpec['capabilities'][number]) => (own === riskLevel ? { ...rest, riskLevel } : rest);
+  return { ...spec, capabilities: spec.capabilities.map(asking) };
 }

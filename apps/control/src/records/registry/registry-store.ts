@@ -12,7 +12,7 @@ import type {
 /** A label inside a tenant, as the CommandCenter routes know it. */
 export type ProjectId = number;
 
-/** An agent as stored. */
+/** An agent as stored; `name` is what nodes call it, `spec.name` what it is called in its project. */
 export interface StoredAgent extends AgentView {
   readonly tenantId: TenantId;
   readonly projectId: ProjectId;
@@ -27,7 +27,7 @@ export interface StoredWorkflow extends WorkflowView {
   readonly facade?: JsonValue | undefined;
 }
 
-/** How a workflow or agent is named: by id, or by name within a project. */
+/** How a row is found: by id, or by name within a project (1 where absent). */
 export type Reference = { readonly id: string } | { readonly name: string; readonly projectId?: ProjectId | undefined };
 
 /** The port to the database. Every write commits together with its audit entry, and tells the other control planes. */
@@ -54,7 +54,7 @@ export interface RegistryStore {
   }): Promise<StoredAgent>;
   /** Its history stays readable. Returns false where there is none. */
   removeAgent(tenantId: TenantId, id: AgentId, by: string): Promise<boolean>;
-  /** Names of workflows whose latest version uses the agent. */
+  /** Names of workflows whose latest version uses the agent; `agentName` is what nodes call it. */
   workflowsUsing(tenantId: TenantId, agentName: string): Promise<readonly string[]>;
 
   workflows(

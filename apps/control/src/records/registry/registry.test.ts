@@ -23,10 +23,12 @@ let users: string[];
 /** What the next reads of all agents answer, when the test says so. */
 let reads: { readonly answer: (agents: readonly StoredAgent[]) => void }[];
 let isHeld: boolean;
+/** What the files say besides name and version. */
+let manifest: Partial<AgentSpec>;
 let agents: AgentRegistry;
 
 beforeEach(() => {
-  [rows, users, reads, isHeld] = [new Map(), [], [], false];
+  [rows, users, reads, isHeld, manifest] = [new Map(), [], [], false, {}];
   const put = (spec: AgentSpec) => {
     const agent = storedOf(spec);
     rows.set(spec.name, agent);
@@ -42,7 +44,7 @@ beforeEach(() => {
     removeAgent: async (_tenantId, id) => rows.delete(id.slice(4)),
     workflowsUsing: async () => users,
   } as Partial<RegistryStore> as RegistryStore;
-  const files = { read: async (path: string, given: Partial<AgentSpec>) => ({ ...specOf(path.slice(1)), ...given }) };
+  const files = { read: async (path: string, given: Partial<AgentSpec>) => ({ ...specOf(path.slice(1)), ...manifest, ...given }) };
   agents = new AgentRegistry({ store, files, newId: () => 'agt_x' as AgentId });
 });
 
@@ -85,6 +87,36 @@ describe('the agents in memory', () => {
     users = [];
     await agents.remove(defaultTenantId, { name: 'a' }, 'test');
     expect(known('a')).toBeUndefined();
+  });
+
+  it('ask first in all they do where whoever registers them says so, unless capabilities are named too', async () => {
+    const given = { riskLevel: 'APPROVAL_REQUIRED' } as const;
+    const told = async (more: Partial<AgentSpec> = {}) =>
+      (await agents.ensure({ tenantId: defaultTenantId, entryPath: '/a', given: { ...given, ...more }, by: 'test' })).spec.capabilities;
+    manifest = { riskLevel: 'APPROVAL_REQUIRED', capabilities: [{ name: 'look', riskLevel: 'AUTO' }] };
+    expect((await register('b')).spec.capabilities).toEqual([{ name: 'look', riskLevel: 'AUTO' }]);
+    expect(await told()).toEqual([{ name: 'look' }]);
+    expect(await told({ capabilities: manifest.capabilities ?? [] })).toEqual([{ name: 'look', riskLevel: 'AUTO' }]);
+  });
+
+  it('keep the risk they were given when their files are read again, and take a new one', async () => {
+    await register('a');
+    const update = async (change: { entryPath?: string; given: Partial<AgentSpec> }) =>
+      (await agents.update({ tenantId: defaultTenantId, id: 'agt_a' as AgentId, by: 'test', ...change })).spec;
+    expect(await update({ given: { riskLevel: 'APPROVAL_REQUIRED' } })).toMatchObject({ riskLevel: 'APPROVAL_REQUIRED' });
+    manifest = { capabilities: [{ name: 'look', riskLevel: 'AUTO' }] };
+    const again = await update({ entryPath: '/elsewhere', given: {} });
+    expect(again).toMatchObject({ name: 'a', riskLevel: 'APPROVAL_REQUIRED', capabilities: [{ name: 'look' }] });
+    expect(again.capabilities[0]).toEqual({ name: 'look' });
+    expect(await update({ entryPath: '/elsewhere', given: { riskLevel: 'AUTO' } })).toMatchObject({ riskLevel: 'AUTO' });
+  });
+
+  it('still ask before what asks by itself when their own level was raised and lowered again', async () => {
+    manifest = { capabilities: [{ name: 'mend', riskLevel: 'APPROVAL_REQUIRED' }] };
+    await register('a');
+    for (const riskLevel of ['APPROVAL_REQUIRED', 'AUTO'] as const)
+      await agents.update({ tenantId: defaultTenantId, id: 'agt_a' as AgentId, given: { riskLevel }, by: 'test' });
+    expect(agents.specOf(defaultTenantId, 'a')).toMatchObject({ riskLevel: 'AUTO', capabilities: manifest.capabilities });
   });
 
   it('are brought up to their files, and left alone where nothing changed', async () => {

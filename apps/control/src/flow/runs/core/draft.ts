@@ -13,6 +13,7 @@ export type Command =
       readonly attempt: number;
       readonly agent: string;
       readonly action?: string | undefined;
+      readonly requires?: readonly string[] | undefined;
       readonly input: JsonObject;
       readonly memo: readonly MemoEntry[];
       readonly timeoutMs: number;

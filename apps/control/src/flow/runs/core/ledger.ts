@@ -16,7 +16,7 @@ export function issueTicket(
   const { run, rules, atMs } = draft;
   const { node, task, tries } = issue;
   const { definition, work } = at(rules.plan.nodes, node);
-  const { id: nodeId, timeoutMs } = definition;
+  const { id: nodeId, requires, timeoutMs } = definition;
   const state = at(run.nodes, node);
   const slot = state.phase === 'running' ? slotAt - state.firstSlot : 0;
   const ticket = run.tickets.length;
@@ -29,21 +29,8 @@ export function issueTicket(
   run.liveTicketCount += 1;
   const isHeld = run.pause !== undefined;
   const { priority } = run;
-  draft.commands.push({
-    type: 'issue',
-    ticketId,
-    nodeId,
-    slot,
-    attempt,
-    agent,
-    action,
-    input,
-    memo,
-    timeoutMs,
-    priority,
-    readyAtMs: atMs,
-    isHeld,
-  });
+  const what = { agent, action, requires, input, memo, timeoutMs, priority };
+  draft.commands.push({ type: 'issue', ticketId, nodeId, slot, attempt, ...what, readyAtMs: atMs, isHeld });
   draft.notices.push({ type: 'ticket.issued', atMs, nodeId, slot, attempt, ticketId });
 }
 

@@ -1,0 +1,55 @@
+import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Door, openDoor } from '../testing/door.ts';
+import { scanner } from '../testing/facade-scenes.ts';
+import { deploy } from '../testing/scenes.ts';
+
+guardLeaks();
+
+let door: Door;
+beforeEach(async () => {
+  door = await openDoor({ clock: new FakeClock(), random: seededRandom(1) });
+});
+afterEach(() => door[Symbol.asyncDispose]());
+
+describe('agents', () => {
+  it('are registered (201), brought up to date (200), read and removed', async () => {
+    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } })).toMatchObject({
+      status: 201,
+      body: { name: 'scanner', trust: 'untrusted' },
+    });
+    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner', version: '2.0.0' } })).toMatchObject({
+      status: 200,
+      body: { version: '2.0.0' },
+    });
+    expect((await door.call('GET /v1/agents')).body).toMatchObject([{ name: 'scanner', version: '2.0.0' }]);
+    expect((await door.call('GET /v1/agents/scanner')).body).toMatchObject({ spec: { directory: '/agents/scanner' } });
+    expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 204, text: '' });
+    expect((await door.call('GET /v1/agents/scanner')).status).toBe(404);
+  });
+
+  it('of another project than 1 are called by it', async () => {
+    await door.call('POST /api/agents', { body: { ...scanner, projectId: 2 } });
+    await door.call('POST /api/agents', { body: scanner });
+    expect((await door.call('GET /v1/agents')).body.map(({ name }: { name: string }) => name)).toEqual(['2/scanner', 'scanner']);
+    expect((await door.call('GET /v1/agents/2%2Fscanner')).body).toMatchObject({ name: '2/scanner', spec: { name: 'scanner' } });
+    const nodes = [{ id: 'scan', agent: '2/scanner' }];
+    expect(await door.call('POST /v1/workflows', { body: { name: 'review', nodes } })).toMatchObject({ status: 201 });
+    expect((await door.call('DELETE /v1/agents/2%2Fscanner')).body.error.code).toBe('STILL_IN_USE');
+    expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 204 });
+    for (const name of ['1/scanner', '0/scanner', '02/scanner', '99999999999/scanner', 'x/scanner', '2/3/scanner'])
+      expect([name, await door.call(`GET /v1/agents/${encodeURIComponent(name)}`)]).toMatchObject([
+        name,
+        { status: 400, body: { error: { issues: [{ path: '/name' }] } } },
+      ]);
+  });
+
+  it('that cannot be read or are in use are refused', async () => {
+    expect(await door.call('POST /v1/agents', { body: { entryPath: '/agents/broken' } })).toMatchObject({
+      status: 422,
+      body: { error: { code: 'AGENT_INVALID' } },
+    });
+    await deploy(door);
+    expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 409, body: { error: { code: 'STILL_IN_USE' } } });
+  });
+});
