@@ -37,9 +37,7 @@ describe('the audit log', () => {
     const entries = await sql<{ object: string; count: number }[]>`
       SELECT object, count(*)::integer AS count FROM audit_log WHERE object LIKE 'run\\_%' GROUP BY object`;
     const countOf = new Map(entries.map(({ object, count }) => [object, count]));
-    expect(commits.map(({ run_id, count }) => [run_id, countOf.get(run_id)] as const)).toEqual(
-      commits.map(({ run_id, count }) => [run_id, count]),
-    );
+    expect(commits.map(({ run_id }) => [run_id, countOf.get(run_id)])).toEqual(commits.map(({ run_id, count }) => [run_id, count]));
     const numbers = await sql<{ seq: string }[]>`SELECT seq FROM audit_log WHERE tenant_id = ${defaultTenantId} ORDER BY seq`;
     expect(numbers.map(({ seq }) => Number(seq))).toEqual(numbers.map((_, index) => index + 1));
   });
