@@ -101,7 +101,7 @@ describe('a run', () => {
 });
 
 describe('a ticket', () => {
-  test('is settled by its current token only, and the same result again gets the same answer', async () => {
+  test('is settled by its own worker with its current token only, and the same result again gets the same answer', async () => {
     await deploy(engine, chain('one', 1));
     const worker = seatWorker(engine, () => undefined);
     const runId = await start(engine, 'one');
@@ -117,6 +117,13 @@ describe('a ticket', () => {
     ]) {
       await expect(settle(wrong)).rejects.toSatisfy((error) => codeOf(error) === 'TICKET_NOT_HELD');
     }
+    const byAnother = engine.services.runs.settle({
+      workerId: seatWorker(engine, () => undefined).workerId,
+      ticketId,
+      token,
+      outcome: { ok: true, output: 1 },
+    });
+    await expect(byAnother).rejects.toSatisfy((error) => codeOf(error) === 'TICKET_NOT_HELD');
     await settle(token);
     await settle(token);
     expect((await journalOf(runId)).filter((event) => event.type === 'ticket.settled')).toHaveLength(1);

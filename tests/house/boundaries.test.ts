@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ESLint } from 'eslint';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,7 +12,7 @@ const cruiser = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruis
 
 interface Cruise {
   readonly totalCruised: number;
-  readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string }[];
+  readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string; readonly to: string }[];
 }
 
 // dependency-cruiser ends with the number of violations; what it printed is the answer either way.
@@ -27,6 +28,9 @@ const cruise = (cwd: string): Promise<Cruise> =>
       },
     );
   });
+
+const specifierOf = (importer: string, imported: string) =>
+  imported.startsWith('node:') ? imported : relative(dirname(importer), imported).replace(/^(?!\.)/, './');
 
 describe('the walls between the parts', () => {
   let house: string;
@@ -53,45 +57,58 @@ describe('the walls between the parts', () => {
     expect(await rulesBroken()).toEqual([]);
   });
 
-  it.each([
-    [
-      'a part entered by the window',
-      'knock-at-the-door',
-      { 'apps/control/src/main.ts': "import './flow/runs/core.ts';\n", 'apps/control/src/flow/runs/core.ts': 'export const a = 1;\n' },
-    ],
-    [
-      'an app that imports another',
-      'apps-are-leaves',
-      { 'apps/cli/src/main.ts': "import '../../control/src/main.ts';\n", 'apps/control/src/main.ts': 'export const a = 1;\n' },
-    ],
-    [
-      'records that know the flow',
-      'records-stand-alone',
-      {
-        'apps/control/src/records/audit/index.ts': "import '../../flow/runs/index.ts';\n",
-        'apps/control/src/flow/runs/index.ts': 'export const a = 1;\n',
-      },
-    ],
-    ['a client that needs Node', 'client-runs-in-a-browser', { 'packages/client/src/main.ts': "import 'node:fs';\n" }],
-    [
-      'a circle, also of types',
-      'no-circles',
-      {
-        'packages/kernel/src/main.ts': "import type { B } from './b.ts';\nexport type A = B;\n",
-        'packages/kernel/src/b.ts': "import type { A } from './main.ts';\nexport type B = A | 1;\n",
-      },
-    ],
-    [
-      'production code that uses fakes',
-      'testkit-is-for-tests',
-      {
-        'apps/worker/src/main.ts': "import '../../../packages/testkit/src/main.ts';\n",
-        'packages/testkit/src/main.ts': 'export const a = 1;\n',
-      },
-    ],
-  ])('stop %s', async (_what, rule, files) => {
-    for (const [path, text] of Object.entries(files)) await write(path, text);
-    expect(await rulesBroken()).toContain(rule);
+  /** One import each that its rule, and the rules beside it, have to see. */
+  const wrongWays: readonly (readonly [rule: string, importer: string, imported: string])[] = [
+    ['knock-at-the-door', 'apps/control/src/main.ts', 'apps/control/src/flow/runs/core.ts'],
+    ['knock-at-the-neighbours-door', 'apps/control/src/flow/runs/index.ts', 'apps/control/src/flow/tickets/desk.ts'],
+    ['siblings-do-not-talk', 'apps/control/src/records/keys/index.ts', 'apps/control/src/records/registry/index.ts'],
+    ['apps-are-leaves', 'apps/cli/src/main.ts', 'apps/control/src/main.ts'],
+    ['contract-is-only-words', 'packages/contract/src/main.ts', 'packages/kernel/src/main.ts'],
+    ['kernel-knows-no-domain', 'packages/kernel/src/main.ts', 'packages/contract/src/main.ts'],
+    ['bus-carries-words', 'packages/bus/src/main.ts', 'packages/sdk/src/main.ts'],
+    ['client-runs-in-a-browser', 'packages/client/src/main.ts', 'node:fs'],
+    ['faces-use-the-client', 'apps/cli/src/main.ts', 'packages/bus/src/main.ts'],
+    ['records-stand-alone', 'apps/control/src/records/audit/index.ts', 'apps/control/src/flow/runs/index.ts'],
+    ['governance-only-judges', 'apps/control/src/governance/policy/index.ts', 'apps/control/src/records/keys/index.ts'],
+    ['governance-does-no-io', 'apps/control/src/governance/policy/index.ts', 'node:fs'],
+    ['flow-does-not-look-up', 'apps/control/src/flow/runs/index.ts', 'apps/control/src/http/main.ts'],
+    ['operations-only-reads', 'apps/control/src/operations/health/index.ts', 'apps/control/src/flow/runs/index.ts'],
+    ['adapters-are-wired-in-main', 'apps/control/src/http/main.ts', 'apps/control/src/adapters/postgres/index.ts'],
+    ['adapters-see-ports-only', 'apps/control/src/adapters/postgres/index.ts', 'apps/control/src/http/main.ts'],
+    ['tickets-do-not-know-runs', 'apps/control/src/flow/tickets/index.ts', 'apps/control/src/flow/runs/index.ts'],
+    ['run-core-is-pure', 'apps/control/src/flow/runs/core/index.ts', 'packages/kernel/src/main.ts'],
+    ['worker-goes-downhill', 'apps/worker/src/sandbox/index.ts', 'apps/worker/src/intake/index.ts'],
+    ['sandbox-knows-nobody', 'apps/worker/src/sandbox/index.ts', 'packages/contract/src/main.ts'],
+    ['testkit-is-for-tests', 'apps/worker/src/main.ts', 'packages/testkit/src/main.ts'],
+  ];
+
+  it('stop each of them, by the rule that is meant for it', async () => {
+    const imports = Map.groupBy(wrongWays, ([, importer]) => importer);
+    for (const path of new Set(wrongWays.flatMap(([, ...paths]) => paths).filter((name) => !name.startsWith('node:')))) {
+      const lines = (imports.get(path) ?? []).map(([, , imported]) => `import '${specifierOf(path, imported)}';\n`);
+      await write(path, `${lines.join('')}export const a = 1;\n`);
+    }
+    const broken = new Set((await cruise(house)).violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`));
+    const expected = wrongWays.map(([rule, from, to]) => `${rule}: ${from} → ${to.replace(/^node:/, '')}`);
+    expect(expected.filter((violation) => !broken.has(violation))).toEqual([]);
+  });
+
+  it('stop a circle, also one of types', async () => {
+    await write('packages/kernel/src/main.ts', "import type { B } from './b.ts';\nexport type A = B;\n");
+    await write('packages/kernel/src/b.ts', "import type { A } from './main.ts';\nexport type B = A | 1;\n");
+    expect(await rulesBroken()).toContain('no-circles');
+  });
+
+  it('stop a file that nobody needs', async () => {
+    await write('packages/kernel/src/alone.ts', 'export const a = 1;\n');
+    expect(await rulesBroken()).toContain('no-orphans');
+  });
+
+  it('are all of them tried here', () => {
+    const { forbidden } = createRequire(import.meta.url)(join(root, '.dependency-cruiser.cjs')) as {
+      readonly forbidden: readonly { readonly name: string }[];
+    };
+    expect([...wrongWays.map(([rule]) => rule), 'no-circles', 'no-orphans'].sort()).toEqual(forbidden.map(({ name }) => name).sort());
   });
 });
 
@@ -134,6 +151,35 @@ describe('the law of the line', () => {
       "no-restricted-properties: 'process.env' is restricted from being used. Read config.ts.",
     ],
     ['a default export', 'export default 1;\n', 'no-restricted-syntax: Named exports only.'],
+    ['an export of everything', "export * from './a.ts';\n", 'no-restricted-syntax: List what you export.'],
+    [
+      'chance that is no parameter',
+      'export const draw = () => Math.random();\n',
+      "no-restricted-properties: 'Math.random' is restricted from being used. Use Random.",
+    ],
+    [
+      'a fourth parameter',
+      'export const f = (a: 1, b: 1, c: 1, d: 1) => [a, b, c, d];\n',
+      'max-params: Arrow function has too many parameters (4). Maximum allowed is 3.',
+    ],
+    [
+      'a function with thirteen ways through it',
+      `export const f = (a: string) => ${Array.from({ length: 12 }, (_, index) => `a === '${index}' || `).join('')}a;\n`,
+      'complexity: Arrow function has a complexity of 13. Maximum allowed is 12.',
+    ],
+    [
+      'a function of more than 60 lines',
+      `export const f = () => [\n${'  1,\n'.repeat(60)}];\n`,
+      'max-lines-per-function: Arrow function has too many lines (62). Maximum allowed is 60.',
+    ],
+    [
+      'a file of more than 400 lines',
+      Array.from({ length: 401 }, (_, index) => `export const a${index} = 1;\n`).join(''),
+      'max-lines: File has too many lines (401). Maximum allowed is 400.',
+    ],
+    ['a word on the console', "export const f = () => console.log('a');\n", 'no-console: Unexpected console statement.'],
+    ['code made of text', 'export const f = (a: string) => eval(a);\n', 'no-eval: `eval` can be harmful.'],
+    ['an equality that converts', 'export const f = (a: unknown) => a == 1;\n', "eqeqeq: Expected '===' and instead saw '=='."],
     [
       'any',
       'export const open = (value: any) => value;\n',

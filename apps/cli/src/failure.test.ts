@@ -66,6 +66,12 @@ describe('a command line that is wrong', () => {
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'COMMAND_INVALID' }, nextCommand: 'hive --help' });
   });
 
+  it.each(['up', 'worker', 'run start', 'workflows deploy'])('%s --help names the options that every command takes', async (words) => {
+    const { exitCode, stdout } = await hive([...words.split(' '), '--help']);
+    expect(exitCode).toBe(0);
+    for (const option of ['--json', '--url <url>', '--token-file <path>', '--data <dir>']) expect(stdout).toContain(option);
+  });
+
   it('without any word shows the help', async () => {
     const { exitCode, stdout } = await hive([]);
     expect([exitCode, stdout.includes('Usage: hive')]).toEqual([0, true]);

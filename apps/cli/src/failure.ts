@@ -4,6 +4,8 @@ import type { Colors } from './output.ts';
 
 const nextCommands: Partial<Record<ErrorCode, string>> = {
   COMMAND_INVALID: 'hive --help',
+  INVALID_REQUEST: 'hive --help',
+  AGENT_INVALID: 'hive agents register --help',
   NOT_FOUND: 'hive runs',
   UNAUTHENTICATED: 'hive status --token-file .hivekeeper/admin.key',
   WORKFLOW_INVALID: 'hive workflows validate <file>',

@@ -26,6 +26,7 @@ export function programFor(terminal: Terminal, version: string): Program {
     .option('--token-file <path>', 'file with the API key (else HIVE_TOKEN, else admin.key in the data directory)')
     .option('--data <dir>', 'data directory (HIVE_DATA, default .hivekeeper)')
     .helpCommand(false)
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError(false);
   const act: Act =
     (work) =>

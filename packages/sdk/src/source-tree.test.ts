@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { HiveError } from '@hivekeeper/contract';
@@ -12,6 +12,17 @@ afterEach(() => rmSync(root, { recursive: true }));
 function put(path: string, text: string | Buffer = path): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });
   writeFileSync(join(root, path), text);
+}
+const isRoot = process.getuid?.() === 0;
+const ordinary = 65_534;
+/** Permissions do not bind root: for the length of `work` it is somebody else. */
+async function asOrdinaryUser(work: () => Promise<void>): Promise<void> {
+  if (isRoot) process.seteuid?.(ordinary);
+  try {
+    await work();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
 }
 const pathsOf = async (target: string) => (await listSourceTree(target)).paths;
 
@@ -42,6 +53,23 @@ describe('listSourceTree', () => {
 
   it('refuses a target that is not there', async () => {
     await expect(listSourceTree(join(root, 'missing'))).rejects.toSatisfy((error) => HiveError.is(error) && error.code === 'NOT_FOUND');
+  });
+
+  it.each([
+    ['000', 0o000],
+    ['600', 0o600],
+    ['100', 0o100],
+  ])('refuses a directory of mode %s, which would look like one with nothing in it', async (_name, mode) => {
+    put('locked/bad.js');
+    const locked = join(root, 'locked');
+    for (const directory of [root, locked]) chmodSync(directory, 0o755);
+    if (isRoot) chownSync(locked, ordinary, ordinary);
+    await asOrdinaryUser(async () => {
+      expect(await pathsOf(locked)).toEqual(['bad.js']);
+      chmodSync(locked, mode);
+      await expect(listSourceTree(locked)).rejects.toSatisfy((error) => HiveError.is(error) && error.code === 'NOT_FOUND');
+      chmodSync(locked, 0o755);
+    });
   });
 });
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, opendirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { HiveError } from '@hivekeeper/contract';
 import ignore, { type Ignore } from 'ignore';
@@ -84,7 +84,11 @@ export const isTest = (path: SourcePath): boolean => testPath.test(path);
 function locate(target: string): { root: string; isFile: boolean } {
   try {
     const root = realpathSync(target);
-    return { root, isFile: statSync(root).isFile() };
+    const isFile = statSync(root).isFile();
+    // The search passes over what it may not enter: an unreadable target would look like an empty one, that is, a clean one.
+    if (isFile) closeSync(openSync(root, constants.O_RDONLY));
+    else opendirSync(`${root}/.`).closeSync();
+    return { root, isFile };
   } catch (cause) {
     throw new HiveError('NOT_FOUND', `target does not exist or may not be read: ${target}`, { cause });
   }

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { watchLeaks } from './leak-guard.ts';
 
@@ -51,5 +52,21 @@ describe('the leak guard', () => {
     const leaks = watchLeaks();
     expect(await leaks()).toEqual([]);
     server.close();
+  });
+
+  it('makes a test file red that leaves something open, and none that does not', async () => {
+    const vitest = fileURLToPath(new URL('../../../node_modules/vitest/vitest.mjs', import.meta.url));
+    const root = fileURLToPath(new URL('fixtures/leaks', import.meta.url));
+    const run = (file: string) =>
+      new Promise<string>((resolve) => {
+        const child = execFile(
+          process.execPath,
+          [vitest, 'run', '--root', root, file],
+          { env: { PATH: process.env.PATH } },
+          (_error, ...output) => resolve(`exit ${child.exitCode}\n${output.join('')}`),
+        );
+      });
+    expect(await run('tidy')).toMatch(/^exit 0\n/);
+    expect(await run('leaky')).toMatch(/^exit 1\n[^]*resources left open/);
   });
 });

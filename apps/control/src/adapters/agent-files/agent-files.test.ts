@@ -144,6 +144,22 @@ describe('the dependencies of an agent', () => {
     expect(installs()).toBe(2);
   }, 60_000);
 
+  it('are left as they are where their author has installed them, development tools and all', async () => {
+    const directory = await dependent();
+    await write({ 'a/node_modules/.package-lock.json': {}, 'a/node_modules/tool/index.js': '' });
+    await files.read(join(directory, 'index.ts'), {});
+    expect(installs()).toBe(0);
+    expect((await readdir(join(directory, 'node_modules'))).sort()).toEqual(['.package-lock.json', 'tool']);
+  });
+
+  it('are installed anew where an installation was cut short', async () => {
+    const directory = await dependent();
+    await write({ 'a/node_modules/half/index.js': '' });
+    await files.read(directory, {});
+    expect(installs()).toBe(1);
+    expect(await readdir(join(directory, 'node_modules'))).toContain('greeter');
+  }, 60_000);
+
   it('follow the lockfile where there is one', async () => {
     const directory = await dependent();
     const link = { '../greeter': { version: '1.0.0' }, 'node_modules/greeter': { resolved: '../greeter', link: true } };

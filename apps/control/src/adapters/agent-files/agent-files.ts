@@ -101,7 +101,10 @@ async function mustBeInside(directory: string, entry: string): Promise<void> {
 
 type Install = (directory: string) => Promise<void>;
 
-/** Installs an agent's dependencies once per state of its lockfile (or package.json), without running their scripts. */
+/**
+ * Installs an agent's dependencies once per state of its lockfile (or package.json), without running their scripts.
+ * Leaves alone what somebody else has installed there.
+ */
 const installer =
   (env: NodeJS.ProcessEnv, log: Log): Install =>
   async (directory) => {
@@ -111,7 +114,8 @@ const installer =
     if (lockfile === undefined && !hasDependencies(directory, manifest)) return;
     const wanted = hash('sha256', lockfile ?? manifest);
     const stamp = join(directory, 'node_modules', stampName);
-    if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return;
+    const installed = await readFile(stamp, 'utf8').catch(() => undefined);
+    if (installed === wanted || (installed === undefined && (await isInstalledByItsAuthor(directory)))) return;
     log.info({ directory }, 'installing an agent’s dependencies');
     // Without a lockfile none is made: the directory is its author's, and a new one would count as a change.
     const how = lockfile === undefined ? ['install', '--no-package-lock'] : ['ci'];
@@ -127,6 +131,13 @@ const installer =
       throw new HiveError('AGENT_INVALID', `npm could not install the dependencies of ${directory}`, { cause });
     }
   };
+
+/** What npm, pnpm and yarn write when they have finished. */
+const finishedNames = ['.package-lock.json', '.modules.yaml', '.yarn-integrity', '.yarn-state.yml'];
+
+/** Whoever registers one file of a repository wants its dependencies used, not what is installed there replaced. */
+const isInstalledByItsAuthor = async (directory: string): Promise<boolean> =>
+  (await firstThatExists(join(directory, 'node_modules'), finishedNames)) !== undefined;
 
 function hasDependencies(directory: string, manifest: string): boolean {
   try {

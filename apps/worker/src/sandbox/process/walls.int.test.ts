@@ -1,0 +1,90 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newLog, systemClock } from '@hivekeeper/kernel';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Command, type Runner, closeInheritedDescriptors, probeSandbox } from './index.ts';
+
+const mebibyte = 1024 * 1024;
+const isRoot = process.getuid?.() === 0;
+let sandbox: Runner;
+let ownDirectory: string;
+
+beforeAll(async () => {
+  closeInheritedDescriptors();
+  const probe = await probeSandbox({
+    clock: systemClock,
+    log: newLog({ level: 'silent', component: 'test' }),
+    searchPath: process.env.PATH ?? '',
+  });
+  if (!probe.available) expect.fail(`no sandbox: ${probe.reasons.join('; ')}`);
+  sandbox = probe.runner;
+  // Private to whoever runs the tests: where that is root, the command must stay root outside to use it.
+  ownDirectory = mkdtempSync(join(realpathSync(tmpdir()), 'hive-walls-'));
+  chmodSync(ownDirectory, 0o700);
+});
+afterAll(() => rmSync(ownDirectory, { recursive: true, force: true }));
+
+const limits = { memoryBytes: 64 * mebibyte, cpuCores: 2, maxProcesses: 64, outputBytes: mebibyte, wallTimeMs: 30_000, graceMs: 200 };
+
+async function linesOf(script: string, visiblePaths: Command['visiblePaths'] = []): Promise<readonly string[]> {
+  const environment = { PATH: '/usr/bin:/bin' };
+  const command = { file: '/bin/sh', args: ['-c', script], environment, workingDirectory: '/', stdin: '', network: false };
+  const { stdout } = await sandbox.run({ ...command, visiblePaths, limits }, { signal: new AbortController().signal });
+  return stdout.toString().trimEnd().split('\n');
+}
+
+// Each wall alone: most escapes are stopped by two of them, and a probe of the escape would not see one go missing.
+describe('each wall around a confined command', () => {
+  it('is a namespace of its own for every kind there is', async () => {
+    const kinds = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'].filter((kind) => readdirSync('/proc/self/ns').includes(kind));
+    expect(kinds).toEqual(expect.arrayContaining(['ipc', 'mnt', 'net', 'pid', 'user', 'uts']));
+    const inside = await linesOf(kinds.map((kind) => `readlink /proc/self/ns/${kind}`).join('; '));
+    expect(inside).toHaveLength(kinds.length);
+    expect(kinds.filter((kind, index) => inside[index] === readlinkSync(`/proc/self/ns/${kind}`))).toEqual([]);
+  });
+
+  it('is a session of its own: none of outside is seen as 0', async () => {
+    const [session] = await linesOf('cut -d" " -f6 /proc/self/stat');
+    expect(Number(session)).toBeGreaterThan(0);
+  });
+
+  it('is the loss of every capability and of the user’s name, also where it must stay root outside', async () => {
+    const granted = [{ path: ownDirectory, access: 'write' }] as const;
+    expect(await linesOf('id -u; id -g; grep ^Cap /proc/self/status | cut -f2 | sort -u', granted)).toEqual([
+      '65532',
+      '65532',
+      '0000000000000000',
+    ]);
+  });
+
+  it('is the loss of its supervisor’s groups, where that may drop them', async () => {
+    const before = process.getgroups?.() ?? [];
+    if (isRoot) process.setgroups?.([...before, 4]);
+    try {
+      const [groups] = await linesOf('grep ^Groups: /proc/self/status | cut -f2');
+      if (isRoot) expect(groups?.trim()).toBe('');
+    } finally {
+      if (isRoot) process.setgroups?.(before);
+    }
+  });
+
+  it('is a limit on core files, written files, open files, and the first place when memory runs out', async () => {
+    // Where the limit of this machine is 0 anyway, it would prove nothing.
+    spawnSync('prlimit', ['--pid', String(process.pid), '--core=unlimited']);
+    const [core, fileBlocks, openFiles, score] = await linesOf('ulimit -c; ulimit -f; ulimit -n; cat /proc/self/oom_score_adj');
+    expect([core, fileBlocks, score]).toEqual(['0', '8388608', '500']);
+    expect(Number(openFiles)).toBeLessThanOrEqual(4_096);
+  });
+
+  it('is a shared memory no larger than half its memory limit', async () => {
+    const [sizeBytes] = await linesOf('head -c 67108864 /dev/zero 2>/dev/null >/dev/shm/big; stat -c %s /dev/shm/big');
+    expect(Number(sizeBytes)).toBe(32 * mebibyte);
+  });
+
+  it('shows no more of /etc/ssl than certificates and settings', async () => {
+    const shown = (await linesOf('ls -A /etc/ssl')).filter((name) => !['certs', 'openssl.cnf'].includes(name));
+    expect(shown).toEqual([]);
+  });
+});
