@@ -233,7 +233,7 @@ describe('what is there already refuses, and stores nothing:', () => {
 
 test('none of it was logged as our fault, and the run it was about goes on as if nothing had been', async () => {
   expect(logged).toEqual([]);
-  const { runs } = engine.services;
+  const { orders, runs } = engine.services;
   await runs.settle({ workerId: worker.workerId, ticketId: ticket.ticketId, token: ticket.token, outcome: { ok: true, output: 1 } });
   await orders.decideApproval({ tenantId: defaultTenantId, approvalId: approval?.id as never, approved: false, by: 'test' });
   expect(await ended(engine, runId)).toBe('FAILED');
