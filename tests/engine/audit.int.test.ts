@@ -45,7 +45,7 @@ describe('the audit log', () => {
   test('makes a second writer wait for the first: neither is lost, neither repeats the other’s number', async () => {
     const tenant = 'ten_00000000000000000000000000';
     const append = (transaction: postgres.Sql, object: string) =>
-      transaction`SELECT append_audit(ARRAY[${tenant}], ARRAY[0::double precision], ARRAY['test'], ARRAY['test'], ARRAY[${object}], ARRAY['{}'])`;
+      transaction`SELECT append_audit(ARRAY[${tenant}], ARRAY[0::double precision], ARRAY['test'], ARRAY['test'], ARRAY[${object}], ARRAY['{}'::json])`;
     const other = postgres(database.superuserUrl, { max: 1 });
     try {
       const [{ pid } = { pid: 0 }] = await other<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;

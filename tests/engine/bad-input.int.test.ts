@@ -5,7 +5,7 @@ import postgres from 'postgres';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createServer } from '../../apps/control/src/http/index.ts';
 import { badInputCases, type CaseWorld, faultIn } from '../../apps/control/src/http/testing/bad-input.cases.ts';
-import { deploy, ended, engineOn, migratedDatabase, seatWorker } from './fixture.ts';
+import { deploy, ended, engineOn, migratedDatabase, seatWorker, start, until } from './fixture.ts';
 
 await using opening = new AsyncDisposableStack();
 const database = opening.adopt(await migratedDatabase(), (fresh) => fresh.drop());
@@ -45,6 +45,16 @@ const { runId } = await engine.services.triggers.fire({
 const ticket = await worker.ticket(1);
 const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
 const agent = await engine.services.agents.get(defaultTenantId, { name: 'noop' });
+// A run that waits for an event, and has a ticket that nobody could finish.
+await deploy(engine, {
+  name: 'stuck',
+  nodes: [
+    { id: 'waits', wait: { event: 'paid', key: 'k' } },
+    { id: 'dies', agent: 'noop' },
+  ],
+});
+seatWorker(engine, () => ({ ok: false, error: { code: 'AGENT_FAILED', message: 'no' } }), 1);
+await until(engine, await start(engine, 'stuck'), ({ type }) => type === 'node.finished');
 const stranger = 'wrk_01JD0000000000000000000000';
 const issue = (role: 'admin' | 'worker') => engine.services.keys.issue({ tenantId: defaultTenantId, name: `test-${role}`, role });
 const world: CaseWorld = {

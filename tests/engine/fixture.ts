@@ -6,6 +6,7 @@ import {
   type LeasedTicket,
   type Outcome,
   type RunId,
+  type RunNotice,
   type RunStatus,
   type TicketId,
   type WorkerId,
@@ -163,16 +164,22 @@ export async function start({ services }: Engine, workflow: string, context: Jso
 }
 
 /** Resolves with the run's last status once it has ended, by its own notices. */
-export function ended({ services }: Engine, runId: RunId): Promise<RunStatus> {
+export async function ended(engine: Engine, runId: RunId): Promise<RunStatus> {
+  const notice = await until(engine, runId, ({ type }) => type === 'run.finished');
+  return (notice as Extract<RunNotice, { readonly type: 'run.finished' }>).status;
+}
+
+/** Resolves with the first of the run's notices that is the wanted one, past or to come. */
+export function until({ services }: Engine, runId: RunId, isWanted: (notice: RunNotice) => boolean): Promise<RunNotice> {
   return new Promise((resolve, reject) => {
     let stop = () => {};
     let isOver = false;
     const onNews: Watcher = (news) => {
       for (const { notice } of news) {
-        if (notice.type !== 'run.finished') continue;
+        if (isOver || !isWanted(notice as RunNotice)) continue;
         isOver = true;
         stop();
-        resolve(notice.status);
+        resolve(notice as RunNotice);
       }
     };
     services.runs.watch({ tenantId: defaultTenantId, runId, onNews }).then((stopWatching) => {

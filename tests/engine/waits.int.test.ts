@@ -4,8 +4,7 @@ import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import type { Watcher } from '../../apps/control/src/flow/runs/index.ts';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, type TestWorker } from './fixture.ts';
+import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, type TestWorker, until } from './fixture.ts';
 
 let database: FreshDatabase;
 let engine: Engine;
@@ -201,10 +200,7 @@ describe('a run that ends otherwise than well', () => {
     await engine.services.orders.cancel(order(runId));
     await restart();
     seatWorker(engine, work);
-    await new Promise<void>((resolve, reject) => {
-      const onNews: Watcher = (news) => news.some(({ notice }) => notice.type === 'run.compensated') && resolve();
-      engine.services.runs.watch({ tenantId: defaultTenantId, runId, onNews }).catch(reject);
-    });
+    await until(engine, runId, ({ type }) => type === 'run.compensated');
     expect(
       (await engine.services.runStore.list(defaultTenantId, { limit: 10 })).filter(({ trigger }) => trigger === 'compensation'),
     ).toHaveLength(1);

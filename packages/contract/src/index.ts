@@ -40,12 +40,14 @@ export {
 } from './ids.ts';
 export { labelSchema } from './label.ts';
 export {
+  type ApprovalRule,
   type NodeDefinition,
   type RetryPolicy,
   type WorkflowDefinition,
   type WorkflowInput,
   approvalRuleSchema,
   compensationRuleSchema,
+  defaultApprovalRule,
   jsonObjectSchema,
   jsonValueSchema,
   maxMapSlots,

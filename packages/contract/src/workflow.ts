@@ -45,6 +45,11 @@ export const approvalRuleSchema = z.strictObject({
     .default(dayMs),
 });
 
+/** {@link approvalRuleSchema}, with its defaults filled in. */
+export type ApprovalRule = z.infer<typeof approvalRuleSchema>;
+/** What holds where a workflow, or an agent, asks for approval without saying more. */
+export const defaultApprovalRule: ApprovalRule = approvalRuleSchema.parse({});
+
 /** The name of a signal or of an event. */
 export const signalNameSchema = z
   .string()

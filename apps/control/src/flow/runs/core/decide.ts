@@ -1,22 +1,23 @@
-import type {
-  ApprovalId,
-  CarriedNode,
-  EffectId,
-  Failure,
-  JsonObject,
-  Outcome,
-  RunCreated,
-  RunEvent,
-  RunId,
-  RunNotice,
-  TicketId,
+import {
+  type ApprovalId,
+  type CarriedNode,
+  type EffectId,
+  type Failure,
+  type JsonObject,
+  type Outcome,
+  type RunCreated,
+  type RunEvent,
+  type RunId,
+  type RunNotice,
+  type TicketId,
+  defaultApprovalRule,
 } from '@hivekeeper/contract';
 import { beginUndoing, compensationsOf } from './compensation.ts';
 import { at, type Command, type Draft, openDraft, type RunRules } from './draft.ts';
 import { type Due, popDue } from './due.ts';
 import { closeApproval } from './ledger.ts';
 import { dropSlots, failNode, finishNode, runNode, scopeOf, startNode } from './nodes.ts';
-import { defaultApproval, type RunPlan } from './plan.ts';
+import type { RunPlan } from './plan.ts';
 import { loseTicket, resumeSlot, retrySlot, settleTicket, suspendTicket } from './slots.ts';
 import type { Approval, RunState } from './state.ts';
 import { wakeAtOf } from './views.ts';
@@ -291,7 +292,7 @@ function expireApproval(draft: Draft, approval: number): void {
   closeApproval(draft, approval, 'EXPIRED');
   const expiry: Failure = { code: 'APPROVAL_EXPIRED', message: 'nobody decided before the approval expired' };
   if (asked.slotAt !== undefined) return answer(draft, asked, { decision: 'EXPIRED', output: decisionOutput('EXPIRED'), failure: expiry });
-  const { onExpiry } = at(rules.plan.nodes, asked.node).approval ?? defaultApproval;
+  const { onExpiry } = at(rules.plan.nodes, asked.node).approval ?? defaultApprovalRule;
   const state = at(run.nodes, asked.node);
   if (onExpiry === 'approve' && state.phase === 'gated') runNode(draft, asked.node, state);
   else if (onExpiry === 'skip') {

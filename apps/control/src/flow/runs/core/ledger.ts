@@ -1,7 +1,7 @@
-import { approvalIdOf, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
+import { type ApprovalRule, approvalIdOf, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
 import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
-import type { ApprovalRule, NodeWork } from './plan.ts';
+import type { NodeWork } from './plan.ts';
 import type { Task, TicketEnd, Tries } from './state.ts';
 
 /** Ids have room for so many tickets in one run. */

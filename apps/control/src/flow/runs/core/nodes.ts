@@ -1,8 +1,7 @@
-import { type Failure, HiveError, type JsonObject, type JsonValue, maxMapSlots } from '@hivekeeper/contract';
+import { defaultApprovalRule, type Failure, HiveError, type JsonObject, type JsonValue, maxMapSlots } from '@hivekeeper/contract';
 import { compensationTaskOf, undoNext } from './compensation.ts';
 import { at, type Draft, nodeIdAt } from './draft.ts';
 import { issueTicket, maxTicketsPerRun, requestApproval, revokeTicket } from './ledger.ts';
-import { defaultApproval } from './plan.ts';
 import type { FinalStatus, NodeState, SlotPlace, SlotState, Task } from './state.ts';
 import { resolveTemplate, type Scope, unresolved, valueOf } from './templates/resolve.ts';
 import { endWait, suspend, timeOf } from './waits.ts';
@@ -121,7 +120,7 @@ function holdSlots({ run }: Draft, tasks: readonly Task[]): Slots {
 }
 
 function gateNode(draft: Draft, node: number, tasks: readonly Task[]): void {
-  const { map, approval: rule = defaultApproval } = at(draft.rules.plan.nodes, node);
+  const { map, approval: rule = defaultApprovalRule } = at(draft.rules.plan.nodes, node);
   const inputs = tasks.map((task) => task.input);
   const isMap = map !== undefined && draft.run.compensation === undefined;
   const approval = requestApproval(draft, { node, instead: tasks[0]?.instead, input: isMap ? inputs : (inputs[0] ?? null), rule });

@@ -1,5 +1,4 @@
-import { approvalRuleSchema, type NodeDefinition, type WorkflowDefinition } from '@hivekeeper/contract';
-import type { z } from 'zod';
+import { type ApprovalRule, defaultApprovalRule, type NodeDefinition, type WorkflowDefinition } from '@hivekeeper/contract';
 import type { NodeState } from './state.ts';
 import { compileExpression, compileTemplate, type Expression, type Template } from './templates/template.ts';
 
@@ -32,9 +31,6 @@ export interface NodePlan {
   readonly compensation?: CompensationPlan | undefined;
 }
 
-/** How an approval is asked for. */
-export type ApprovalRule = z.infer<typeof approvalRuleSchema>;
-
 /** A workflow version, read once and cached by the caller. */
 export interface RunPlan {
   readonly definition: WorkflowDefinition;
@@ -42,9 +38,6 @@ export interface RunPlan {
   readonly positionById: ReadonlyMap<string, number>;
   readonly initialNodes: readonly NodeState[];
 }
-
-/** What holds where a workflow, or an agent, asks for approval without saying more. */
-export const defaultApproval: ApprovalRule = approvalRuleSchema.parse({});
 
 /** Precomputes a workflow that `checkWorkflow` found to be sound. */
 export function planOf(definition: WorkflowDefinition): RunPlan {
@@ -77,7 +70,7 @@ export function compileNode(definition: NodeDefinition, positionById: ReadonlyMa
     input: compileTemplate(input, positionById),
     when: when === undefined ? undefined : compileExpression(when, positionById),
     map: map === undefined ? undefined : compileTemplate(map, positionById),
-    approval: approval === true ? defaultApproval : approval || undefined,
+    approval: approval === true ? defaultApprovalRule : approval || undefined,
     compensation: compensate === undefined ? undefined : { ...compensate, input: compileTemplate(compensate.input, positionById) },
   };
 }

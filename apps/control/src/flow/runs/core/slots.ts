@@ -1,4 +1,5 @@
 import {
+  defaultApprovalRule,
   errorCatalogue,
   type Failure,
   isErrorCode,
@@ -12,7 +13,6 @@ import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
 import { agentOf, closeTicket, issueTicket, maxTicketsPerRun, requestApproval } from './ledger.ts';
 import { failNode, finishNode } from './nodes.ts';
-import { defaultApproval } from './plan.ts';
 import type { SlotPlace, SlotState, Task, Ticket, Tries, Wait } from './state.ts';
 import { endWait, maxMemoEntries, slotNumberOf, suspend, suspendedAt, waitOf } from './waits.ts';
 
@@ -90,7 +90,7 @@ function call(
   run.slots.push({ phase: 'held', task });
   if (isGated !== true) repeat(draft, { node, slotAt }, { task, tries });
   else {
-    const approval = requestApproval(draft, { node, slotAt, instead: task.instead, input, rule: defaultApproval });
+    const approval = requestApproval(draft, { node, slotAt, instead: task.instead, input, rule: defaultApprovalRule });
     suspend(draft, { node, slotAt }, { task, tries, wait: { kind: 'approval', step: '', approval } });
   }
 }
