@@ -36,6 +36,7 @@ export {
   workflowIdSchema,
 } from './ids.ts';
 export {
+  type ApprovalRule,
   type NodeDefinition,
   type RetryPolicy,
   type WorkflowDefinition,

@@ -162,6 +162,8 @@ export const workflowDefinitionSchema = z.strictObject({
 
 /** {@link retryPolicySchema}, with its defaults filled in. */
 export type RetryPolicy = z.infer<typeof retryPolicySchema>;
+/** {@link approvalRuleSchema}, with its defaults filled in. */
+export type ApprovalRule = z.infer<typeof approvalRuleSchema>;
 /** {@link nodeDefinitionSchema}, with its defaults filled in. */
 export type NodeDefinition = z.infer<typeof nodeDefinitionSchema>;
 /** {@link workflowDefinitionSchema}, with its defaults filled in. */

@@ -1,6 +1,5 @@
 import type {
   ApprovalId,
-  CarriedNode,
   EffectId,
   Failure,
   JsonObject,
@@ -15,8 +14,8 @@ import { beginUndoing, compensationsOf } from './compensation.ts';
 import { at, type Command, type Draft, openDraft, type RunRules } from './draft.ts';
 import { type Due, popDue } from './due.ts';
 import { closeApproval } from './ledger.ts';
-import { dropSlots, failNode, finishNode, runNode, scopeOf, startNode } from './nodes.ts';
-import { defaultApproval, type RunPlan } from './plan.ts';
+import { approvalRuleOf, dropSlots, failNode, finishNode, runNode, scopeOf, startNode } from './nodes.ts';
+import type { RunPlan } from './plan.ts';
 import { loseTicket, resumeSlot, retrySlot, settleTicket, suspendTicket } from './slots.ts';
 import type { Approval, RunState } from './state.ts';
 import { wakeAtOf } from './views.ts';
@@ -153,7 +152,8 @@ function transition(draft: Draft, event: RunEvent): void {
     case 'run.created':
       return createRun(draft, event);
     case 'run.admitted':
-      return beginRun(draft);
+      if (draft.run.phase.kind === 'queued') beginRun(draft, draft.run.phase.context);
+      return;
     case 'ticket.settled':
       return settleTicket(draft, ordinalOf(event.ticketId), event);
     case 'ticket.suspended':
@@ -217,44 +217,40 @@ function createRun(draft: Draft, event: RunCreated): void {
   run.startedBy = by;
   run.startedAtMs = atMs;
   run.deadlineAtMs = deadlineAtMs;
-  for (const id of gatedNodeIds) gate(draft, rules.plan.positionById.get(id));
-  if (queue !== undefined) {
-    run.phase = { kind: 'queued', context, ...queue };
-    run.carried = carried;
-    draft.notices.push({ type: 'run.queued', atMs, key: queue.key });
-    return;
-  }
-  run.phase = { kind: 'live', context };
-  draft.notices.push({ type: 'run.started', atMs });
-  if (compensation !== undefined) beginUndoing(draft, compensation, new Set(gatedNodeIds));
-  else startFirst(draft, carried);
+  run.carried = carried;
+  run.compensation = compensation;
+  // What a workflow wants agreed to is doing, not undoing.
+  if (compensation !== undefined) for (const node of run.nodes.keys()) gate(draft, node, false);
+  for (const id of gatedNodeIds) gate(draft, rules.plan.positionById.get(id), true);
+  if (queue === undefined) return beginRun(draft, context);
+  run.phase = { kind: 'queued', context, ...queue };
+  draft.notices.push({ type: 'run.queued', atMs, key: queue.key });
 }
 
-function beginRun(draft: Draft): void {
+function beginRun(draft: Draft, context: JsonObject): void {
   const { run, notices, atMs } = draft;
-  if (run.phase.kind !== 'queued') return;
-  const { context } = run.phase;
   run.phase = { kind: 'live', context };
   notices.push({ type: 'run.started', atMs });
-  startFirst(draft, run.carried ?? []);
-  run.carried = undefined;
-}
-
-/** Finishes what an earlier run did, and starts every other node that needs nothing else. */
-function startFirst(draft: Draft, carried: readonly CarriedNode[]): void {
-  const { run, rules } = draft;
+  if (run.compensation !== undefined) return beginUndoing(draft, run.compensation);
   const roots = [...run.nodes.entries()].flatMap(([node, state]) => (state.phase === 'waiting' && state.unmetCount === 0 ? [node] : []));
-  for (const { nodeId, ...end } of carried) {
-    const node = rules.plan.positionById.get(nodeId);
-    if (node !== undefined && at(run.nodes, node).phase === 'waiting') finishNode(draft, node, { ...end, isCarried: true });
-  }
+  carryOver(draft);
   for (const node of roots) draft.moves.push({ node, move: 'start' });
 }
 
-function gate({ run }: Draft, node: number | undefined): void {
+/** Finishes what an earlier run did. */
+function carryOver(draft: Draft): void {
+  const { run, rules } = draft;
+  for (const { nodeId, ...end } of run.carried ?? []) {
+    const node = rules.plan.positionById.get(nodeId);
+    if (node !== undefined && at(run.nodes, node).phase === 'waiting') finishNode(draft, node, { ...end, isCarried: true });
+  }
+  run.carried = undefined;
+}
+
+function gate({ run }: Draft, node: number | undefined, isGated: boolean): void {
   if (node === undefined) return;
   const state = at(run.nodes, node);
-  if (state.phase === 'waiting') run.nodes[node] = { ...state, isGated: true };
+  if (state.phase === 'waiting') run.nodes[node] = { ...state, isGated };
 }
 
 function decideApproval(draft: Draft, approval: number, event: Extract<RunEvent, { readonly type: 'approval.decided' }>): void {
@@ -286,12 +282,12 @@ function answer(draft: Draft, { node, slotAt = -1 }: Approval, { decision, outpu
 }
 
 function expireApproval(draft: Draft, approval: number): void {
-  const { run, rules } = draft;
+  const { run } = draft;
   const asked = at(run.approvals, approval);
   closeApproval(draft, approval, 'EXPIRED');
   const expiry: Failure = { code: 'APPROVAL_EXPIRED', message: 'nobody decided before the approval expired' };
   if (asked.slotAt !== undefined) return answer(draft, asked, { decision: 'EXPIRED', output: decisionOutput('EXPIRED'), failure: expiry });
-  const { onExpiry } = at(rules.plan.nodes, asked.node).approval ?? defaultApproval;
+  const { onExpiry } = approvalRuleOf(draft, asked.node);
   const state = at(run.nodes, asked.node);
   if (onExpiry === 'approve' && state.phase === 'gated') runNode(draft, asked.node, state);
   else if (onExpiry === 'skip') {
@@ -351,9 +347,10 @@ function isInForce({ slots, approvals }: RunState, due: Due): boolean {
     : wait.kind === 'signal' && wait.expiresAtMs === due.atMs;
 }
 
-/** Ends a run before its time: nothing stays live. */
+/** Ends a run before its time: nothing stays live. What a queued run was spared stays done. */
 function stopRun(draft: Draft, status: 'CANCELLED' | 'TIMED_OUT', error: Failure): void {
   const { run } = draft;
+  carryOver(draft);
   for (const [node, state] of run.nodes.entries()) {
     if (state.phase === 'finished') continue;
     if (state.phase === 'gated') closeApproval(draft, state.approval, 'CANCELLED');

@@ -1,5 +1,4 @@
-import { approvalRuleSchema, type NodeDefinition, type WorkflowDefinition } from '@hivekeeper/contract';
-import type { z } from 'zod';
+import { type ApprovalRule, approvalRuleSchema, type NodeDefinition, type WorkflowDefinition } from '@hivekeeper/contract';
 import type { NodeState } from './state.ts';
 import { compileExpression, compileTemplate, type Expression, type Template } from './templates/template.ts';
 
@@ -31,9 +30,6 @@ export interface NodePlan {
   readonly approval?: ApprovalRule | undefined;
   readonly compensation?: CompensationPlan | undefined;
 }
-
-/** How an approval is asked for. */
-export type ApprovalRule = z.infer<typeof approvalRuleSchema>;
 
 /** A workflow version, read once and cached by the caller. */
 export interface RunPlan {
