@@ -1,5 +1,5 @@
 /**
- * `npm run demo`, `npm test` and `npm run bench` begin here: installs what package-lock.json asks for and node_modules
+ * `npm run demo`, `npm test`, `npm run test:sim` and `npm run bench` begin here: installs what package-lock.json asks for and node_modules
  * lacks, then runs the command with the project's own Node. Plain JavaScript without dependencies: Node 20 runs it.
  */
 import { spawnSync } from 'node:child_process';
@@ -10,6 +10,7 @@ import { findNode, leastMajor, projectDirectory, runInPlace } from './project-no
 const commands = {
   demo: ['apps/cli/bin/hive.mjs', 'demo'],
   test: ['scripts/test.mjs'],
+  'test:sim': ['tests/simulation/run.ts'],
   bench: ['benchmarks/run.ts'],
 };
 

@@ -33,15 +33,11 @@ const isDeed = (state: NodeState): state is Finished =>
   state.phase === 'finished' && state.status === 'SUCCESS' && state.isCarried !== true;
 
 /** Makes a fresh run one that undoes: only what is on the list is to be done, and the first of it starts. */
-export function beginUndoing(draft: Draft, tasks: readonly CompensationTask[], gatedNodeIds: ReadonlySet<string>): void {
+export function beginUndoing(draft: Draft, tasks: readonly CompensationTask[]): void {
   const { run, rules, atMs } = draft;
-  run.compensation = tasks;
   const listed = new Set(tasks.map(({ nodeId }) => nodeId));
   for (const [node, { definition }] of rules.plan.nodes.entries()) {
-    if (listed.has(definition.id)) {
-      run.nodes[node] = { phase: 'waiting', unmetCount: 0, isGated: gatedNodeIds.has(definition.id) };
-      continue;
-    }
+    if (listed.has(definition.id)) continue;
     run.nodes[node] = { phase: 'finished', status: 'SKIPPED', finishedAtMs: atMs, finishedAs: run.nodes.length - run.openNodeCount };
     run.openNodeCount -= 1;
   }

@@ -1,27 +1,15 @@
-import {
-  type ApprovalId,
-  type CarriedNode,
-  type EffectId,
-  type Failure,
-  type JsonObject,
-  type Outcome,
-  type RunCreated,
-  type RunEvent,
-  type RunId,
-  type RunNotice,
-  type TicketId,
-  defaultApprovalRule,
-} from '@hivekeeper/contract';
+import type { EffectId, Failure, JsonObject, RunCreated, RunEvent, RunId, RunNotice } from '@hivekeeper/contract';
+import { decideApproval, expireApproval } from './approvals.ts';
 import { beginUndoing, compensationsOf } from './compensation.ts';
 import { at, type Command, type Draft, openDraft, type RunRules } from './draft.ts';
 import { type Due, popDue } from './due.ts';
+import { isNews, ordinalOf } from './news.ts';
 import { closeApproval } from './ledger.ts';
-import { dropSlots, failNode, finishNode, runNode, scopeOf, startNode } from './nodes.ts';
+import { dropSlots, finishNode, scopeOf, startNode } from './nodes.ts';
 import type { RunPlan } from './plan.ts';
 import { loseTicket, resumeSlot, retrySlot, settleTicket, suspendTicket } from './slots.ts';
-import type { Approval, RunState } from './state.ts';
-import { wakeAtOf } from './views.ts';
-import { decisionOutput, lapse, receiveSignal, suspendedAt } from './waits.ts';
+import type { RunState } from './state.ts';
+import { lapse, receiveSignal, suspendedAt } from './waits.ts';
 
 /** What an event, or a list of them, leads to. */
 export interface Decision {
@@ -69,65 +57,6 @@ export function fold(state: RunState, events: readonly RunEvent[], rules: RunRul
   return { state: draft?.run ?? state, commands: draft?.commands ?? [], notices: draft?.notices ?? [] };
 }
 
-function isNews(state: RunState, event: RunEvent): boolean {
-  switch (state.phase.kind) {
-    case 'pending':
-      return event.type === 'run.created';
-    case 'queued':
-      return event.type === 'run.admitted' || isNewsInLife(state, event);
-    case 'live':
-      return isNewsInLife(state, event);
-    case 'ended':
-      return event.type === 'run.compensated' && state.phase.toUndo !== undefined;
-  }
-}
-
-function isNewsInLife(state: RunState, event: RunEvent): boolean {
-  switch (event.type) {
-    case 'run.woken':
-      return (wakeAtOf(state) ?? Infinity) <= event.atMs;
-    case 'signal.received':
-      return !state.signalIds.includes(event.signalId);
-    case 'effect.resolved':
-      return state.unknownEffects.some(({ effectId }) => effectId === event.effectId);
-    case 'ticket.settled':
-    case 'ticket.suspended':
-    case 'ticket.lost':
-      return isLive(state, event.ticketId);
-    case 'approval.decided':
-      return isPending(state, event.approvalId);
-    default:
-      return isNewsOfRun(state, event);
-  }
-}
-
-function isNewsOfRun(state: RunState, event: RunEvent): boolean {
-  switch (event.type) {
-    case 'run.cancelled':
-      return true;
-    case 'run.paused':
-      return state.pause === undefined;
-    case 'run.resumed':
-      return state.pause !== undefined;
-    case 'run.reprioritised':
-      return state.priority !== event.priority;
-    default:
-      return false;
-  }
-}
-
-function isLive({ tickets }: RunState, ticketId: TicketId): boolean {
-  const ticket = tickets[ordinalOf(ticketId)];
-  return ticket?.ticketId === ticketId && ticket.end === undefined;
-}
-
-function isPending({ approvals }: RunState, approvalId: ApprovalId): boolean {
-  const approval = approvals[ordinalOf(approvalId)];
-  return approval?.approvalId === approvalId && approval.isPending;
-}
-
-const ordinalOf = (id: TicketId | ApprovalId): number => Number(id.slice(id.lastIndexOf('.') + 1));
-
 function apply(draft: Draft, event: RunEvent): void {
   draft.atMs = event.atMs;
   transition(draft, event);
@@ -154,7 +83,8 @@ function transition(draft: Draft, event: RunEvent): void {
     case 'run.created':
       return createRun(draft, event);
     case 'run.admitted':
-      return beginRun(draft);
+      if (draft.run.phase.kind === 'queued') beginRun(draft, draft.run.phase.context);
+      return;
     case 'ticket.settled':
       return settleTicket(draft, ordinalOf(event.ticketId), event);
     case 'ticket.suspended':
@@ -218,87 +148,40 @@ function createRun(draft: Draft, event: RunCreated): void {
   run.startedBy = by;
   run.startedAtMs = atMs;
   run.deadlineAtMs = deadlineAtMs;
-  for (const id of gatedNodeIds) gate(draft, rules.plan.positionById.get(id));
-  if (queue !== undefined) {
-    run.phase = { kind: 'queued', context, ...queue };
-    run.carried = carried;
-    draft.notices.push({ type: 'run.queued', atMs, key: queue.key });
-    return;
-  }
-  run.phase = { kind: 'live', context };
-  draft.notices.push({ type: 'run.started', atMs });
-  if (compensation !== undefined) beginUndoing(draft, compensation, new Set(gatedNodeIds));
-  else startFirst(draft, carried);
+  run.carried = carried;
+  run.compensation = compensation;
+  // What a workflow wants agreed to is doing, not undoing.
+  if (compensation !== undefined) for (const node of run.nodes.keys()) gate(draft, node, false);
+  for (const id of gatedNodeIds) gate(draft, rules.plan.positionById.get(id), true);
+  if (queue === undefined) return beginRun(draft, context);
+  run.phase = { kind: 'queued', context, ...queue };
+  draft.notices.push({ type: 'run.queued', atMs, key: queue.key });
 }
 
-function beginRun(draft: Draft): void {
+function beginRun(draft: Draft, context: JsonObject): void {
   const { run, notices, atMs } = draft;
-  if (run.phase.kind !== 'queued') return;
-  const { context } = run.phase;
   run.phase = { kind: 'live', context };
   notices.push({ type: 'run.started', atMs });
-  startFirst(draft, run.carried ?? []);
-  run.carried = undefined;
-}
-
-/** Finishes what an earlier run did, and starts every other node that needs nothing else. */
-function startFirst(draft: Draft, carried: readonly CarriedNode[]): void {
-  const { run, rules } = draft;
+  if (run.compensation !== undefined) return beginUndoing(draft, run.compensation);
   const roots = [...run.nodes.entries()].flatMap(([node, state]) => (state.phase === 'waiting' && state.unmetCount === 0 ? [node] : []));
-  for (const { nodeId, ...end } of carried) {
-    const node = rules.plan.positionById.get(nodeId);
-    if (node !== undefined && at(run.nodes, node).phase === 'waiting') finishNode(draft, node, { ...end, isCarried: true });
-  }
+  carryOver(draft);
   for (const node of roots) draft.moves.push({ node, move: 'start' });
 }
 
-function gate({ run }: Draft, node: number | undefined): void {
+/** Finishes what an earlier run did. */
+function carryOver(draft: Draft): void {
+  const { run, rules } = draft;
+  for (const { nodeId, ...end } of run.carried ?? []) {
+    const node = rules.plan.positionById.get(nodeId);
+    if (node !== undefined && at(run.nodes, node).phase === 'waiting') finishNode(draft, node, { ...end, isCarried: true });
+  }
+  run.carried = undefined;
+}
+
+function gate({ run }: Draft, node: number | undefined, isGated: boolean): void {
   if (node === undefined) return;
   const state = at(run.nodes, node);
-  if (state.phase === 'waiting') run.nodes[node] = { ...state, isGated: true };
-}
-
-function decideApproval(draft: Draft, approval: number, event: Extract<RunEvent, { readonly type: 'approval.decided' }>): void {
-  const { run } = draft;
-  const { approved, by, notes } = event;
-  const asked = at(run.approvals, approval);
-  const decision = approved ? 'APPROVED' : 'REJECTED';
-  closeApproval(draft, approval, decision);
-  run.approvals[approval] = { ...at(run.approvals, approval), decided: { approved, by } };
-  const rejection: Failure = { code: 'APPROVAL_REJECTED', message: `rejected by ${by}${notes === undefined ? '' : `: ${notes}`}` };
-  if (asked.slotAt !== undefined)
-    return answer(draft, asked, { decision, output: decisionOutput(decision, by, notes), failure: rejection });
-  const state = at(run.nodes, asked.node);
-  if (approved && state.phase === 'gated') runNode(draft, asked.node, state);
-  else failNode(draft, asked.node, rejection);
-}
-
-interface Answer {
-  readonly decision: 'APPROVED' | 'REJECTED' | 'EXPIRED';
-  readonly output: JsonObject;
-  readonly failure: Failure;
-}
-
-/** An agent that asked hears what was decided; one that somebody called begins, or does not. */
-function answer(draft: Draft, { node, slotAt = -1 }: Approval, { decision, output, failure }: Answer): void {
-  const isAsker = suspendedAt(draft, slotAt)?.wait.step !== '';
-  const outcome: Outcome = isAsker || decision === 'APPROVED' ? { ok: true, output } : { ok: false, error: failure };
-  draft.moves.push({ move: 'resume', node, slotAt, outcome });
-}
-
-function expireApproval(draft: Draft, approval: number): void {
-  const { run, rules } = draft;
-  const asked = at(run.approvals, approval);
-  closeApproval(draft, approval, 'EXPIRED');
-  const expiry: Failure = { code: 'APPROVAL_EXPIRED', message: 'nobody decided before the approval expired' };
-  if (asked.slotAt !== undefined) return answer(draft, asked, { decision: 'EXPIRED', output: decisionOutput('EXPIRED'), failure: expiry });
-  const { onExpiry } = at(rules.plan.nodes, asked.node).approval ?? defaultApprovalRule;
-  const state = at(run.nodes, asked.node);
-  if (onExpiry === 'approve' && state.phase === 'gated') runNode(draft, asked.node, state);
-  else if (onExpiry === 'skip') {
-    dropSlots(draft, asked.node);
-    finishNode(draft, asked.node, { status: 'SKIPPED' });
-  } else failNode(draft, asked.node, expiry);
+  if (state.phase === 'waiting') run.nodes[node] = { ...state, isGated };
 }
 
 function wakeRun(draft: Draft): void {
@@ -352,9 +235,10 @@ function isInForce({ slots, approvals }: RunState, due: Due): boolean {
     : wait.kind === 'signal' && wait.expiresAtMs === due.atMs;
 }
 
-/** Ends a run before its time: nothing stays live. */
+/** Ends a run before its time: nothing stays live. What a queued run was spared stays done. */
 function stopRun(draft: Draft, status: 'CANCELLED' | 'TIMED_OUT', error: Failure): void {
   const { run } = draft;
+  carryOver(draft);
   for (const [node, state] of run.nodes.entries()) {
     if (state.phase === 'finished') continue;
     if (state.phase === 'gated') closeApproval(draft, state.approval, 'CANCELLED');

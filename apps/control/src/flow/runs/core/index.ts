@@ -4,8 +4,11 @@
  *
  * plan.ts       a workflow version, read once        · check.ts, graph.ts  whether a workflow can run
  * state.ts      the state and its transition tables  · views.ts            the state in the words of the API
- * decide.ts     event → transition                   · draft.ts            the one copy a fold works on, and its commands
+ * decide.ts     event → transition                   · news.ts             which events change anything
+ * draft.ts      the one copy a fold works on, and its commands
  * nodes.ts      starting, gating, ending nodes       · slots.ts            results, losses, retries
+ * waits.ts      what slots wait for                  · approvals.ts        what people decide
+ * compensation.ts  undoing                           · carry.ts            what a later run need not do again
  * ledger.ts     issuing and closing tickets and approvals · due.ts, backoff.ts  what happens later, and when
  * templates/    `{{ … }}`: reading, checking, resolving
  */

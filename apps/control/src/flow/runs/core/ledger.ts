@@ -1,4 +1,4 @@
-import { type ApprovalRule, approvalIdOf, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
+import { approvalIdOf, type ApprovalRule, errorCatalogue, type Failure, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
 import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
 import type { NodeWork } from './plan.ts';
@@ -6,6 +6,9 @@ import type { Task, TicketEnd, Tries } from './state.ts';
 
 /** Ids have room for so many tickets in one run. */
 export const maxTicketsPerRun = 1_000_000;
+
+/** What fails where a run would need more. */
+export const tooLarge: Failure = { code: 'RUN_TOO_LARGE', message: errorCatalogue.RUN_TOO_LARGE.cause };
 
 /** Issues a ticket for a slot of a running node and makes it the slot's own. */
 export function issueTicket(

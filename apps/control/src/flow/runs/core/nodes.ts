@@ -1,7 +1,16 @@
-import { defaultApprovalRule, type Failure, HiveError, type JsonObject, type JsonValue, maxMapSlots } from '@hivekeeper/contract';
+import {
+  type ApprovalRule,
+  defaultApprovalRule,
+  type Failure,
+  HiveError,
+  type JsonObject,
+  type JsonValue,
+  maxMapSlots,
+  maxWaitMs,
+} from '@hivekeeper/contract';
 import { compensationTaskOf, undoNext } from './compensation.ts';
 import { at, type Draft, nodeIdAt } from './draft.ts';
-import { issueTicket, maxTicketsPerRun, requestApproval, revokeTicket } from './ledger.ts';
+import { issueTicket, maxTicketsPerRun, requestApproval, revokeTicket, tooLarge } from './ledger.ts';
 import type { FinalStatus, NodeState, SlotPlace, SlotState, Task } from './state.ts';
 import { resolveTemplate, type Scope, unresolved, valueOf } from './templates/resolve.ts';
 import { endWait, suspend, timeOf } from './waits.ts';
@@ -31,7 +40,7 @@ function isGated({ run }: Draft, node: number): boolean {
 
 /**
  * One task per slot, or undefined where `when` is false.
- * @throws HiveError TEMPLATE_UNRESOLVED, MAP_NOT_ARRAY, RUN_TOO_LARGE
+ * @throws HiveError TEMPLATE_UNRESOLVED, MAP_NOT_ARRAY
  */
 function tasksOf(draft: Draft, node: number): readonly Task[] | undefined {
   const undoing = compensationTaskOf(draft, node);
@@ -40,7 +49,6 @@ function tasksOf(draft: Draft, node: number): readonly Task[] | undefined {
   const scope = scopeOf(draft);
   if (when !== undefined && !asBoolean(valueOf(when, scope), when.text)) return undefined;
   const items = map === undefined ? [undefined] : asItems(resolveTemplate(map, scope));
-  if (draft.run.tickets.length + items.length > maxTicketsPerRun) throw new HiveError('RUN_TOO_LARGE');
   return items.map((item) => ({
     input: resolveTemplate(input, { ...scope, item }) as JsonObject,
     ...waitOfItem(draft, node, { ...scope, item }),
@@ -58,11 +66,9 @@ function waitOfItem({ rules, atMs }: Draft, node: number, scope: Scope): Pick<Ta
     case 'sleep until': {
       const value = resolveTemplate(work.until, scope);
       const dueAtMs = timeOf(value);
-      if (dueAtMs === undefined)
-        throw unresolved(
-          'until',
-          `${JSON.stringify(value).slice(0, 100)} is neither an ISO 8601 time with a zone nor milliseconds since 1970`,
-        );
+      const said = JSON.stringify(value).slice(0, 100);
+      if (dueAtMs === undefined) throw unresolved('until', `${said} is neither an ISO 8601 time with a zone nor milliseconds since 1970`);
+      if (dueAtMs > atMs + maxWaitMs) throw unresolved('until', `${said} is more than ${maxWaitMs / 86_400_000} days away`);
       return { wait: { kind: 'timer', step: '', dueAtMs } };
     }
     case 'wait': {
@@ -119,8 +125,13 @@ function holdSlots({ run }: Draft, tasks: readonly Task[]): Slots {
   return { firstSlot, slotCount: tasks.length };
 }
 
+/** How the approval of a node is asked for. What a workflow says about doing something is not about undoing it. */
+export const approvalRuleOf = ({ run, rules }: Draft, node: number): ApprovalRule =>
+  (run.compensation === undefined ? at(rules.plan.nodes, node).approval : undefined) ?? defaultApprovalRule;
+
 function gateNode(draft: Draft, node: number, tasks: readonly Task[]): void {
-  const { map, approval: rule = defaultApprovalRule } = at(draft.rules.plan.nodes, node);
+  const { map } = at(draft.rules.plan.nodes, node);
+  const rule = approvalRuleOf(draft, node);
   const inputs = tasks.map((task) => task.input);
   const isMap = map !== undefined && draft.run.compensation === undefined;
   const approval = requestApproval(draft, { node, instead: tasks[0]?.instead, input: isMap ? inputs : (inputs[0] ?? null), rule });
@@ -132,6 +143,7 @@ export function runNode(draft: Draft, node: number, { firstSlot, slotCount }: Sl
   const { run, atMs } = draft;
   run.nodes[node] = { phase: 'running', startedAtMs: atMs, firstSlot, slotCount, openCount: slotCount };
   draft.notices.push({ type: 'node.started', atMs, nodeId: nodeIdAt(draft, node), slotCount });
+  if (run.tickets.length + slotCount > maxTicketsPerRun) return failNode(draft, node, tooLarge);
   for (let slotAt = firstSlot; slotAt < firstSlot + slotCount; slotAt += 1) {
     const held = at(run.slots, slotAt);
     if (held.phase === 'held') beginSlot(draft, { slotAt, node }, held.task);
@@ -196,10 +208,9 @@ export function finishNode(draft: Draft, node: number, { status, output, error, 
   run.nodes[node] = { phase: 'finished', status, output, error, isCarried, startedAtMs, finishedAtMs: atMs, finishedAs };
   run.openNodeCount -= 1;
   noteEnd(draft, { nodeId: definition.id, status, error, isCarried, startedAtMs });
-  const isUndoing = run.compensation !== undefined;
   const hasFailed = status === 'FAILED' || status === 'TIMED_OUT';
-  if (hasFailed && (definition.onFailure === 'fail' || isUndoing)) run.failure ??= error;
-  if (isUndoing) {
+  if (hasFailed && isFatal(draft, node)) run.failure ??= error;
+  if (run.compensation !== undefined) {
     undoNext(draft, node);
     return;
   }
@@ -227,6 +238,10 @@ function noteEnd(
     ...(isCarried === true && { isCarried }),
   });
 }
+
+/** True where the run fails with the node. What must be undone and cannot be always fails it. */
+export const isFatal = ({ run, rules }: Draft, node: number): boolean =>
+  run.compensation !== undefined || at(rules.plan.nodes, node).definition.onFailure === 'fail';
 
 function tellDependent(draft: Draft, node: number, isSatisfied: boolean): void {
   const state = at(draft.run.nodes, node);

@@ -61,6 +61,37 @@ describe('a queued run', () => {
   });
 });
 
+describe('a queued run that an earlier one has begun', () => {
+  const queue = { key: 'deploy', limit: 1 };
+  const undo = { agent: 'undoer', input: {} };
+
+  it('keeps what is carried over when it is cancelled before its turn, so that the next one need not do it again', () => {
+    const run = runOf([node('a'), node('b', { needs: ['a'] })]).create({ queue, carried: [{ nodeId: 'a', status: 'SUCCESS', output: 1 }] });
+    run.cancel();
+    expect(run.statuses()).toEqual({ a: 'SUCCESS', b: 'CANCELLED' });
+    expect(carriedFrom(run.state, run.rules.plan)).toEqual([{ nodeId: 'a', status: 'SUCCESS', output: 1 }]);
+  });
+
+  it('undoes and does nothing else when it is admitted, asking first where it must', () => {
+    const run = runOf([node('a', { compensate: undo }), node('b', { compensate: undo }), node('c')]).create({
+      queue,
+      gatedNodeIds: ['a'],
+      compensation: [
+        { nodeId: 'b', agent: 'undoer', input: { of: 2 } },
+        { nodeId: 'a', agent: 'undoer', input: { of: 1 } },
+      ],
+    });
+    expect(run.commands).toEqual([]);
+    expect(run.send({ type: 'run.admitted', atMs: 2_000 })).toMatchObject([
+      { type: 'issue', nodeId: 'b', agent: 'undoer', input: { of: 2 } },
+    ]);
+    expect(run.succeed('b')).toMatchObject([{ type: 'request-approval', nodeId: 'a', input: { of: 1 } }]);
+    run.answer('a', true);
+    run.succeed('a');
+    expect([run.statuses(), runStatusOf(run.state)]).toEqual([{ a: 'SUCCESS', b: 'SUCCESS', c: 'SKIPPED' }, 'SUCCESS']);
+  });
+});
+
 describe('a run that goes on from another one', () => {
   const nodes = () => [
     node('a', once),
@@ -153,6 +184,29 @@ describe('undoing', () => {
     expect(run.statuses()).toEqual({ a: 'SUCCESS', b: 'FAILED', c: 'SKIPPED' });
     expect([runStatusOf(run.state), wakeAtOf(run.state)]).toEqual(['FAILED', undefined]);
   });
+
+  it('keeps the evidence of what could not be undone, also where the node itself may fail', () => {
+    const run = runOf([node('a', { compensate: undo('a'), onFailure: 'continue', ...once })]).create({
+      compensation: [{ nodeId: 'a', agent: 'undoer', action: 'undo-a', input: { of: 1 } }],
+    });
+    const ticketId = run.ticketOf('a');
+    expect(run.fail('a')).toMatchObject([{ type: 'bury', ticketId, agent: 'undoer', action: 'undo-a', input: { of: 1 } }]);
+    expect(runStatusOf(run.state)).toBe('FAILED');
+  });
+
+  it.each(['approve', 'skip'] as const)(
+    'is not done unasked: what the node says of an expired approval (%s) is about its own',
+    (onExpiry) => {
+      const rule = { message: 'Deploy?', expiresAfterMs: 1_000, onExpiry };
+      const run = runOf([node('a', { compensate: undo('a'), approval: rule })]).create({
+        gatedNodeIds: ['a'],
+        compensation: [{ nodeId: 'a', agent: 'undoer', input: { of: 1 } }],
+      });
+      expect(run.commands).toMatchObject([{ type: 'request-approval', agent: 'undoer', message: undefined, expiresAtMs: 86_401_000 }]);
+      expect(issued(run.wake(86_401_000))).toEqual([]);
+      expect(run.node('a')).toMatchObject({ status: 'FAILED', error: { code: 'APPROVAL_EXPIRED' } });
+    },
+  );
 
   it('asks first where the agent that undoes needs approval, and says where an input could not be resolved', () => {
     const run = runOf(nodes()).create({

@@ -11,10 +11,10 @@ import {
 import { pauseMsOf } from './backoff.ts';
 import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
-import { agentOf, closeTicket, issueTicket, maxTicketsPerRun, requestApproval } from './ledger.ts';
-import { failNode, finishNode } from './nodes.ts';
+import { agentOf, closeTicket, issueTicket, maxTicketsPerRun, requestApproval, tooLarge } from './ledger.ts';
+import { failNode, finishNode, isFatal } from './nodes.ts';
 import type { SlotPlace, SlotState, Task, Ticket, Tries, Wait } from './state.ts';
-import { endWait, maxMemoEntries, slotNumberOf, suspend, suspendedAt, waitOf } from './waits.ts';
+import { endWait, maxMemoEntries, slotNumberOf, suspend, suspendedAt, taskOf, waitOf } from './waits.ts';
 
 /** So many lost leases of one slot are no accident any more. */
 export const maxLossesPerSlot = 5;
@@ -52,7 +52,7 @@ export function loseTicket(draft: Draft, ticket: number, event: Lost): void {
   closeTicket(draft, ticket, { finishedAtMs: atMs, leasedAtMs, workerId, status: 'LOST', error });
   const { task, tries } = at(run.slots, lost.slotAt) as IssuedSlot;
   const lossCount = tries.lossCount + 1;
-  if (lossCount >= maxLossesPerSlot || run.tickets.length >= maxTicketsPerRun) {
+  if (lossCount >= maxLossesPerSlot) {
     failTicket(draft, lost, ownError(lost, { code: 'LEASE_LOST_TOO_OFTEN', message: `the lease was lost ${lossCount} times` }));
     return;
   }
@@ -117,9 +117,8 @@ const remembering = (task: Task, entry: MemoEntry): Task => ({ ...task, memo: [.
 
 /** The pause of a slot is over. */
 export function retrySlot(draft: Draft, place: SlotPlace): void {
-  const { task, tries, lastError } = at(draft.run.slots, place.slotAt) as Extract<SlotState, { readonly phase: 'backoff' }>;
-  if (draft.run.tickets.length < maxTicketsPerRun) repeat(draft, place, { task, tries });
-  else failSlot(draft, place, lastError);
+  const { task, tries } = at(draft.run.slots, place.slotAt) as Extract<SlotState, { readonly phase: 'backoff' }>;
+  repeat(draft, place, { task, tries });
 }
 
 interface Tried {
@@ -131,10 +130,10 @@ type Failed = Tried & { readonly error: Failure };
 // An agent cannot blame another node: whatever it says, the failure is this node's.
 const ownError = ({ nodeId }: Ticket, error: Failure): Failure => ({ ...error, nodeId });
 
-function mayRepeat({ run, rules }: Draft, { node }: Ticket, { error, tries }: Failed): boolean {
+function mayRepeat({ rules }: Draft, { node }: Ticket, { error, tries }: Failed): boolean {
   const { retry } = at(rules.plan.nodes, node).definition;
   const isFinal = isErrorCode(error.code) && errorCatalogue[error.code].consequence === 'terminal';
-  return !isFinal && tries.failureCount < retry.maxAttempts && run.tickets.length < maxTicketsPerRun;
+  return !isFinal && tries.failureCount < retry.maxAttempts;
 }
 
 function repeatAfterPause(draft: Draft, ticket: Ticket, { error, task, tries }: Failed): void {
@@ -151,8 +150,9 @@ function repeatAfterPause(draft: Draft, ticket: Ticket, { error, task, tries }: 
   pushDue(run.due, { kind: 'retry', atMs: dueAtMs, node, nodeId, slotAt });
 }
 
-function repeat(draft: Draft, { node, slotAt }: SlotPlace, { task, tries }: Tried): void {
-  issueTicket(draft, slotAt, { node, task, tries: { ...tries, attempt: tries.attempt + 1 } });
+function repeat(draft: Draft, place: SlotPlace, { task, tries }: Tried): void {
+  if (draft.run.tickets.length >= maxTicketsPerRun) failSlot(draft, place, tooLarge);
+  else issueTicket(draft, place.slotAt, { node: place.node, task, tries: { ...tries, attempt: tries.attempt + 1 } });
 }
 
 function noteFailure(
@@ -166,9 +166,9 @@ function noteFailure(
 /** The last ticket of a slot failed: where that fails the run, its evidence is kept until somebody deals with it. */
 function failTicket(draft: Draft, ticket: Ticket, error: Failure): void {
   noteFailure(draft, ticket, { error });
-  const { definition, work } = at(draft.rules.plan.nodes, ticket.node);
+  const { work } = at(draft.rules.plan.nodes, ticket.node);
   const task = taskOf(draft, ticket.slotAt);
-  if (definition.onFailure === 'fail' && task?.callerSlotAt === undefined) {
+  if (isFatal(draft, ticket.node) && task?.callerSlotAt === undefined) {
     const { ticketId, nodeId, slot, attempt, input } = ticket;
     const { agent, action } = agentOf(work, task?.instead);
     draft.commands.push({ type: 'bury', ticketId, nodeId, slot, attempt, agent, action, input, error });
@@ -184,11 +184,6 @@ function failSlot(draft: Draft, place: SlotPlace, error: Failure): void {
   }
   draft.run.slots[place.slotAt] = { phase: 'dropped' };
   draft.moves.push({ move: 'resume', node: place.node, slotAt: callerSlotAt, outcome: { ok: false, error } });
-}
-
-function taskOf({ run }: Draft, slotAt: number): Task | undefined {
-  const slot = at(run.slots, slotAt);
-  return 'task' in slot ? slot.task : undefined;
 }
 
 function completeSlot(draft: Draft, { node, slotAt }: SlotPlace, output: JsonValue): void {

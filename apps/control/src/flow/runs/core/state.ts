@@ -54,7 +54,7 @@ export type FinalStatus = Exclude<NodeStatus, 'PENDING' | 'RUNNING' | 'WAITING_A
  * | waiting  | all needs satisfied, `map` gives an empty array   | finished SUCCESS with [] |
  * | waiting  | all needs satisfied, approval is required         | gated |
  * | waiting  | all needs satisfied, otherwise                    | running |
- * | waiting  | its result is carried over from an earlier run    | finished SUCCESS |
+ * | waiting  | its end is carried over from an earlier run       | finished as it was |
  * | gated    | approved                                          | running |
  * | gated    | rejected                                          | finished FAILED |
  * | gated    | nobody decided in time                            | as the approval's `onExpiry` says: finished FAILED or SKIPPED, or running |
@@ -227,7 +227,7 @@ export interface RunState {
   /** While it is there no ticket of the run is handed out. */
   readonly pause?: { readonly atMs: number; readonly by: string; readonly reason?: string | undefined } | undefined;
   readonly priority: number;
-  /** What a queued run will not have to do. */
+  /** What a run that has not begun will not have to do. */
   readonly carried?: readonly CarriedNode[] | undefined;
   /** Present in a run that undoes another one. */
   readonly compensation?: readonly CompensationTask[] | undefined;

@@ -87,6 +87,13 @@ describe('a node that waits for an event', () => {
     expect(run.node('a')).toMatchObject({ status: 'SUCCESS', output: 'ok' });
   });
 
+  it('neither waits nor is forgotten where the event came before', () => {
+    const run = runOf([node('a'), waiting('b', { event: 'e', key: 'k' }, { needs: ['a'] })]).create();
+    run.signal('event:e', { key: 'k', payload: 1 });
+    expect(run.succeed('a')).toEqual([]);
+    expect(run.node('b').output).toBe(1);
+  });
+
   it('is forgotten when the run is cancelled', () => {
     const run = runOf([waiting('a', { event: 'e', key: 'k' })]).create();
     expect(run.cancel()).toEqual([{ type: 'forget-event', slotAt: 0 }]);
@@ -106,18 +113,24 @@ describe('a node that sleeps', () => {
     const run = runOf([
       { id: 'later', sleep: { until: '{{ context.at }}' } },
       { id: 'past', sleep: { until: '{{ context.past }}' } },
-    ]).create({ context: { at: '1970-01-01T01:00:05+01:00', past: 500 } });
+      { id: 'year', sleep: { until: '{{ context.year }}' } },
+    ]).create({ context: { at: '1970-01-01T01:00:05+01:00', past: 500, year: 365 * day + 1_000 } });
     expect(wakeAtOf(run.state)).toBe(500);
     run.wake(2_000);
-    expect(run.statuses()).toEqual({ later: 'RUNNING', past: 'SUCCESS' });
+    expect(run.statuses()).toEqual({ later: 'RUNNING', past: 'SUCCESS', year: 'RUNNING' });
     run.wake(5_000);
+    expect(run.node('later').status).toBe('SUCCESS');
+    run.wake(365 * day + 1_000);
     expect(runStatusOf(run.state)).toBe('SUCCESS');
   });
 
-  it.each(['tomorrow', '2026-01-01T00:00:00', true, 1.5])('fails where the time is %j', (until) => {
-    const run = runOf([{ id: 'a', sleep: { until: '{{ context.until }}' } }]).create({ context: { until } });
-    expect(errorOf(run.state)?.code).toBe('TEMPLATE_UNRESOLVED');
-  });
+  it.each(['tomorrow', '2026-01-01T00:00:00', true, 1.5, 365 * day + 1_001, '9999-01-01T00:00:00Z'])(
+    'fails where the time is %j',
+    (until) => {
+      const run = runOf([{ id: 'a', sleep: { until: '{{ context.until }}' } }]).create({ context: { until } });
+      expect(errorOf(run.state)?.code).toBe('TEMPLATE_UNRESOLVED');
+    },
+  );
 });
 
 describe('an agent that waits', () => {
@@ -182,6 +195,13 @@ describe('an agent that waits', () => {
     run.succeed('a', 'patched', 1);
     run.suspend('a', { ...call, step: 't' });
     expect(memoOf(run.answer('a', false))?.[1]).toMatchObject({ step: 't', outcome: { ok: false, error: { code: 'APPROVAL_REJECTED' } } });
+  });
+
+  it('asks in its own name where another agent called it', () => {
+    const run = runOf([node('a')]).create();
+    run.suspend('a', { kind: 'agent', step: 's', agent: 'patcher', action: 'patch', input: {} });
+    const asked = run.suspend('a', { kind: 'approval', step: 'ok?', message: 'Really?', input: 1, expiresAfterMs: 1_000 }, 1);
+    expect(asked).toMatchObject([{ type: 'request-approval', nodeId: 'a', agent: 'patcher', action: 'patch', input: 1 }]);
   });
 
   it('takes down with its node what it called, asked and waited for', () => {

@@ -73,34 +73,29 @@ function listen(draft: Draft, place: SlotPlace, wait: Extract<Wait, { readonly k
     draft.commands.push({ type: 'await-event', slotAt: place.slotAt, name: name.slice(eventPrefix.length), key });
 }
 
-const isMeant = (wait: Wait, signal: Signal): boolean =>
-  wait.kind === 'signal' && wait.name === signal.name && (wait.key === undefined || wait.key === signal.key);
+const isMeant = (wait: Wait | undefined, signal: Signal): boolean =>
+  wait?.kind === 'signal' && wait.name === signal.name && (wait.key === undefined || wait.key === signal.key);
 
 /** Gives a signal to the slot that has waited longest for it, else keeps it until somebody does. */
 export function receiveSignal(draft: Draft, signal: Signal): void {
-  const { run } = draft;
-  const place = run.listeners.find(({ slotAt }) => {
-    const slot = at(run.slots, slotAt);
-    return slot.phase === 'suspended' && isMeant(slot.wait, signal);
-  });
-  if (place === undefined) run.signals.push(signal);
+  const place = draft.run.listeners.find(({ slotAt }) => isMeant(suspendedAt(draft, slotAt)?.wait, signal));
+  if (place === undefined) draft.run.signals.push(signal);
   else draft.moves.push({ ...place, move: 'resume', outcome: { ok: true, output: signal.payload } });
-  // A second signal of the same batch must not find the same listener.
-  if (place !== undefined) stopListening(draft, place.slotAt);
 }
 
-function stopListening({ run }: Draft, slotAt: number): void {
+/** Whoever found its signal there already never listened. */
+function stopListening({ run, commands }: Draft, slotAt: number, name: string): void {
   const index = run.listeners.findIndex((listener) => listener.slotAt === slotAt);
-  if (index >= 0) run.listeners.splice(index, 1);
+  if (index < 0) return;
+  run.listeners.splice(index, 1);
+  if (name.startsWith(eventPrefix)) commands.push({ type: 'forget-event', slotAt });
 }
 
 /** The slot waits no more, whatever came of it. */
 export function endWait(draft: Draft, slotAt: number, wait: Wait): void {
   const { run } = draft;
-  if (wait.kind === 'signal') {
-    stopListening(draft, slotAt);
-    if (wait.name.startsWith(eventPrefix)) draft.commands.push({ type: 'forget-event', slotAt });
-  } else if (wait.kind === 'effect') {
+  if (wait.kind === 'signal') stopListening(draft, slotAt, wait.name);
+  else if (wait.kind === 'effect') {
     const index = run.unknownEffects.findIndex((effect) => effect.slotAt === slotAt);
     if (index >= 0) run.unknownEffects.splice(index, 1);
   } else if (wait.kind === 'approval' && at(run.approvals, wait.approval).isPending) closeApproval(draft, wait.approval, 'CANCELLED');
@@ -118,13 +113,21 @@ export function waitOf(draft: Draft, place: SlotPlace, suspension: Suspension): 
     case 'approval': {
       const { message, expiresAfterMs, input } = suspension;
       const rule = { message, expiresAfterMs, excludeRequester: false };
-      return { kind: 'approval', step, approval: requestApproval(draft, { node: place.node, slotAt: place.slotAt, input, rule }) };
+      const { node, slotAt } = place;
+      const instead = taskOf(draft, slotAt)?.instead;
+      return { kind: 'approval', step, approval: requestApproval(draft, { node, slotAt, instead, input, rule }) };
     }
     case 'agent':
       return { kind: 'agent', step, slotAt: draft.run.slots.length };
     case 'effect':
       return { kind: 'effect', step, effectId: suspension.effectId, tool: suspension.tool };
   }
+}
+
+/** What the agent of a slot is given, as long as the slot has not ended. */
+export function taskOf({ run }: Draft, slotAt: number): Task | undefined {
+  const slot = at(run.slots, slotAt);
+  return 'task' in slot ? slot.task : undefined;
 }
 
 /** The slot, where it waits. */
