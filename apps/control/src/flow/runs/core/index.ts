@@ -7,6 +7,7 @@
  * decide.ts     event → transition                   · draft.ts            the one copy a fold works on, and its commands
  * nodes.ts      starting, gating, ending nodes       · slots.ts            results, losses, retries
  * ledger.ts     issuing and closing tickets and approvals · due.ts, backoff.ts  what happens later, and when
+ * waits.ts, node-waits.ts  what a slot waits for, and how it is shown · carry.ts  what a new run need not do again
  * templates/    `{{ … }}`: reading, checking, resolving
  */
 export { type CheckPorts, checkWorkflow } from './check.ts';
