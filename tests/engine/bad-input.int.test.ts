@@ -44,6 +44,13 @@ const { runId } = await engine.services.triggers.fire({
 });
 const ticket = await worker.ticket(1);
 const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
+const link = await engine.services.links.create({
+  tenantId: defaultTenantId,
+  approvalId: approval?.id as never,
+  inputSha256: approval?.inputSha256 ?? '',
+  expiresAtMs: approval?.expiresAtMs ?? 0,
+  createdBy: 'key:test-admin',
+});
 const agent = await engine.services.agents.get(defaultTenantId, { name: 'noop' });
 // A run that waits for an event, and has a ticket that nobody could finish.
 await deploy(engine, {
@@ -55,6 +62,7 @@ await deploy(engine, {
 });
 seatWorker(engine, () => ({ ok: false, error: { code: 'AGENT_FAILED', message: 'no' } }), 1);
 await until(engine, await start(engine, 'stuck'), ({ type }) => type === 'node.finished');
+const [dead] = await engine.services.dead.list(defaultTenantId, { state: 'open', limit: 1 });
 const stranger = 'wrk_01JD0000000000000000000000';
 const issue = (role: 'admin' | 'worker') => engine.services.keys.issue({ tenantId: defaultTenantId, name: `test-${role}`, role });
 const world: CaseWorld = {
@@ -62,6 +70,8 @@ const world: CaseWorld = {
   subjects: {
     runId,
     approvalId: approval?.id ?? '',
+    link,
+    deadTicketId: dead?.ticketId ?? '',
     workflowId,
     agent: { name: agent.name, id: agent.id },
     workerId: worker.workerId,
@@ -83,7 +93,13 @@ const house = opening.move();
 afterAll(() => house.disposeAsync());
 
 const ask = ({ method, url, headers, payload }: { method: string; url: string; headers: object; payload?: string | Buffer }) =>
-  app.inject({ method: method as 'GET', url, headers: { ...headers }, ...(payload !== undefined && { payload }) });
+  // Where people are answered by pages, programs still get JSON.
+  app.inject({
+    method: method as 'GET',
+    url,
+    headers: { accept: 'application/json', ...headers },
+    ...(payload !== undefined && { payload }),
+  });
 
 describe('a bad request to the real control plane stores nothing:', () => {
   const cases = badInputCases(app.routeTable.entries, world);
@@ -199,6 +215,30 @@ const refusals: readonly Refusal[] = [
     code: 'IDEMPOTENCY_KEY_REUSED',
   },
   { name: 'a run that is not over', request: `POST /v1/runs/${runId}/retry`, body: {}, code: 'RUN_NOT_RETRYABLE' },
+  { name: 'a run that goes on', request: `POST /v1/runs/${runId}/fork`, body: { nodeId: 'works' }, code: 'RUN_UNFINISHED' },
+  {
+    name: 'another number of runs',
+    request: 'POST /v1/runs/bulk',
+    body: { verb: 'cancel', filter: {}, expectedCount: 1 },
+    code: 'COUNT_CHANGED',
+    path: '/expectedCount',
+  },
+  {
+    name: 'a status that the verb is not for',
+    request: 'POST /v1/runs/bulk',
+    body: { verb: 'retry', filter: { status: 'SUCCESS' } },
+    code: 'INVALID_REQUEST',
+    path: '/filter/status',
+  },
+  { name: 'a dead ticket of a run that goes on', request: `POST /v1/dead/${dead?.ticketId}/redrive`, body: {}, code: 'RUN_NOT_RETRYABLE' },
+  { name: 'a live ticket', request: `POST /v1/dead/${ticket.ticketId}/discard`, body: { reason: 'x' }, code: 'NOT_FOUND' },
+  {
+    name: 'another input than the one that waits',
+    request: `POST /v1/approvals/${approval?.id}/decision`,
+    body: { decision: 'APPROVED', inputSha256: 'f'.repeat(64) },
+    code: 'APPROVAL_INPUT_CHANGED',
+  },
+  { name: 'a link with another secret', request: `POST /approve/${link}x`, body: { decision: 'APPROVED' }, code: 'LINK_INVALID' },
   {
     name: 'an approval that is not there',
     request: `POST /v1/approvals/${approval?.id}9/decision`,

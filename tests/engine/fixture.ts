@@ -42,12 +42,13 @@ export interface EngineLike {
   /** False loses what other control planes say of watched runs. */
   readonly hears?: () => boolean;
   readonly clock?: Clock;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** An engine over the database, with what it was told about. */
 export async function engineOn(
   url: string,
-  { leaseMs = 10_000, hears = () => true, clock = systemClock }: EngineLike = {},
+  { leaseMs = 10_000, hears = () => true, clock = systemClock, environment = {} }: EngineLike = {},
 ): Promise<Engine> {
   const database = await openDatabase({ url, maxConnections: 4, log });
   const engine = await startEngine({
@@ -63,6 +64,7 @@ export async function engineOn(
     config: { leaseMs, liveRuns: 1_000 },
     log,
     clock,
+    environment,
     shippedDirectory: '/nonexistent',
     builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],
   });

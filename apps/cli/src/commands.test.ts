@@ -36,7 +36,9 @@ const failedRun = {
   status: 'FAILED',
   error: failure,
   context: { target: '/repo' },
-  nodes: [{ id: 'scan', agent: 'security-scanner', action: 'scan', needs: [], status: 'FAILED', error: failure, attempts: [attempt] }],
+  nodes: [
+    { id: 'scan', agent: 'security-scanner', action: 'scan', needs: [], status: 'FAILED', error: failure, waits: [], attempts: [attempt] },
+  ],
 };
 const frame = (id: string, event: object) => `id: ${id}\ndata: ${JSON.stringify(event)}\n\n`;
 
@@ -195,16 +197,6 @@ describe('looking at runs', () => {
     expect((await hive(['why', runId, '--url', control.url])).stdout).toBe(
       'Node scan waits. (RUNNING for 1 min 5 s)\n\nNext: hive status\n',
     );
-  });
-
-  it('cancels with a reason and retries', async () => {
-    await using control = await controlPlane({
-      [`POST /v1/runs/${runId}/cancel`]: { body: { ...summary, status: 'CANCELLED' } },
-      [`POST /v1/runs/${runId}/retry`]: { body: { ...summary, id: 'run_2' } },
-    });
-    expect((await hive(['run', 'cancel', runId, '--reason', 'late', '--url', control.url])).stdout).toContain('CANCELLED');
-    expect((await hive(['run', 'retry', runId, '--url', control.url])).stdout).toContain(`run_2 retries ${runId}.`);
-    expect(control.seen[0]?.body).toBe('{"reason":"late"}');
   });
 });
 

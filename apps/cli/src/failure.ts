@@ -13,7 +13,12 @@ const nextCommands: Partial<Record<ErrorCode, string>> = {
   WORKFLOW_NOT_ACTIVE: 'hive workflows list',
   RUN_FINISHED: 'hive runs',
   RUN_NOT_RETRYABLE: 'hive runs',
+  RUN_UNFINISHED: 'hive runs',
+  RUN_COMPENSATED: 'hive runs',
+  COUNT_CHANGED: 'hive runs',
+  DEAD_TICKET_RESOLVED: 'hive dead list --state all',
   APPROVAL_ALREADY_DECIDED: 'hive approvals',
+  APPROVAL_INPUT_CHANGED: 'hive approvals',
   UNREACHABLE: 'hive up',
   CONFIGURATION_INVALID: 'hive --help',
 };

@@ -27,6 +27,28 @@ function valueOf(text: string): JsonValue {
   }
 }
 
+/** What `--payload` gives: a document from a file, else as {@link fieldOf} reads a value. */
+export const payloadOf = async (text: string, directory: string): Promise<JsonValue> =>
+  text.startsWith('@') ? readDocument(resolve(directory, text.slice(1))) : valueOf(text);
+
+const unitMs = { s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `90s`, `15min`, `2h`, `1d` in milliseconds. @throws HiveError COMMAND_INVALID */
+export function durationOf(text: string): number {
+  const [, count, unit] = /^(\d{1,6})(s|min|h|d)$/.exec(text) ?? [];
+  if (count === undefined) throw new HiveError('COMMAND_INVALID', `${text} is no duration such as 90s, 15min, 2h or 1d`);
+  return Number(count) * unitMs[unit as keyof typeof unitMs];
+}
+
+/** An ISO 8601 time with its zone, or how long ago it was. @throws HiveError COMMAND_INVALID */
+export function instantOf(text: string, nowMs: number): number {
+  if (/^\d{1,6}(s|min|h|d)$/.test(text)) return nowMs - durationOf(text);
+  const atMs = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(atMs))
+    throw new HiveError('COMMAND_INVALID', `${text} is neither a time such as 2026-01-31T12:00:00Z nor an age such as 2h`);
+  return atMs;
+}
+
 async function readObject(path: string): Promise<JsonObject> {
   const document = await readDocument(path);
   if (typeof document === 'object' && document !== null && !Array.isArray(document)) return document as JsonObject;

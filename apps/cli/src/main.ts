@@ -17,8 +17,15 @@ export async function runProcess(): Promise<void> {
     environment: process.env,
     workingDirectory: process.cwd(),
     clock: systemClock,
+    ...(process.stdin.isTTY && process.stdout.isTTY && { ask }),
   };
   process.exitCode = await run(process.argv.slice(2), terminal);
+}
+
+/** No is what a person says who only presses Enter, or Ctrl-C. */
+async function ask(question: string): Promise<boolean> {
+  const { confirm } = await import('@clack/prompts');
+  return (await confirm({ message: question, initialValue: false })) === true;
 }
 
 /** Runs one command line and gives its exit status. */

@@ -1,6 +1,9 @@
 /** What can be typed. Each command's module is loaded when it is called, and no sooner: `hive --version` loads none. */
 import { Command, Option } from 'commander';
-import type { GlobalOptions, Session } from './session.ts';
+import { type Act, collect } from './act.ts';
+import { addApprovals, addDeadTickets } from './program-people.ts';
+import { addRun, addRuns } from './program-runs.ts';
+import type { GlobalOptions } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The commands, and the exit status the last one ended with. */
@@ -8,12 +11,6 @@ export interface Program {
   readonly command: Command;
   readonly exitCode: () => number;
 }
-
-type Ending = number | void;
-
-const runStatuses = ['PENDING', 'RUNNING', 'WAITING_APPROVAL', 'SUCCESS', 'FAILED', 'CANCELLED', 'TIMED_OUT'];
-const approvalStatuses = ['PENDING', 'APPROVED', 'REJECTED', 'EXPIRED', 'CANCELLED', 'ALL'];
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 /** The whole command line on a terminal. */
 export function programFor(terminal: Terminal, version: string): Program {
@@ -37,17 +34,9 @@ export function programFor(terminal: Terminal, version: string): Program {
       const { openSession } = await import('./session.ts');
       exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
     };
-  addStacks(command, act);
-  addRuns(command, act);
-  addDefinitions(command, act);
-  addApprovals(command, act);
-  addInsight(command, act);
+  for (const add of [addStacks, addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addInsight]) add(command, act);
   return { command, exitCode: () => exitCode };
 }
-
-type Act = <Options>(
-  work: (session: Session, options: Options, ...args: string[]) => Promise<Ending>,
-) => (...received: unknown[]) => Promise<void>;
 
 function addStacks(hive: Command, act: Act): void {
   hive
@@ -88,59 +77,6 @@ function addStacks(hive: Command, act: Act): void {
         const { become, workerCommand } = await import('./commands/apps.ts');
         return become(workerCommand({ ...options, url, token: options.token ?? token }, terminal));
       }),
-    );
-}
-
-function addRuns(hive: Command, act: Act): void {
-  const run = hive
-    .command('run')
-    .usage('<workflow> [options]\n       hive run show|cancel|retry <id>')
-    .description('start a run of a workflow; show, cancel or retry one');
-  run
-    .command('start', { isDefault: true })
-    .argument('<workflow>')
-    .description('start a run (the word "start" may be left out)')
-    .option('--input <name=value|@file>', 'field of the context, or a JSON or YAML file of fields; repeatable', collect, [])
-    .option('--watch', 'follow the run to its end; the exit status tells how it went')
-    .option('--idempotency-key <key>', 'the same key and input start one run, however often it is tried')
-    .action(
-      act<import('./commands/runs.ts').StartOptions>(async (session, options, workflow = '') =>
-        (await import('./commands/runs.ts')).startRun(session, workflow, options),
-      ),
-    );
-  run
-    .command('show <id>')
-    .description('a run, its nodes and what failed')
-    .action(act(async (session, _options, id = '') => (await import('./commands/runs.ts')).showRun(session, id)));
-  run
-    .command('cancel <id>')
-    .description('end a run for good')
-    .option('--reason <text>', 'kept with the run')
-    .action(
-      act<{ readonly reason?: string }>(async (session, options, id = '') =>
-        (await import('./commands/runs.ts')).cancelRun(session, id, options),
-      ),
-    );
-  run
-    .command('retry <id>')
-    .description('start a failed run again, with the same version and context')
-    .option('--watch', 'follow the new run to its end')
-    .action(
-      act<{ readonly watch?: boolean }>(async (session, options, id = '') =>
-        (await import('./commands/runs.ts')).retryRun(session, id, options),
-      ),
-    );
-  run.addHelpText('after', '\nOptions of a start: hive run start --help');
-  hive
-    .command('runs')
-    .description('list runs, newest first')
-    .addOption(new Option('--status <status>', 'only runs that stand so').choices(runStatuses))
-    .option('--workflow <name>', 'only runs of this workflow')
-    .option('--limit <n>', 'most runs to list', '20')
-    .action(
-      act<import('./commands/runs.ts').ListOptions>(async (session, options) =>
-        (await import('./commands/runs.ts')).listRuns(session, options),
-      ),
     );
 }
 
@@ -192,30 +128,6 @@ function addDefinitions(hive: Command, act: Act): void {
     .action(
       act<{ readonly format?: string }>(async (session, options, source = '') => (await load()).graphWorkflow(session, source, options)),
     );
-}
-
-function addApprovals(hive: Command, act: Act): void {
-  hive
-    .command('approvals')
-    .description('what waits for a person')
-    .addOption(new Option('--status <status>', 'which to list').choices(approvalStatuses).default('PENDING'))
-    .action(
-      act<{ readonly status: 'PENDING' | 'ALL' }>(async (session, options) =>
-        (await import('./commands/approvals.ts')).listApprovals(session, options),
-      ),
-    );
-  const decision = (name: string, description: string, verdict: 'APPROVED' | 'REJECTED') =>
-    hive
-      .command(`${name} <id>`)
-      .description(description)
-      .option('--note <text>', 'kept with the decision')
-      .action(
-        act<{ readonly note?: string }>(async (session, { note }, id = '') =>
-          (await import('./commands/approvals.ts')).decide(session, id, { decision: verdict, note }),
-        ),
-      );
-  decision('approve', 'let a node act', 'APPROVED');
-  decision('reject', 'refuse a node; its run fails', 'REJECTED');
 }
 
 function addInsight(hive: Command, act: Act): void {

@@ -14,4 +14,6 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
   readonly clock: Clock;
+  /** Asks a person yes or no; absent where nobody is there to answer. */
+  readonly ask?: (question: string) => Promise<boolean>;
 }

@@ -24,7 +24,13 @@ export async function hive(
   {
     environment = {},
     workingDirectory = process.cwd(),
-  }: { readonly environment?: Readonly<Record<string, string>>; readonly workingDirectory?: string } = {},
+    ask,
+  }: {
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly workingDirectory?: string;
+    /** What the person at the terminal says; nobody is there where absent. */
+    readonly ask?: (question: string) => Promise<boolean>;
+  } = {},
 ): Promise<Ending> {
   const written = { stdout: '', stderr: '' };
   const screen = (name: 'stdout' | 'stderr') => ({ isTTY: false, columns: 200, write: (text: string) => (written[name] += text) });
@@ -34,6 +40,7 @@ export async function hive(
     environment,
     workingDirectory,
     clock: stillClock,
+    ...(ask !== undefined && { ask }),
   });
   return { exitCode, ...written };
 }

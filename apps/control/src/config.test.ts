@@ -45,8 +45,16 @@ describe('the configuration', () => {
     ['HIVE_DATABASE_CONNECTIONS', '1'],
     ['HIVE_LOG_LEVEL', 'loud'],
     ['HIVE_NO_AUTH', 'maybe'],
+    ['HIVE_PUBLIC_URL', 'hive.example.org'],
+    ['HIVE_PUBLIC_URL', 'ftp://hive.example.org'],
+    ['HIVE_PUBLIC_URL', 'https://hive.example.org/?a=b'],
   ])('refuses %s=%s', (variable, text) => {
     expect(faultOf({}, { [variable]: text })).toMatchObject({ code: 'CONFIGURATION_INVALID', paths: [`/${variable}`] });
+  });
+
+  it('takes an address that people know, also below a path', () => {
+    const publicUrl = 'https://hive.example.org/team/';
+    expect(readConfig({}, { HIVE_PUBLIC_URL: publicUrl }).publicUrl).toBe(publicUrl);
   });
 
   it('names every fault at once', () => {

@@ -26,6 +26,11 @@ export const controlSettings = {
     defaultText: '9002',
     parse: parseSetting.integer(0, 65_535),
   }),
+  publicUrl: setting({
+    variable: 'HIVE_PUBLIC_URL',
+    description: 'Address under which people reach this control plane, for the links it makes; that of the call that makes one when unset.',
+    parse: parseSetting.text,
+  }),
   isOpen: setting({
     variable: 'HIVE_NO_AUTH',
     option: '--no-auth',
@@ -91,12 +96,20 @@ export type ControlOptions = Readonly<Partial<Record<keyof typeof controlSetting
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 
+/** True for an address that paths can be put behind. */
+function isPlace(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '';
+}
+
 /** Reads the configuration once. @throws HiveError CONFIGURATION_INVALID naming every variable at fault */
 export function readConfig(options: ControlOptions, environment: Readonly<Record<string, string | undefined>>): ControlConfig {
   const { values, faults } = readSettings(controlSettings, { options, environment });
   const all = [...faults];
   if (values.isOpen && !loopback.has(values.host))
     all.push({ variable: 'HIVE_NO_AUTH', message: `without authentication only loopback may be served, not ${values.host}` });
+  if (values.publicUrl !== undefined && !isPlace(values.publicUrl))
+    all.push({ variable: 'HIVE_PUBLIC_URL', message: 'expected an address such as https://hive.example.org' });
   if (all.length > 0) {
     throw new HiveError('CONFIGURATION_INVALID', all.map(({ variable, message }) => `${variable}: ${message}`).join('; '), {
       issues: all.map(({ variable, message }) => ({ path: `/${variable}`, message })),

@@ -53,6 +53,7 @@ export async function startControlPlane(
   const server = await createServer({
     ...engine.services,
     version,
+    publicUrl: config.publicUrl,
     isDraining: () => isDraining,
     authentication: config.isOpen ? 'none' : 'api-key',
   });

@@ -2,7 +2,15 @@
  * The inner half of the composition root: records and flow over a database. Used whole by the control plane, and alone
  * to measure the engine without HTTP.
  */
-import { type AgentId, type AgentSpec, defaultTenantId, type RunId, type TenantId, type WorkflowId } from '@hivekeeper/contract';
+import {
+  type AgentId,
+  type AgentSpec,
+  defaultTenantId,
+  type LinkId,
+  type RunId,
+  type TenantId,
+  type WorkflowId,
+} from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
@@ -20,9 +28,11 @@ import {
   Runs,
 } from './flow/runs/index.ts';
 import { TicketDesk } from './flow/tickets/index.ts';
-import { Triggers } from './flow/triggers/index.ts';
+import { BulkOrders, DeadLetters, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
 import { KeyRing } from './records/keys/index.ts';
+import { Links } from './records/links/index.ts';
+import { isSecretName, Redaction } from './records/redaction/index.ts';
 import { type AgentFiles, AgentRegistry, type RegistryStore, WorkflowRegistry } from './records/registry/index.ts';
 
 const sweepIntervalMs = 1_000;
@@ -98,14 +108,14 @@ export async function startEngine({
   return {
     services: {
       runs,
-      orders: new RunOrders({ store: runStore, lane }),
       runStore,
       desk,
       agents,
       workflows,
       clock,
       log,
-      triggers: new Triggers({ runs, store: runStore, workflows }),
+      ...ordersOver({ database, runs, lane, workflows, clock, newId }),
+      redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
       tickets: ticketStore,
       keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       probeDatabase: () => database.probe(),
@@ -116,6 +126,33 @@ export async function startEngine({
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
+
+interface Ordered {
+  readonly database: PostgresDatabase;
+  readonly runs: Runs;
+  readonly lane: RunLane;
+  readonly workflows: WorkflowRegistry;
+  readonly clock: Clock;
+  readonly newId: NewId;
+}
+
+/** What people and programs start, order and decide. */
+function ordersOver({ database, runs, lane, workflows, clock, newId }: Ordered) {
+  const store = database.runStore;
+  const orders = new RunOrders({ store, lane, newSignalId: () => newId('sig') });
+  const triggers = new Triggers({ runs, store, workflows });
+  return {
+    orders,
+    triggers,
+    bulk: new BulkOrders({ store, orders, triggers }),
+    dead: new DeadLetters({ store: database.deadTicketStore, triggers }),
+    links: new Links({ store: database.linkStore, clock, random: systemRandom, newId: () => newId('lnk') as LinkId }),
+  };
+}
+
+/** The values of variables that agents may see and whose names say that they are secret, as far as this process has them. */
+const secretsIn = (environment: Readonly<Record<string, string | undefined>>, names: ReadonlySet<string>): string[] =>
+  [...names].filter(isSecretName).flatMap((name) => environment[name] ?? []);
 
 interface Registration {
   readonly store: RegistryStore;

@@ -68,6 +68,38 @@ describe('a call', () => {
     expect(seen[0]?.url).toBe('/v1/runs?status=FAILED&limit=3');
   });
 
+  it.each<[string, string, unknown, (client: ReturnType<typeof createClient>) => Promise<unknown>]>([
+    ['POST', '/v1/runs/r%201/cancel', { reason: 'x' }, (client) => client.cancelRun('r 1', 'x')],
+    ['POST', '/v1/runs/r/pause', {}, (client) => client.pauseRun('r')],
+    ['POST', '/v1/runs/r/resume', { reason: 'x' }, (client) => client.resumeRun('r', 'x')],
+    ['POST', '/v1/runs/r/priority', { priority: 7 }, (client) => client.reprioritiseRun('r', { priority: 7 })],
+    ['POST', '/v1/runs/r/signals', { name: 'go', payload: 1 }, (client) => client.signalRun('r', { name: 'go', payload: 1 })],
+    ['POST', '/v1/runs/r/retry', { from: 'failed' }, (client) => client.retryRun('r', { from: 'failed' })],
+    ['POST', '/v1/runs/r/fork', { nodeId: 'n' }, (client) => client.forkRun('r', { nodeId: 'n' })],
+    ['POST', '/v1/runs/bulk', { verb: 'pause', filter: {} }, (client) => client.orderRuns({ verb: 'pause', filter: {} })],
+    ['GET', '/v1/dead?state=all&limit=3', '', (client) => client.deadTickets({ state: 'all', limit: 3 })],
+    ['GET', '/v1/dead/t', '', (client) => client.deadTicket('t')],
+    ['POST', '/v1/dead/t/redrive', {}, (client) => client.redriveTicket('t')],
+    ['POST', '/v1/dead/t/discard', { reason: 'x' }, (client) => client.discardTicket('t', 'x')],
+    ['GET', '/v1/approvals/a', '', (client) => client.approval('a')],
+    ['POST', '/v1/approvals/a/links', {}, (client) => client.linkApproval('a')],
+  ])('%s %s carries what it was told', async (method, url, ...[body, send]) => {
+    const { client, seen } = await serve((response) => json(response, 200, { ok: true }));
+    expect(await send(client())).toEqual({ ok: true });
+    expect(seen).toMatchObject([{ method, url, body: body === '' ? '' : JSON.stringify(body) }]);
+    expect(seen[0]?.headers['idempotency-key']).toBeUndefined();
+  });
+
+  it.each<[string, (client: ReturnType<typeof createClient>) => Promise<unknown>]>([
+    ['a signal', (client) => client.signalRun('r', { name: 'go' }, { idempotencyKey: 'k' })],
+    ['a retry', (client) => client.retryRun('r', {}, { idempotencyKey: 'k' })],
+    ['a fork', (client) => client.forkRun('r', { nodeId: 'n' }, { idempotencyKey: 'k' })],
+  ])('%s carries its idempotency key', async (_, send) => {
+    const { client, seen } = await serve((response) => json(response, 200, {}));
+    await send(client());
+    expect(seen[0]?.headers['idempotency-key']).toBe('k');
+  });
+
   it('takes an empty answer for nothing', async () => {
     const { client } = await serve((response) => response.writeHead(204).end());
     expect(await client().removeAgent('a')).toBeUndefined();

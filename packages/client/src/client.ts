@@ -1,12 +1,21 @@
 import type {
   AgentView,
+  ApprovalLink,
   ApprovalView,
+  BulkAnswer,
+  BulkOrder,
+  CreateLink,
+  DeadTicketView,
   DecideApproval,
+  ForkRun,
   Issue,
   RegisterAgent,
+  Rerun,
+  RetryRun,
   RunStatus,
   RunSummary,
   RunView,
+  SignalRun,
   StartRun,
   Status,
   Why,
@@ -27,18 +36,47 @@ export interface ListRuns {
   readonly before?: string;
 }
 
+/** Which dead tickets to list, newest run first; open ones where nothing is said. */
+export interface ListDead {
+  readonly state?: 'open' | 'resolved' | 'all';
+  readonly workflow?: string;
+  readonly limit?: number;
+  /** The last id of the page before. */
+  readonly before?: string;
+}
+
 /** A run that was accepted a moment ago. */
 export type StartedRun = Pick<RunSummary, 'id' | 'status' | 'workflowVersion'>;
+
+/** Makes a call that is made again count once. */
+export interface OnceOptions {
+  readonly idempotencyKey?: string | undefined;
+}
 
 /** The control plane's `/v1`, one method per route. Every method throws HiveError with the server's code, or UNREACHABLE. */
 export interface Client {
   /** The same key with the same body gives the same run. */
-  startRun(workflow: string, body: StartRun, options?: { readonly idempotencyKey?: string }): Promise<StartedRun>;
+  startRun(workflow: string, body: StartRun, options?: OnceOptions): Promise<StartedRun>;
   listRuns(query?: ListRuns): Promise<readonly RunSummary[]>;
   run(id: string): Promise<RunView>;
   cancelRun(id: string, reason?: string): Promise<RunSummary>;
-  /** A new run with the same workflow version and context. */
-  retryRun(id: string): Promise<RunSummary>;
+  pauseRun(id: string, reason?: string): Promise<RunSummary>;
+  resumeRun(id: string, reason?: string): Promise<RunSummary>;
+  /** Larger is sooner. */
+  reprioritiseRun(id: string, body: { readonly priority: number; readonly reason?: string | undefined }): Promise<RunSummary>;
+  /** Counts once per `signalId`, or key. */
+  signalRun(id: string, body: SignalRun, options?: OnceOptions): Promise<RunSummary>;
+  /** A new run with the same workflow version and context: whole, or from what failed. */
+  retryRun(id: string, body?: RetryRun, options?: OnceOptions): Promise<Rerun>;
+  /** A new run of the same workflow version that goes on from a node. */
+  forkRun(id: string, body: ForkRun, options?: OnceOptions): Promise<Rerun>;
+  /** An order for many runs: a preview without `expectedCount`. */
+  orderRuns(order: BulkOrder): Promise<BulkAnswer>;
+  deadTickets(query?: ListDead): Promise<readonly DeadTicketView[]>;
+  deadTicket(id: string): Promise<DeadTicketView>;
+  /** Starts a run that goes on from what failed, once. */
+  redriveTicket(id: string): Promise<DeadTicketView>;
+  discardTicket(id: string, reason: string): Promise<DeadTicketView>;
   why(id: string): Promise<Why>;
   /** Follows the run to its end, whichever control plane commits it, with its attempts' progress; reconnects where needed. */
   events(id: string, options?: StreamOptions): AsyncGenerator<StreamedEvent, void>;
@@ -52,7 +90,10 @@ export interface Client {
   registerAgent(body: RegisterAgent): Promise<AgentView>;
   removeAgent(name: string): Promise<void>;
   approvals(query?: { readonly status?: ApprovalView['status'] }): Promise<readonly ApprovalView[]>;
+  approval(id: string): Promise<ApprovalView>;
   decideApproval(id: string, body: DecideApproval): Promise<ApprovalView>;
+  /** A signed link by which whoever has it decides, once. It cannot be read again. */
+  linkApproval(id: string, body?: CreateLink): Promise<ApprovalLink>;
   workers(): Promise<readonly WorkerView[]>;
   status(): Promise<Status>;
   /** Resolves where the control plane takes work. */
@@ -63,7 +104,7 @@ export interface Client {
 /** A client of one control plane. */
 export function createClient(options: ClientOptions): Client {
   const call = callerOf(options);
-  return { ...runCalls(call, options), ...definitionCalls(call), ...operationCalls(call), worker: workerCalls(call) };
+  return { ...runCalls(call, options), ...orderCalls(call), ...definitionCalls(call), ...operationCalls(call), worker: workerCalls(call) };
 }
 
 const part = encodeURIComponent;
@@ -75,15 +116,36 @@ const runCalls = (call: Call, options: ClientOptions) =>
         method: 'POST',
         path: `/v1/workflows/${part(workflow)}/runs`,
         body,
-        ...(idempotencyKey !== undefined && { headers: { 'idempotency-key': idempotencyKey } }),
+        ...once(idempotencyKey),
       }),
     listRuns: (query = {}) => call({ path: '/v1/runs', query: { ...query } }),
     run: (id) => call({ path: `/v1/runs/${part(id)}` }),
-    cancelRun: (id, reason) => call({ method: 'POST', path: `/v1/runs/${part(id)}/cancel`, body: reason === undefined ? {} : { reason } }),
-    retryRun: (id) => call({ method: 'POST', path: `/v1/runs/${part(id)}/retry`, body: {} }),
     why: (id) => call({ path: `/v1/why/${part(id)}` }),
     events: (id, stream) => followRun(options, `/v1/runs/${part(id)}/events`, stream),
   }) satisfies Partial<Client>;
+
+const once = (key: string | undefined) => (key === undefined ? {} : { headers: { 'idempotency-key': key } });
+
+const orderCalls = (call: Call) => {
+  const post = <T>(path: string, body: unknown, idempotencyKey?: string): Promise<T> =>
+    call({ method: 'POST', path, body, ...once(idempotencyKey) });
+  const run = (id: string, verb: string) => `/v1/runs/${part(id)}/${verb}`;
+  const saying = (reason: string | undefined) => (reason === undefined ? {} : { reason });
+  return {
+    cancelRun: (id, reason) => post(run(id, 'cancel'), saying(reason)),
+    pauseRun: (id, reason) => post(run(id, 'pause'), saying(reason)),
+    resumeRun: (id, reason) => post(run(id, 'resume'), saying(reason)),
+    reprioritiseRun: (id, body) => post(run(id, 'priority'), body),
+    signalRun: (id, body, { idempotencyKey } = {}) => post(run(id, 'signals'), body, idempotencyKey),
+    retryRun: (id, body = {}, { idempotencyKey } = {}) => post(run(id, 'retry'), body, idempotencyKey),
+    forkRun: (id, body, { idempotencyKey } = {}) => post(run(id, 'fork'), body, idempotencyKey),
+    orderRuns: (order) => post('/v1/runs/bulk', order),
+    deadTickets: (query = {}) => call({ path: '/v1/dead', query: { ...query } }),
+    deadTicket: (id) => call({ path: `/v1/dead/${part(id)}` }),
+    redriveTicket: (id) => post(`/v1/dead/${part(id)}/redrive`, {}),
+    discardTicket: (id, reason) => post(`/v1/dead/${part(id)}/discard`, { reason }),
+  } satisfies Partial<Client>;
+};
 
 const definitionCalls = (call: Call) =>
   ({
@@ -100,6 +162,8 @@ const definitionCalls = (call: Call) =>
 const operationCalls = (call: Call) =>
   ({
     approvals: (query = {}) => call({ path: '/v1/approvals', query: { ...query } }),
+    approval: (id) => call({ path: `/v1/approvals/${part(id)}` }),
+    linkApproval: (id, body = {}) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/links`, body }),
     decideApproval: (id, body) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/decision`, body }),
     workers: () => call({ path: '/v1/workers' }),
     status: () => call({ path: '/v1/status' }),

@@ -14,7 +14,9 @@ import { nodeStatusSchema, runStatusSchema } from './run.ts';
 import { failureSchema } from './ticket.ts';
 import { jsonObjectSchema, jsonValueSchema, workflowDefinitionSchema } from './workflow.ts';
 
+const dayMs = 86_400_000;
 const atMs = z.int().describe('Milliseconds since 1970-01-01T00:00:00Z');
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 as 64 hexadecimal digits');
 
 /** `POST /v1/workflows/:name/runs`. Idempotent with the header `Idempotency-Key`. */
 export const startRunSchema = z.strictObject({ context: jsonObjectSchema.default({}) });
@@ -79,6 +81,17 @@ export const blockerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('concurrency'), key: z.string(), limit: z.int() }),
 ]);
 
+const slot = z.int();
+/** {@link NodeWait} on the wire. */
+export const nodeWaitSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('timer'), slot, untilMs: atMs }),
+  z.object({ kind: z.literal('retry'), slot, untilMs: atMs }),
+  z.object({ kind: z.literal('signal'), slot, name: z.string(), key: z.string().optional(), untilMs: atMs }),
+  z.object({ kind: z.literal('approval'), slot, approvalId: approvalIdSchema }),
+  z.object({ kind: z.literal('agent'), slot, agent: z.string() }),
+  z.object({ kind: z.literal('effect'), slot, effectId: effectIdSchema, tool: z.string() }),
+]);
+
 /** {@link RunView} on the wire. */
 export const runViewSchema = runSummarySchema.extend({
   context: jsonObjectSchema,
@@ -94,6 +107,7 @@ export const runViewSchema = runSummarySchema.extend({
       isCarried: z.boolean().optional().describe('The result is that of an earlier run'),
       startedAtMs: atMs.optional(),
       finishedAtMs: atMs.optional(),
+      waits: z.array(nodeWaitSchema).describe('What its slots wait for that no worker does'),
       attempts: z.array(attemptSchema),
     }),
   ),
@@ -113,9 +127,6 @@ export const whySchema = z.object({
 });
 /** {@link whySchema} */
 export type Why = z.infer<typeof whySchema>;
-
-/** `POST /v1/runs/:id/cancel`. */
-export const cancelRunSchema = z.strictObject({ reason: z.string().max(2_000).optional() });
 
 /** `POST /v1/workflows`: stores a new immutable version (the same definition again: the version there is). */
 export const deployWorkflowSchema = workflowDefinitionSchema;
@@ -179,6 +190,7 @@ export const approvalViewSchema = z.object({
   inputSha256: z.string(),
   requestedAtMs: atMs,
   expiresAtMs: atMs,
+  excludeRequester: z.boolean().describe('Whoever started the run may not decide'),
   respondedAtMs: atMs.optional(),
   respondedBy: z.string().optional(),
   notes: z.string().optional(),
@@ -186,9 +198,29 @@ export const approvalViewSchema = z.object({
 /** {@link approvalViewSchema} */
 export type ApprovalView = z.infer<typeof approvalViewSchema>;
 /** `POST /v1/approvals/:id/decision`. */
-export const decideApprovalSchema = z.strictObject({ decision: z.enum(['APPROVED', 'REJECTED']), notes: z.string().max(4_000).optional() });
+export const decideApprovalSchema = z.strictObject({
+  decision: z.enum(['APPROVED', 'REJECTED']),
+  notes: z.string().max(4_000).optional(),
+  inputSha256: sha256.optional().describe('Of the input that was looked at; refused where another one waits'),
+});
 /** {@link decideApprovalSchema} */
 export type DecideApproval = z.infer<typeof decideApprovalSchema>;
+
+/** `POST /v1/approvals/:id/links`: an address at which whoever has it may decide, once. */
+export const createLinkSchema = z.strictObject({
+  expiresAfterMs: z
+    .int()
+    .min(1_000)
+    .max(30 * dayMs)
+    .optional()
+    .describe('The approval’s own end where absent, and never later than that'),
+});
+/** {@link createLinkSchema} */
+export type CreateLink = z.infer<typeof createLinkSchema>;
+/** A link as it is told once, to whoever made it. */
+export const approvalLinkSchema = z.object({ url: z.url(), approvalId: approvalIdSchema, expiresAtMs: atMs });
+/** {@link approvalLinkSchema} */
+export type ApprovalLink = z.infer<typeof approvalLinkSchema>;
 
 /** A worker as the API shows it. */
 export const workerViewSchema = z.object({

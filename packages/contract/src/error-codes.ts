@@ -120,8 +120,20 @@ export const errorCatalogue = {
     remedy: 'Start a new run, or retry this one.',
   }),
   RUN_NOT_RETRYABLE: entry(409, ['caller', 'terminal'], {
-    cause: 'Only a run that FAILED, TIMED_OUT or was CANCELLED can be retried.',
+    cause: 'Only a run that FAILED, TIMED_OUT or was CANCELLED can be retried, and none that undoes another one be forked.',
     remedy: 'Wait for its end, or start a new run.',
+  }),
+  RUN_UNFINISHED: entry(409, ['caller', 'terminal'], {
+    cause: 'The run has not ended: what it is doing now would be done twice.',
+    remedy: 'Wait for its end, or cancel it first.',
+  }),
+  COUNT_CHANGED: entry(409, ['caller', 'terminal'], {
+    cause: 'Another number of runs matches than was expected; nothing was done.',
+    remedy: 'Look at the preview again, and repeat the order with its count.',
+  }),
+  DEAD_TICKET_RESOLVED: entry(409, ['caller', 'terminal'], {
+    cause: 'Somebody dealt with the dead ticket before, and otherwise.',
+    remedy: 'See what became of it with `hive dead show`.',
   }),
   APPROVAL_ALREADY_DECIDED: entry(409, ['caller', 'terminal'], {
     cause: 'The approval was decided, expired or cancelled before.',
@@ -142,6 +154,14 @@ export const errorCatalogue = {
   APPROVER_NOT_ALLOWED: entry(403, ['caller', 'terminal'], {
     cause: 'Whoever started the run, and every worker and agent, may not decide this approval.',
     remedy: 'Ask somebody else to decide.',
+  }),
+  LINK_INVALID: entry(404, ['caller', 'terminal'], {
+    cause: 'The link to an approval is not one that was made here, or it was damaged on its way.',
+    remedy: 'Open the link exactly as it was sent, or ask for a new one.',
+  }),
+  LINK_EXPIRED: entry(410, ['caller', 'terminal'], {
+    cause: 'The link to an approval was opened after its time.',
+    remedy: 'Ask for a new link, or decide with `hive approve`.',
   }),
   SIGNAL_EXPIRED: entry(504, ['caller', 'terminal'], {
     cause: 'The signal or event that the node waited for did not come in time.',

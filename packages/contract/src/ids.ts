@@ -11,6 +11,7 @@ export const idPrefixes = {
   worker: 'wrk',
   tenant: 'ten',
   apiKey: 'key',
+  link: 'lnk',
 } as const;
 
 /** A kind of thing that has an id of its own. */
@@ -42,6 +43,9 @@ export const tenantIdSchema = idSchema('tenant');
 /** `key_…` */
 export const apiKeyIdSchema = idSchema('apiKey');
 
+/** `lnk_…` */
+export const linkIdSchema = idSchema('link');
+
 /** Identifies a run. */
 export type RunId = z.infer<typeof runIdSchema>;
 /** Identifies a ticket: one attempt at one slot of one node of one run. */
@@ -60,6 +64,8 @@ export type WorkerId = z.infer<typeof workerIdSchema>;
 export type TenantId = z.infer<typeof tenantIdSchema>;
 /** Identifies an API key (never the key itself). */
 export type ApiKeyId = z.infer<typeof apiKeyIdSchema>;
+/** Identifies a link to an approval (never the link itself). */
+export type LinkId = z.infer<typeof linkIdSchema>;
 
 /** The tenant that exists from the first migration on; single-tenant installations live in it. */
 export const defaultTenantId = 'ten_00000000000000000000000000' as TenantId;

@@ -3,7 +3,8 @@
  *
  * json.ts         what JSON may carry · ids.ts  branded ids · label.ts  labels of workers · workflow.ts  what an author writes
  * agent.ts        manifests · run.ts  states, blockers, views · run-events.ts  journal events and notices
- * ticket.ts       the worker protocol · api.ts  the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
+ * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
+ * api.ts          the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
 export { type JsonDefect, type JsonObject, type JsonValue, findJsonDefect, maxJsonDepth } from './json.ts';
 export {
@@ -12,6 +13,7 @@ export {
   type ApprovalId,
   type EffectId,
   type IdKind,
+  type LinkId,
   type RunId,
   type TenantId,
   type TicketId,
@@ -26,6 +28,7 @@ export {
   defaultTenantId,
   effectIdSchema,
   idPrefixes,
+  linkIdSchema,
   nameSchema,
   placeOfAgent,
   projectIdSchema,
@@ -55,7 +58,9 @@ export {
   maxWorkflowNodes,
   nodeDefinitionSchema,
   onFailureSchema,
+  prioritySchema,
   retryPolicySchema,
+  signalKeySchema,
   signalNameSchema,
   sleepRuleSchema,
   waitRuleSchema,
@@ -83,6 +88,7 @@ export {
   type Failure,
   type NodeStatus,
   type NodeView,
+  type NodeWait,
   type Outcome,
   type RunStatus,
   type RunSummary,
@@ -132,7 +138,9 @@ export {
 } from './ticket.ts';
 export {
   type AgentView,
+  type ApprovalLink,
   type ApprovalView,
+  type CreateLink,
   type DecideApproval,
   type RegisterAgent,
   type StartRun,
@@ -141,13 +149,15 @@ export {
   type WorkerView,
   type WorkflowView,
   agentViewSchema,
+  approvalLinkSchema,
   approvalViewSchema,
   attemptSchema,
   blockerSchema,
-  cancelRunSchema,
+  createLinkSchema,
   decideApprovalSchema,
   deployWorkflowSchema,
   listRunsQuerySchema,
+  nodeWaitSchema,
   registerAgentSchema,
   runStreamEventSchema,
   runSummarySchema,
@@ -158,5 +168,27 @@ export {
   workerViewSchema,
   workflowViewSchema,
 } from './api.ts';
+export {
+  type BulkAnswer,
+  type BulkFilter,
+  type BulkOrder,
+  type BulkVerb,
+  type ForkRun,
+  type Rerun,
+  type RetryRun,
+  type SignalRun,
+  bulkAnswerSchema,
+  bulkFilterSchema,
+  bulkOrderSchema,
+  bulkStatuses,
+  forkRunSchema,
+  maxBulkRuns,
+  orderRunSchema,
+  reprioritiseRunSchema,
+  rerunSchema,
+  retryRunSchema,
+  signalRunSchema,
+} from './orders.ts';
+export { type DeadTicketView, deadTicketSchema, discardDeadSchema, listDeadQuerySchema } from './dead-ticket.ts';
 export { type Consequence, type ErrorCode, type ErrorEntry, type Fault, errorCatalogue, isErrorCode } from './error-codes.ts';
 export { type ErrorBody, type Issue, errorBodyOf, HiveError } from './hive-error.ts';

@@ -57,6 +57,18 @@ export interface AttemptView {
   readonly progress?: JsonValue;
 }
 
+/**
+ * What a slot of an unfinished node waits for, other than a worker. A slot that waits for an agent it called is followed by
+ * what that one waits for. `name` is as in {@link Blocker}.
+ */
+export type NodeWait = { readonly slot: number } & (
+  | { readonly kind: 'timer' | 'retry'; readonly untilMs: number }
+  | { readonly kind: 'signal'; readonly name: string; readonly key?: string; readonly untilMs: number }
+  | { readonly kind: 'approval'; readonly approvalId: ApprovalId }
+  | { readonly kind: 'agent'; readonly agent: string }
+  | { readonly kind: 'effect'; readonly effectId: EffectId; readonly tool: string }
+);
+
 /** A node of a run as the API shows it. */
 export interface NodeView {
   readonly id: string;
@@ -71,6 +83,7 @@ export interface NodeView {
   readonly isCarried?: boolean;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
+  readonly waits: readonly NodeWait[];
   readonly attempts: readonly AttemptView[];
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { agentSpecSchema } from './agent.ts';
 import { agentNameSchema, effectIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
-import { jsonObjectSchema, jsonValueSchema, maxWaitMs, signalNameSchema } from './workflow.ts';
+import { jsonObjectSchema, jsonValueSchema, maxWaitMs, signalKeySchema, signalNameSchema } from './workflow.ts';
 
 /**
  * Fencing token `epoch.counter`: new and strictly growing on every acquisition of any ticket; the epoch is the
@@ -36,7 +36,7 @@ export const suspensionSchema = z.discriminatedUnion('kind', [
     kind: z.literal('signal'),
     step: stepNameSchema,
     name: signalNameSchema,
-    key: z.string().min(1).max(500).exactOptional(),
+    key: signalKeySchema.exactOptional(),
     expiresAfterMs: waitMs,
   }),
   z.strictObject({

@@ -58,6 +58,12 @@ export const signalNameSchema = z
     'a name starts with a letter or digit and has only letters, digits, ".", "_" and "-" (at most 100)',
   );
 
+/** What tells signals or events of one name apart. */
+export const signalKeySchema = z.string().min(1).max(500);
+
+/** Larger is sooner. */
+export const prioritySchema = z.int().min(-100).max(100);
+
 /** Longest time anything waits: nothing waits for ever. */
 export const maxWaitMs = 365 * dayMs;
 
@@ -161,8 +167,7 @@ export const workflowDefinitionSchema = z.strictObject({
     .min(100)
     .max(30 * dayMs)
     .optional(),
-  /** Larger is sooner. */
-  priority: z.int().min(-100).max(100).default(0),
+  priority: prioritySchema.default(0),
   /** What starts runs besides the API; kept as written, read by triggers. */
   trigger: jsonValueSchema.optional(),
   nodes: z.array(nodeDefinitionSchema).min(1).max(maxWorkflowNodes),

@@ -58,17 +58,3 @@ export async function showRun({ client, output }: Session, id: string): Promise<
   const run = await client.run(id);
   output.show(run, () => runText(run, output));
 }
-
-/** `hive run cancel <id>` */
-export async function cancelRun({ client, output }: Session, id: string, { reason }: { readonly reason?: string }): Promise<void> {
-  const run = await client.cancelRun(id, reason);
-  output.show(run, () => `${id} is ${run.status}.\n\nNext: hive run retry ${id}`);
-}
-
-/** `hive run retry <id>` */
-export async function retryRun(session: Session, id: string, { watch }: { readonly watch?: boolean }): Promise<number> {
-  const run = await session.client.retryRun(id);
-  if (watch) return endOf(session, await watchRun(session, run.id));
-  session.output.show(run, () => `${run.id} retries ${id}.\n\nNext: hive logs ${run.id} --follow`);
-  return 0;
-}

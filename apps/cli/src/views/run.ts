@@ -1,4 +1,4 @@
-import type { NodeView, RunSummary, RunView } from '@hivekeeper/contract';
+import type { NodeView, NodeWait, RunSummary, RunView } from '@hivekeeper/contract';
 import type { Colors, Output } from '../output.ts';
 import { tableText } from './table.ts';
 import { agoText, cutText, durationText, statusText, timeText } from './words.ts';
@@ -25,7 +25,7 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
     `workflow  ${run.workflowName}@${run.workflowVersion}`,
     `created   ${new Date(run.createdAtMs).toISOString()} by ${run.trigger}`,
     ...(run.durationMs === undefined ? [] : [`duration  ${durationText(run.durationMs)}`]),
-    ...(run.originRunId === undefined ? [] : [`retry of  ${run.originRunId}`]),
+    ...(run.originRunId === undefined ? [] : [originOf(run.trigger, run.originRunId)]),
     `context   ${cutText(JSON.stringify(run.context), widthColumns - 10)}`,
   ];
   const nodes = tableText(
@@ -34,17 +34,51 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
     colors,
   );
   const failures = run.nodes.filter(({ error }) => error !== undefined).map((node) => failureOf(node, colors));
-  return [facts.join('\n'), nodes, ...failures, `${colors.dim('Next:')} ${nextAfter(run)}`].join('\n\n');
+  const waits = run.nodes.flatMap((node) => node.waits.map((wait) => `  ${slotText(node.id, wait.slot)}  ${waitText(wait)}`));
+  const waiting = waits.length === 0 ? [] : [['Waiting', ...waits].join('\n')];
+  return [facts.join('\n'), nodes, ...waiting, ...failures, `${colors.dim('Next:')} ${nextAfter(run)}`].join('\n\n');
 }
 
 const nodeCells = (node: NodeView, colors: Colors): string[] => [
   node.id,
   node.action === undefined ? (node.agent ?? '') : `${node.agent}.${node.action}`,
   statusText(node.status, colors),
-  node.startedAtMs === undefined || node.finishedAtMs === undefined ? '' : durationText(node.finishedAtMs - node.startedAtMs),
+  durationOf(node),
   String(node.attempts.length),
   node.output === undefined ? '' : cutText(JSON.stringify(node.output), 60),
 ];
+
+function durationOf({ isCarried, startedAtMs, finishedAtMs }: NodeView): string {
+  if (isCarried === true) return 'carried';
+  return startedAtMs === undefined || finishedAtMs === undefined ? '' : durationText(finishedAtMs - startedAtMs);
+}
+
+/** What the run has to do with the one it came from. */
+function originOf(trigger: string, originRunId: string): string {
+  const relation = { retry: 'retry of ', fork: 'fork of  ', compensation: 'undoes   ' }[trigger] ?? 'from     ';
+  return `${relation} ${originRunId}`;
+}
+
+const slotText = (nodeId: string, slot: number): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);
+
+function waitText(wait: NodeWait): string {
+  switch (wait.kind) {
+    case 'timer':
+      return `sleeps until ${new Date(wait.untilMs).toISOString()}`;
+    case 'retry':
+      return `is tried again at ${new Date(wait.untilMs).toISOString()}`;
+    case 'signal': {
+      const [kind, name] = wait.name.startsWith('event:') ? ['event', wait.name.slice('event:'.length)] : ['signal', wait.name];
+      return `waits for the ${kind} ${name}${wait.key === undefined ? '' : ` with key ${wait.key}`} until ${new Date(wait.untilMs).toISOString()}`;
+    }
+    case 'approval':
+      return `waits for approval: hive approve ${wait.approvalId}`;
+    case 'agent':
+      return `waits for the agent ${wait.agent}`;
+    case 'effect':
+      return `waits for what became of ${wait.tool}: hive effects resolve ${wait.effectId}`;
+  }
+}
 
 function failureOf({ id, error }: NodeView, colors: Colors): string {
   const excerpt =
@@ -59,7 +93,7 @@ function failureOf({ id, error }: NodeView, colors: Colors): string {
 
 function nextAfter(run: RunView): string {
   if (run.status === 'SUCCESS') return `hive run show ${run.id} --json`;
-  return run.finishedAtMs === undefined ? `hive why ${run.id}` : `hive run retry ${run.id}`;
+  return run.finishedAtMs === undefined ? `hive why ${run.id}` : `hive run retry ${run.id}, hive run retry ${run.id} --from-failed`;
 }
 
 /** What happened to a run so far, in order of time, as its attempts tell it. */

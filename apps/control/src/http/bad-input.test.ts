@@ -9,7 +9,9 @@ const door = await openDoor({ clock: new FakeClock(), random: seededRandom(1) })
 const routes = door.app.routeTable.entries;
 const tables = () =>
   JSON.stringify(
-    [door.tables.agents, door.tables.workflows, door.tables.runs, door.tables.tickets, door.tables.approvals].map((table) => [...table]),
+    [door.tables.agents, door.tables.workflows, door.tables.runs, door.tables.tickets, door.tables.approvals, door.tables.links].map(
+      (table) => [...table],
+    ),
   );
 afterAll(() => door[Symbol.asyncDispose]());
 
@@ -21,7 +23,8 @@ describe('a bad request to any route', () => {
     const response = await door.app.inject({
       method: method as 'GET',
       url,
-      headers: { ...headers },
+      // Where people are answered by pages, programs still get JSON.
+      headers: { accept: 'application/json', ...headers },
       ...(payload !== undefined && { payload }),
     });
     const fault = faultIn(response.json());

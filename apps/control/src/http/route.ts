@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, errorCatalogue, HiveError } from '@hivekeeper/contract';
-import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Idempotency } from '../flow/triggers/index.ts';
 import type { Principal } from '../records/keys/index.ts';
 import type { Services } from './services.ts';
 
@@ -58,10 +59,18 @@ export const noQuery = z.strictObject({});
 /** Largest integer a column of type integer holds. */
 export const maxInteger = 2_147_483_647;
 
+/** Headers of a call that counts once per key, and what that means. */
+export const idempotencyHeadersSchema = (meaning: string) =>
+  z.looseObject({ 'idempotency-key': z.string().min(1).max(255).optional().describe(meaning) });
+
 /** Headers of a call that starts a run. */
-export const triggerHeadersSchema = z.looseObject({
-  'idempotency-key': z.string().min(1).max(255).optional().describe('The same key with the same body gives the same run, for 7 days'),
-});
+export const triggerHeadersSchema = idempotencyHeadersSchema('The same key with the same body gives the same run, for 7 days');
+
+/** The key that makes the call count once on its route, where it carries one. */
+export function idempotencyOf({ headers, routeOptions }: Pick<FastifyRequest, 'headers' | 'routeOptions'>): Idempotency | undefined {
+  const key = headers['idempotency-key'];
+  return typeof key === 'string' ? { route: routeOptions.url ?? '', key } : undefined;
+}
 
 /** Who is calling a route that is not open. */
 export function callerOf({ caller }: { readonly caller: Principal | null }): Principal {

@@ -177,6 +177,8 @@ describe('the page for people', () => {
     expect(text).toContain('Authorization: Bearer');
     expect(text).toContain('0.0.0-test');
     expect(text).not.toMatch(/<script|src=|https?:\/\//);
-    expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; frame-ancestors 'none'$/);
+    expect(headers['content-security-policy']).toMatch(
+      /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$/,
+    );
   });
 });

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { guard } from './access.ts';
+import { addApprovalPage } from './approval-page/index.ts';
 import { addFacade } from './facade/index.ts';
 import { answerFault, answerNoHttp } from './faults.ts';
 import { readJson, validatorCompiler } from './json.ts';
@@ -12,7 +13,20 @@ import { addProbes } from './probes.ts';
 import { collectRoutes, type RouteTable } from './route-table.ts';
 import { apiHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
-import { addAgents, addApprovals, addInstallation, addRuns, addRunStream, addWorkerCalls, addWorkflows, OpenEnds } from './v1/index.ts';
+import {
+  addAgents,
+  addApprovals,
+  addBulkOrders,
+  addDeadTickets,
+  addInstallation,
+  addReruns,
+  addRunOrders,
+  addRuns,
+  addRunStream,
+  addWorkerCalls,
+  addWorkflows,
+  OpenEnds,
+} from './v1/index.ts';
 
 const bodyLimitBytes = 1024 * 1024;
 // To send a request in, headers and body: no caller of ours is so slow, and a slow one must not hold a connection for ever.
@@ -49,7 +63,8 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   addMetrics(app, services);
   addProbes(app, services);
   addLandingPage(app, services);
-  for (const add of [addWorkflows, addRuns, addAgents, addApprovals, addInstallation, addFacade]) add(app, services);
+  const about = [addWorkflows, addRuns, addRunOrders, addReruns, addBulkOrders, addAgents, addApprovals, addDeadTickets, addInstallation];
+  for (const add of [...about, addApprovalPage, addFacade]) add(app, services);
   addRunStream(app, services, openEnds);
   addWorkerCalls(app, services, openEnds);
   await app.ready();

@@ -1,8 +1,10 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
 import type { RunOrders, Runs, RunStore } from '../flow/runs/index.ts';
 import type { TicketDesk, TicketStore } from '../flow/tickets/index.ts';
-import type { Triggers } from '../flow/triggers/index.ts';
+import type { BulkOrders, DeadLetters, Triggers } from '../flow/triggers/index.ts';
 import type { KeyRing } from '../records/keys/index.ts';
+import type { Links } from '../records/links/index.ts';
+import type { Redaction } from '../records/redaction/index.ts';
 import type { AgentRegistry, WorkflowRegistry } from '../records/registry/index.ts';
 
 /** Everything behind the door, as `main.ts` wires it. */
@@ -11,6 +13,10 @@ export interface Services {
   readonly orders: RunOrders;
   readonly runStore: RunStore;
   readonly triggers: Triggers;
+  readonly bulk: BulkOrders;
+  readonly dead: DeadLetters;
+  readonly links: Links;
+  readonly redaction: Redaction;
   readonly desk: TicketDesk;
   readonly tickets: TicketStore;
   readonly agents: AgentRegistry;
@@ -25,6 +31,8 @@ export interface Services {
   readonly version: string;
   readonly epoch: number;
   readonly startedAtMs: number;
+  /** The address under which people reach the door, where it is known. */
+  readonly publicUrl?: string | undefined;
   /** `none`: only loopback hosts and origins are served, and everybody is admin. */
   readonly authentication: 'api-key' | 'none';
 }

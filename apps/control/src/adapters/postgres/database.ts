@@ -2,10 +2,14 @@ import { defaultTenantId, type RunId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
 import type { PeerLine, RunStore } from '../../flow/runs/index.ts';
 import type { TicketStore } from '../../flow/tickets/index.ts';
+import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
+import type { LinkStore } from '../../records/links/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
 import { openPool } from './connection.ts';
+import { postgresDeadTicketStore } from './dead-ticket-store.ts';
 import { postgresKeyStore } from './key-store.ts';
+import { postgresLinkStore } from './link-store.ts';
 import { migrate } from './migrate.ts';
 import { movedChannel, ofRun, postgresPeerLine, watchedChannel } from './peer-line.ts';
 import { registryChannel } from './registry-change.ts';
@@ -35,11 +39,13 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly keyStore: KeyStore;
   /** To the other control planes on this database. */
   readonly peerLine: PeerLine;
+  readonly linkStore: LinkStore;
+  readonly deadTicketStore: DeadTicketStore;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
   probe(): Promise<void>;
-  /** Deletes idempotency keys older than 7 days. */
+  /** Deletes idempotency keys older than 7 days, and links that ended 30 days ago. */
   forgetOldKeys(): Promise<void>;
   listen(listener: DatabaseListener): Promise<() => Promise<void>>;
 }
@@ -70,12 +76,15 @@ export async function openDatabase({
       registryStore: postgresRegistryStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
       peerLine: postgresPeerLine(engine),
+      linkStore: postgresLinkStore(engine),
+      deadTicketStore: postgresDeadTicketStore(requests),
       epoch: installation?.epoch ?? 1,
       async probe() {
         await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
       },
       async forgetOldKeys() {
         await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
+        await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
       },
       async listen({ registryChanged, ticketsReady, runWatched, runMoved, mayHaveMissed }) {
         const listeners = [

@@ -17,6 +17,7 @@ import type { CommitResult, JournalRow, RunCommit, RunFilter, RunStore, StoredRu
 import { commitColumns } from './commit-columns.ts';
 import { isTransient, isUniqueViolation } from './connection-errors.ts';
 import { type Pool, type Sql, withTenant } from './connection.ts';
+import { selectRuns } from './run-selection.ts';
 
 interface RunRow {
   readonly id: RunId;
@@ -44,6 +45,7 @@ interface ApprovalRow {
   readonly input_sha256: string;
   readonly requested_at: Date;
   readonly expires_at: Date;
+  readonly exclude_requester: boolean;
   readonly responded_at: Date | null;
   readonly responded_by: string | null;
   readonly notes: string | null;
@@ -124,6 +126,8 @@ const requestCalls = (requests: Pool): Omit<RunStore, keyof EngineCalls> => ({
     }),
 
   list: (tenantId, filter) => withTenant(requests, tenantId, (sql) => list(sql, tenantId, filter)),
+
+  select: (tenantId, selection, most) => withTenant(requests, tenantId, (sql) => selectRuns(sql, tenantId, { selection, most })),
 
   countByStatus: (tenantId) =>
     withTenant(requests, tenantId, async (sql) => {
@@ -207,6 +211,7 @@ function approvalOf(row: ApprovalRow): ApprovalView {
     inputSha256: row.input_sha256,
     requestedAtMs: row.requested_at.getTime(),
     expiresAtMs: row.expires_at.getTime(),
+    excludeRequester: row.exclude_requester,
     ...(row.action !== null && { action: row.action }),
     ...(row.message !== null && { message: row.message }),
     ...(row.responded_at !== null && { respondedAtMs: row.responded_at.getTime() }),

@@ -26,6 +26,7 @@ export type {
   RunCommit,
   RunFilter,
   RunOrigin,
+  RunSelection,
   RunStore,
   StoredRun,
 } from './run-store.ts';

@@ -75,6 +75,7 @@ export class FakeDatabase {
         : undefined;
     },
     list: async () => [],
+    select: async () => ({ count: 0, runIds: [] }),
     countByStatus: async () => ({}),
     approvals: async () => [],
     approval: async () => undefined,
@@ -190,7 +191,7 @@ export class LaneUnderTest {
     this.lane = new RunLane({ store, runs: live, desk: this.desk, board: this.board, driver: () => driver, findAgent, clock, log });
     const newRunId = () => `run_${String((this.#runCount += 1)).padStart(26, '0')}` as RunId;
     this.runs = new Runs({ store, tickets, desk: this.desk, runs: live, lane: this.lane, board: this.board, clock, newRunId, findAgent });
-    this.orders = new RunOrders({ store, lane: this.lane });
+    this.orders = new RunOrders({ store, lane: this.lane, newSignalId: () => 'sig_1' });
     this.desk.listen({ ticketLost: () => {}, capacityChanged: () => this.lane.pump(), progressed: () => {} });
   }
 

@@ -27,16 +27,21 @@ export interface Decision {
   readonly tenantId: TenantId;
   readonly approvalId: ApprovalId;
   readonly approved: boolean;
+  /** As whom it is recorded. */
   readonly by: string;
+  /** The authenticated subject that answers for it, where it is recorded as somebody else. */
+  readonly subject?: string | undefined;
   readonly notes?: string | undefined;
   /** The input that was looked at; refused where another one waits. */
   readonly inputSha256?: string | undefined;
+  /** The same answer by the same person again is refused too. */
+  readonly isOneTime?: boolean | undefined;
 }
 
 /** Something that a run may wait for. */
 export interface SignalOrder extends Omit<Order, 'reason'> {
-  /** The same id again is no news. */
-  readonly signalId: string;
+  /** The same id again is no news; without one it is news each time. */
+  readonly signalId?: string | undefined;
   readonly name: string;
   readonly key?: string | undefined;
   readonly payload: JsonValue;
@@ -49,10 +54,12 @@ export interface SignalOrder extends Omit<Order, 'reason'> {
 export class RunOrders {
   readonly #store: RunStore;
   readonly #lane: RunLane;
+  readonly #newSignalId: () => string;
 
-  constructor({ store, lane }: { readonly store: RunStore; readonly lane: RunLane }) {
-    this.#store = store;
-    this.#lane = lane;
+  constructor(options: { readonly store: RunStore; readonly lane: RunLane; readonly newSignalId: () => string }) {
+    this.#store = options.store;
+    this.#lane = options.lane;
+    this.#newSignalId = options.newSignalId;
   }
 
   /** Cancels a run: terminal at once. @throws HiveError NOT_FOUND, RUN_FINISHED. */
@@ -64,24 +71,33 @@ export class RunOrders {
 
   /** Hands out no ticket of the run until it is resumed; what is at work goes on. @throws HiveError NOT_FOUND, RUN_FINISHED. */
   pause(order: Order): Promise<void> {
-    return this.#give(order, (state, said) => ({ ...mustLive(state, said), type: 'run.paused' }));
+    return this.#give(order, (state, said) => {
+      const event = { ...mustLive(state, said), type: 'run.paused' } as const;
+      return state.pause === undefined ? event : undefined;
+    });
   }
 
   /** Ends a pause. @throws HiveError NOT_FOUND, RUN_FINISHED. */
   resume(order: Order): Promise<void> {
-    return this.#give(order, (state, said) => ({ ...mustLive(state, said), type: 'run.resumed' }));
+    return this.#give(order, (state, said) => {
+      const event = { ...mustLive(state, said), type: 'run.resumed' } as const;
+      return state.pause === undefined ? undefined : event;
+    });
   }
 
   /** Gives a run another priority; larger is sooner. @throws HiveError NOT_FOUND, RUN_FINISHED. */
   reprioritise(order: Order & { readonly priority: number }): Promise<void> {
-    return this.#give(order, (state, said) => ({ ...mustLive(state, said), type: 'run.reprioritised', priority: order.priority }));
+    return this.#give(order, (state, said) => {
+      const event = { ...mustLive(state, said), type: 'run.reprioritised', priority: order.priority } as const;
+      return state.priority === order.priority ? undefined : event;
+    });
   }
 
   /**
    * Gives a run a signal: to the node that waits for it, else to the one that will. Counts once per signal id.
    * @throws HiveError NOT_FOUND, RUN_FINISHED, SIGNALS_TOO_MANY
    */
-  signal({ signalId, name, key, payload, ...order }: SignalOrder): Promise<void> {
+  signal({ signalId = this.#newSignalId(), name, key, payload, ...order }: SignalOrder): Promise<void> {
     return this.#give(order, (state, { atMs, by }) => {
       if (state.signalIds.includes(signalId)) return undefined;
       if (state.signalIds.length >= maxSignalsPerRun) throw new HiveError('SIGNALS_TOO_MANY');
@@ -100,20 +116,34 @@ export class RunOrders {
    * Decides an approval. The same answer by the same person again is no news.
    * @throws HiveError NOT_FOUND, APPROVAL_ALREADY_DECIDED, APPROVAL_INPUT_CHANGED, APPROVER_NOT_ALLOWED
    */
-  async decideApproval({ tenantId, approvalId, approved, by, notes, inputSha256 }: Decision): Promise<void> {
+  async decideApproval(decision: Decision): Promise<void> {
+    const { approvalId, approved, by, notes } = decision;
+    await this.#judge(decision, (asked, approval, atMs) => {
+      if (!decision.isOneTime && asked?.decided?.approved === approved && asked.decided.by === by) return undefined;
+      mustBeOpenTo(decision, asked, { approval, atMs });
+      return { type: 'approval.decided', atMs, approvalId, approved, by, ...(notes !== undefined && { notes }) };
+    });
+  }
+
+  /** Does nothing where the subject may decide the approval now. @throws HiveError as {@link decideApproval} would. */
+  mayDecide(question: Omit<Decision, 'approved' | 'notes' | 'isOneTime'>): Promise<void> {
+    return this.#judge(question, (asked, approval, atMs) => void mustBeOpenTo(question, asked, { approval, atMs }));
+  }
+
+  async #judge(
+    { tenantId, approvalId, by, inputSha256 }: Pick<Decision, 'tenantId' | 'approvalId' | 'by' | 'inputSha256'>,
+    judge: (asked: Asked | undefined, approval: ApprovalView, atMs: number) => RunEvent | undefined,
+  ): Promise<void> {
     const approval = await this.#store.approval(tenantId, approvalId);
     if (approval === undefined) throw new HiveError('NOT_FOUND', `there is no approval ${approvalId}`);
     if (inputSha256 !== undefined && inputSha256 !== approval.inputSha256)
-      throw new HiveError('APPROVAL_INPUT_CHANGED', `the approval is about ${approval.inputSha256}`);
+      throw new HiveError('APPROVAL_INPUT_CHANGED', `the approval is about the input with SHA-256 ${approval.inputSha256}`);
     await this.#lane.submit({
       runId: runIdOfApproval(approvalId),
       actor: by,
-      judge: (state, atMs) => {
-        const asked = state.approvals.find((other) => other.approvalId === approvalId);
-        if (asked?.decided?.approved === approved && asked.decided.by === by) return undefined;
-        if (asked?.isPending !== true) throw new HiveError('APPROVAL_ALREADY_DECIDED', whatBecameOf(approval));
-        if (asked.excludeRequester && state.startedBy === by) throw new HiveError('APPROVER_NOT_ALLOWED', `${by} started the run`);
-        return { type: 'approval.decided', atMs, approvalId, approved, by, ...(notes !== undefined && { notes }) };
+      judge: ({ approvals, startedBy }, atMs) => {
+        const asked = approvals.find((other) => other.approvalId === approvalId);
+        return judge(asked && { ...asked, startedBy }, approval, atMs);
       },
     });
   }
@@ -138,6 +168,20 @@ function mustLive(state: RunState, said: Said): Said {
   const status = runStatusOf(state);
   if (isTerminal(status)) throw new HiveError('RUN_FINISHED', `the run is ${status}`);
   return said;
+}
+
+type Asked = RunState['approvals'][number] & Pick<RunState, 'startedBy'>;
+
+/** One whose time is over is no longer open, also where nobody has noticed yet. */
+function mustBeOpenTo(
+  { by, subject = by }: Pick<Decision, 'by' | 'subject'>,
+  asked: Asked | undefined,
+  { approval, atMs }: { readonly approval: ApprovalView; readonly atMs: number },
+): void {
+  if (asked?.isPending !== true) throw new HiveError('APPROVAL_ALREADY_DECIDED', whatBecameOf(approval));
+  if (asked.expiresAtMs <= atMs) throw new HiveError('APPROVAL_ALREADY_DECIDED', 'the approval expired before it was decided');
+  if (/^(worker|agent):/.test(subject)) throw new HiveError('APPROVER_NOT_ALLOWED', `${subject} is no person`);
+  if (asked.excludeRequester && asked.startedBy === subject) throw new HiveError('APPROVER_NOT_ALLOWED', `${subject} started the run`);
 }
 
 function whatBecameOf({ status, respondedBy }: ApprovalView): string {

@@ -152,6 +152,20 @@ export interface RunFilter {
   readonly limit: number;
 }
 
+/** Which runs an order is for. */
+export interface RunSelection {
+  readonly workflow?: string | undefined;
+  readonly statuses: readonly RunStatus[];
+  /** Only those that are paused, or only those that are not; all where absent. */
+  readonly isPaused?: boolean | undefined;
+  /** Leaves out those that another run retries. */
+  readonly isUnretried?: boolean | undefined;
+  /** Exclusive. */
+  readonly createdBeforeMs?: number | undefined;
+  /** Inclusive. */
+  readonly createdAfterMs?: number | undefined;
+}
+
 /** The port to the database. Reads are confined to the tenant they name. */
 export interface RunStore {
   /**
@@ -173,6 +187,8 @@ export interface RunStore {
   findByKey(tenantId: TenantId, route: string, key: string): Promise<{ readonly runId: RunId; readonly bodySha256: string } | undefined>;
   summary(tenantId: TenantId, runId: RunId): Promise<(RunSummary & { readonly blocker?: Blocker | undefined }) | undefined>;
   list(tenantId: TenantId, filter: RunFilter): Promise<readonly RunSummary[]>;
+  /** How many runs an order is for, and the first of them, oldest first. */
+  select(tenantId: TenantId, selection: RunSelection, most: number): Promise<{ readonly count: number; readonly runIds: readonly RunId[] }>;
   countByStatus(tenantId: TenantId): Promise<Readonly<Record<string, number>>>;
   approvals(
     tenantId: TenantId,

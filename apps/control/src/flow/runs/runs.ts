@@ -21,7 +21,7 @@ import {
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
-import { nodeViewsOf, runStatusOf } from './core/index.ts';
+import { carriedFrom, nodeViewsOf, runStatusOf } from './core/index.ts';
 import type { RunLane } from './lane.ts';
 import type { LiveRuns } from './live-runs.ts';
 import type { RunOrigin, RunStore, StoredRun } from './run-store.ts';
@@ -182,6 +182,24 @@ export class Runs {
       judge: (state, atMs) =>
         state.phase.kind === 'ended' && state.phase.toUndo !== undefined ? { type: 'run.compensated', atMs, byRunId } : undefined,
     });
+  }
+
+  /**
+   * What a new run of the same version need not do again, `from` the node where it is named.
+   * @throws HiveError RUN_COMPENSATED where what the run did was undone, or will be.
+   */
+  carriedOf(stored: StoredRun, from?: string): CarriedNode[] {
+    const { state, rules } = this.#options.runs.fold(stored);
+    const isUndone = state.phase.kind === 'ended' && state.phase.toUndo !== undefined;
+    if (isUndone || stored.commits.some((events) => events.some(({ type }) => type === 'run.compensated')))
+      throw new HiveError('RUN_COMPENSATED');
+    return carriedFrom(state, rules.plan, from);
+  }
+
+  /** The ids of the nodes that succeeded. */
+  succeededNodesOf(stored: StoredRun): ReadonlySet<string> {
+    const { state, rules } = this.#options.runs.fold(stored);
+    return new Set(nodeViewsOf(state, rules.plan).flatMap(({ id, status }) => (status === 'SUCCESS' ? [id] : [])));
   }
 
   /** A run with its nodes and attempts. @throws HiveError NOT_FOUND. */

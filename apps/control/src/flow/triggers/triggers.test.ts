@@ -27,7 +27,7 @@ beforeEach(() => {
   const runs = { start } as unknown as Runs;
   const store = {
     findByKey: async (_tenantId: string, route: string, key: string) => keys.get(`${route} ${key}`),
-    summary: async () => ({ status }),
+    summary: async () => ({ status, workflowVersion: 3 }),
     load: async (runId: string) =>
       runId === 'run_1'
         ? {
@@ -65,7 +65,7 @@ const fire = (context: JsonObject = {}, key?: string) =>
 
 describe('a trigger', () => {
   it('starts a run of the latest version with its context', async () => {
-    expect(await fire({ a: 1 })).toEqual({ runId: 'run_1', workflow, isReplay: false });
+    expect(await fire({ a: 1 })).toEqual({ runId: 'run_1', workflowVersion: 3, isReplay: false });
     expect(started[0]).toMatchObject({ workflowId: workflow.id, workflowVersion: 3, context: { a: 1 }, trigger: 'api', by: 'test' });
     expect(started[0]).not.toHaveProperty('idempotency');
   });
@@ -84,8 +84,8 @@ describe('a trigger', () => {
 describe('a trigger with an idempotency key', () => {
   it('gives the same run for the same body, in whatever order its keys come, also when the workflow was archived since', async () => {
     await fire({ a: 1, b: { c: 1, d: [1, 2] } }, 'k');
-    workflow = { ...workflow, status: 'ARCHIVED' };
-    expect(await fire({ b: { d: [1, 2], c: 1 }, a: 1 }, 'k')).toMatchObject({ runId: 'run_1', isReplay: true });
+    workflow = { ...workflow, status: 'ARCHIVED', version: 4 };
+    expect(await fire({ b: { d: [1, 2], c: 1 }, a: 1 }, 'k')).toEqual({ runId: 'run_1', workflowVersion: 3, isReplay: true });
     expect(started).toHaveLength(1);
   });
 
@@ -111,7 +111,14 @@ describe('a trigger with an idempotency key', () => {
 });
 
 describe('a retry', () => {
-  const retry = (runId: string) => triggers.retry({ tenantId: defaultTenantId, runId: runId as RunId, by: 'test' });
+  const retry = (runId: string, key?: string) =>
+    triggers.rerun({
+      tenantId: defaultTenantId,
+      runId: runId as RunId,
+      rerun: { kind: 'retry', from: 'start' },
+      by: 'test',
+      ...(key !== undefined && { idempotency: { route: 'retry', key } }),
+    });
 
   it('runs the same version again with the same context, and names the run it repeats', async () => {
     await retry('run_1');
@@ -121,6 +128,14 @@ describe('a retry', () => {
   it.each<RunStatus>(['SUCCESS', 'RUNNING', 'PENDING', 'WAITING_APPROVAL'])('of a run that is %s is refused', async (is) => {
     status = is;
     await expect(retry('run_1')).rejects.toMatchObject({ code: 'RUN_NOT_RETRYABLE' });
+  });
+
+  it('with a key starts one run, and is refused for another origin', async () => {
+    await retry('run_1', 'k');
+    status = 'RUNNING';
+    expect(await retry('run_1', 'k')).toMatchObject({ runId: 'run_1', isReplay: true });
+    await expect(retry('run_2', 'k')).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
+    expect(started).toHaveLength(1);
   });
 
   it('of a run that does not exist is refused', async () => {

@@ -1,27 +1,53 @@
 import { hash } from 'node:crypto';
 import { HiveError, type JsonObject, type RunId, type TenantId } from '@hivekeeper/contract';
-import type { Reference, StoredWorkflow, WorkflowRegistry } from '../../records/registry/index.ts';
-import type { Runs, RunStore } from '../runs/index.ts';
+import type { Reference, WorkflowRegistry } from '../../records/registry/index.ts';
+import type { NewRun, Runs, RunStore, StoredRun } from '../runs/index.ts';
 import { OneAtATime } from './one-at-a-time.ts';
+import { type Rerun, rerunOf } from './rerun.ts';
+
+/** Makes a call that is made again find the run of the first one, for 7 days. */
+export interface Idempotency {
+  readonly route: string;
+  readonly key: string;
+}
 
 /** Something wants a run. */
 export interface Trigger {
   readonly tenantId: TenantId;
   readonly workflow: Reference;
   readonly context: JsonObject;
-  /** What kind of thing it was: `api`, `manual`, `retry`. */
+  /** What kind of thing it was: `api`, `manual`. */
   readonly kind: string;
   /** Who caused it. */
   readonly by: string;
-  readonly idempotency?: { readonly route: string; readonly key: string } | undefined;
+  readonly idempotency?: Idempotency | undefined;
+}
+
+/** Somebody wants a run that goes on from an ended one. */
+export interface RerunTrigger {
+  readonly tenantId: TenantId;
+  readonly runId: RunId;
+  readonly rerun: Rerun;
+  readonly by: string;
+  readonly idempotency?: Idempotency | undefined;
 }
 
 /** What became of a trigger. */
 export interface Triggered {
   readonly runId: RunId;
-  readonly workflow: StoredWorkflow;
+  readonly workflowVersion: number;
   /** True where an earlier trigger with the same key had started it. */
   readonly isReplay: boolean;
+}
+
+/** A run to be started once per key. */
+interface Wanted {
+  readonly tenantId: TenantId;
+  readonly idempotency?: Idempotency | undefined;
+  /** What the same call says again. */
+  readonly body: unknown;
+  /** The run, asked for only where no earlier call started it. */
+  readonly newRun: () => Promise<Omit<NewRun, 'idempotency'>> | Omit<NewRun, 'idempotency'>;
 }
 
 /** The one door by which runs begin. */
@@ -42,59 +68,73 @@ export class Triggers {
    * the same body again gives the same run.
    * @throws HiveError NOT_FOUND, WORKFLOW_NOT_ACTIVE, IDEMPOTENCY_KEY_REUSED
    */
-  fire(trigger: Trigger): Promise<Triggered> {
-    const { tenantId, idempotency } = trigger;
-    const name = idempotency === undefined ? undefined : JSON.stringify([tenantId, idempotency.route, idempotency.key]);
-    return this.#byKey.pass(name, () => this.#fire(trigger));
+  async fire(trigger: Trigger): Promise<Triggered> {
+    const { tenantId, idempotency, context, kind, by } = trigger;
+    const workflow = await this.#workflows.latest(tenantId, trigger.workflow);
+    return this.#once({
+      tenantId,
+      idempotency,
+      body: [workflow.id, context],
+      newRun: () => {
+        if (workflow.status !== 'ACTIVE') throw new HiveError('WORKFLOW_NOT_ACTIVE', `workflow ${workflow.name} is ${workflow.status}`);
+        const { id, version, definition } = workflow;
+        return { tenantId, workflowId: id, workflowVersion: version, definition, context, trigger: kind, by };
+      },
+    });
   }
 
-  async #fire(trigger: Trigger): Promise<Triggered> {
-    const workflow = await this.#workflows.latest(trigger.tenantId, trigger.workflow);
-    const bodySha256 = hash('sha256', JSON.stringify([workflow.id, sorted(trigger.context)]));
-    const earlier = await this.#earlier(trigger, bodySha256);
-    if (earlier !== undefined) return { runId: earlier, workflow, isReplay: true };
-    if (workflow.status !== 'ACTIVE') throw new HiveError('WORKFLOW_NOT_ACTIVE', `workflow ${workflow.name} is ${workflow.status}`);
+  /**
+   * Starts a run that goes on from an ended one: of the same version, linked to it. Keys as with {@link fire}.
+   * @throws HiveError NOT_FOUND, RUN_UNFINISHED, RUN_NOT_RETRYABLE, RUN_COMPENSATED, INVALID_REQUEST, IDEMPOTENCY_KEY_REUSED
+   */
+  rerun({ tenantId, runId, rerun, by, idempotency }: RerunTrigger): Promise<Triggered> {
+    return this.#once({
+      tenantId,
+      idempotency,
+      body: [runId, rerun],
+      newRun: async () => {
+        const [summary, stored] = await Promise.all([this.#store.summary(tenantId, runId), this.#store.load(runId)]);
+        if (summary === undefined || stored === undefined) throw new HiveError('NOT_FOUND', `there is no run ${runId}`);
+        const carriedOf = (from: StoredRun, nodeId?: string) => this.#runs.carriedOf(from, nodeId);
+        const succeeded = () => this.#runs.succeededNodesOf(stored);
+        return { ...rerunOf({ runId, status: summary.status, stored, carriedOf, succeeded }, rerun), by };
+      },
+    });
+  }
+
+  #once(wanted: Wanted): Promise<Triggered> {
+    const { tenantId, idempotency } = wanted;
+    const name = idempotency === undefined ? undefined : JSON.stringify([tenantId, idempotency.route, idempotency.key]);
+    return this.#byKey.pass(name, () => this.#start(wanted));
+  }
+
+  async #start(wanted: Wanted): Promise<Triggered> {
+    const bodySha256 = hash('sha256', JSON.stringify(sorted(wanted.body)));
+    const earlier = await this.#earlier(wanted, bodySha256);
+    if (earlier !== undefined) return earlier;
+    const run = await wanted.newRun();
+    const { tenantId, idempotency } = wanted;
     try {
-      const runId = await this.#start(trigger, workflow, { bodySha256 });
-      return { runId, workflow, isReplay: false };
+      const runId = await this.#runs.start({ ...run, ...(idempotency !== undefined && { idempotency: { ...idempotency, bodySha256 } }) });
+      return { runId, workflowVersion: run.workflowVersion, isReplay: false };
     } catch (error) {
       // Lost the race against a twin with the same key, at another control plane.
-      const twin = HiveError.is(error) && error.code === 'IDEMPOTENCY_KEY_REUSED' ? await this.#earlier(trigger, bodySha256) : undefined;
+      const isTwin = HiveError.is(error) && error.code === 'IDEMPOTENCY_KEY_REUSED';
+      const twin = isTwin ? await this.#earlier({ tenantId, idempotency }, bodySha256) : undefined;
       if (twin === undefined) throw error;
-      return { runId: twin, workflow, isReplay: true };
+      return twin;
     }
   }
 
-  /** Runs a failed run's workflow version again, whole, with the same context. @throws HiveError NOT_FOUND, RUN_NOT_RETRYABLE */
-  async retry({ tenantId, runId, by }: { readonly tenantId: TenantId; readonly runId: RunId; readonly by: string }): Promise<RunId> {
-    const [summary, stored] = await Promise.all([this.#store.summary(tenantId, runId), this.#store.load(runId)]);
-    if (summary === undefined || stored === undefined) throw new HiveError('NOT_FOUND', `there is no run ${runId}`);
-    if (!['FAILED', 'TIMED_OUT', 'CANCELLED'].includes(summary.status))
-      throw new HiveError('RUN_NOT_RETRYABLE', `the run is ${summary.status}`);
-    const first = stored.commits[0]?.[0];
-    const context = first?.type === 'run.created' ? first.context : {};
-    const { workflowId, workflowVersion, definition } = stored;
-    return this.#runs.start({ tenantId, workflowId, workflowVersion, definition, context, trigger: 'retry', originRunId: runId, by });
-  }
-
-  async #earlier(trigger: Trigger, bodySha256: string): Promise<RunId | undefined> {
-    if (trigger.idempotency === undefined) return undefined;
-    const found = await this.#store.findByKey(trigger.tenantId, trigger.idempotency.route, trigger.idempotency.key);
-    if (found !== undefined && found.bodySha256 !== bodySha256) throw new HiveError('IDEMPOTENCY_KEY_REUSED');
-    return found?.runId;
-  }
-
-  #start(trigger: Trigger, workflow: StoredWorkflow, { bodySha256 }: { readonly bodySha256: string }): Promise<RunId> {
-    return this.#runs.start({
-      tenantId: trigger.tenantId,
-      workflowId: workflow.id,
-      workflowVersion: workflow.version,
-      definition: workflow.definition,
-      context: trigger.context,
-      trigger: trigger.kind,
-      by: trigger.by,
-      ...(trigger.idempotency !== undefined && { idempotency: { ...trigger.idempotency, bodySha256 } }),
-    });
+  /** A replay is answered from its run, whatever was deployed in between. */
+  async #earlier({ tenantId, idempotency }: Pick<Wanted, 'tenantId' | 'idempotency'>, bodySha256: string): Promise<Triggered | undefined> {
+    if (idempotency === undefined) return undefined;
+    const found = await this.#store.findByKey(tenantId, idempotency.route, idempotency.key);
+    if (found === undefined) return undefined;
+    if (found.bodySha256 !== bodySha256) throw new HiveError('IDEMPOTENCY_KEY_REUSED');
+    const summary = await this.#store.summary(tenantId, found.runId);
+    if (summary === undefined) throw new HiveError('NOT_FOUND', `there is no run ${found.runId}`);
+    return { runId: found.runId, workflowVersion: summary.workflowVersion, isReplay: true };
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ApprovalId, type ApprovalView, HiveError, type RunId, type RunSummary, type TenantId } from '@hivekeeper/contract';
 import { z } from 'zod';
+import { previewOf } from '../preview.ts';
 import { type App, callerOf } from '../route.ts';
 import type { Services } from '../services.ts';
 import { refusal } from './refusal.ts';
@@ -51,6 +52,7 @@ export function addFacadeApprovals(app: App, services: Services): void {
           approvalId: before.id,
           approved: decision === 'APPROVED',
           by: recordedDecider(respondedBy, subject),
+          subject,
           notes: notes ?? undefined,
         });
       } catch (error) {
@@ -61,7 +63,7 @@ export function addFacadeApprovals(app: App, services: Services): void {
       const approval = await approvalOf(services, tenantId, request.params.id);
       const [known, run] = await Promise.all([services.agents.list(tenantId), services.runStore.summary(tenantId, approval.runId)]);
       if (run === undefined) throw new HiveError('NOT_FOUND', 'Approval not found');
-      return reply.send(wholeApprovalOf(approval, run, new AgentRows(known)));
+      return reply.send(wholeApprovalOf(previewOf(services.redaction, approval), run, new AgentRows(known)));
     },
   );
 }
@@ -72,7 +74,7 @@ async function approvalOf({ runStore }: Services, tenantId: TenantId, id: string
   return approval;
 }
 
-async function wholeApprovalsOf({ runStore, agents }: Services, tenantId: TenantId, approvals: readonly ApprovalView[]) {
+async function wholeApprovalsOf({ runStore, agents, redaction }: Services, tenantId: TenantId, approvals: readonly ApprovalView[]) {
   const runIds = [...new Set(approvals.map(({ runId }) => runId))];
   const [known, summaries] = await Promise.all([
     agents.list(tenantId),
@@ -82,7 +84,7 @@ async function wholeApprovalsOf({ runStore, agents }: Services, tenantId: Tenant
   const runs = new Map(summaries.filter((run) => run !== undefined).map((run) => [run.id, run]));
   return approvals.flatMap((approval) => {
     const run = runs.get(approval.runId);
-    return run === undefined ? [] : [wholeApprovalOf(approval, run, rows)];
+    return run === undefined ? [] : [wholeApprovalOf(previewOf(redaction, approval), run, rows)];
   });
 }
 

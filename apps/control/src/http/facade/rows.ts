@@ -1,4 +1,13 @@
-import type { ApprovalView, AttemptView, JsonValue, NodeDefinition, RunSummary, RunView } from '@hivekeeper/contract';
+import {
+  type ApprovalView,
+  type AttemptView,
+  isTerminal,
+  type JsonValue,
+  type NodeDefinition,
+  type NodeView,
+  type RunSummary,
+  type RunView,
+} from '@hivekeeper/contract';
 import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
 import {
   type AgentRow,
@@ -107,12 +116,26 @@ export const runRowOf = (run: RunSummary): RunRow => ({
   errorCode: run.error?.code ?? null,
 });
 
-/** Every attempt of a run as a row, oldest first. */
+/**
+ * Every attempt of a run as a row, oldest first. That interface knows no agent that gives its ticket back to wait: one that
+ * waits is RUNNING, and one that went on is told by the attempt it went on with.
+ */
 export const agentRunRowsOf = (run: RunView, agents: AgentRows): AgentRunRow[] =>
   run.nodes
-    .flatMap((node) => node.attempts.map((attempt) => ({ attempt, agent: node.agent ?? '' })))
+    .flatMap((node) => shownAttemptsOf(node).map((attempt) => ({ attempt, agent: node.agent ?? '' })))
     .sort((a, b) => a.attempt.issuedAtMs - b.attempt.issuedAtMs)
     .map(({ attempt, agent }) => ({ workflowRunId: run.id, ...attemptRowOf(attempt), ...agents.of(agent) }));
+
+const shownAttemptsOf = ({ attempts, status }: NodeView): AttemptView[] =>
+  attempts.flatMap((attempt) => {
+    if (attempt.status !== 'SUSPENDED') return [attempt];
+    const hasGoneOn = attempts.some((later) => later.slot === attempt.slot && later.attempt > attempt.attempt);
+    if (hasGoneOn) return [];
+    if (isTerminal(status)) return [{ ...attempt, status: 'CANCELLED' }];
+    return [{ ...unended(attempt), status: 'RUNNING' }];
+  });
+
+const unended = ({ finishedAtMs: _, durationMs: __, ...attempt }: AttemptView): AttemptView => attempt;
 
 const attemptRowOf = (attempt: AttemptView): Omit<AgentRunRow, 'workflowRunId' | 'agentId' | 'agent'> => ({
   id: attempt.ticketId,

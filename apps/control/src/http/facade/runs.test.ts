@@ -2,7 +2,7 @@ import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
 import { createAgent, createWorkflow, review, trigger } from '../testing/facade-scenes.ts';
-import { poll, register, settle, workOnce } from '../testing/scenes.ts';
+import { poll, register, settle, workerId, workOnce } from '../testing/scenes.ts';
 
 guardLeaks();
 
@@ -93,6 +93,29 @@ describe('runs under /api', () => {
     });
     expect((await door.call(`GET /api/workflows/${workflowId}/runs/${runId}/agent-runs`)).body).toEqual(body.agentRuns);
     expect((await door.call(`GET /api/workflows/${workflowId}/runs`)).body).toMatchObject([{ id: runId, status: 'SUCCESS' }]);
+  });
+
+  it('show an agent that waits as running, and one that went on as one agent run', async () => {
+    await register(door);
+    const workflowId = await createWorkflow(door);
+    const rows = async (runId: string) => (await door.call(`GET /api/workflows/runs/${runId}/agent-runs`)).body;
+    const suspended = async () => {
+      const runId = await trigger(door, workflowId);
+      const { tickets } = await poll(door);
+      const { ticketId, token } = tickets[0] as (typeof tickets)[number];
+      const suspension = { kind: 'signal', step: 's', name: 'go', expiresAfterMs: 60_000 } as const;
+      await door.services.runs.suspend({ workerId, ticketId, token, suspension });
+      expect(await rows(runId)).toMatchObject([{ id: ticketId, status: 'RUNNING', finishedAt: null, durationMs: null }]);
+      return runId;
+    };
+    const going = await suspended();
+    await door.call(`POST /v1/runs/${going}/signals`, { body: { name: 'go' } });
+    await workOnce(door);
+    expect(await rows(going)).toMatchObject([{ nodeId: 'scan', status: 'SUCCESS', outputJson: { total: 3 } }, { nodeId: 'notify' }]);
+    await workOnce(door);
+    const cancelled = await suspended();
+    await door.call(`POST /v1/runs/${cancelled}/cancel`);
+    expect(await rows(cancelled)).toMatchObject([{ nodeId: 'scan', status: 'CANCELLED', finishedAt: expect.any(String) }]);
   });
 
   it('that failed carry the error, skip what follows, and can be retried', async () => {

@@ -90,7 +90,8 @@ function addRetry(app: App, services: Services): void {
       const { tenantId, subject } = callerOf(request);
       const { id: originalRunId, status } = await summaryOf(services, tenantId, request.params.runId);
       try {
-        const workflowRunId = await services.triggers.retry({ tenantId, runId: originalRunId, by: subject });
+        const rerun = { kind: 'retry', from: 'start' } as const;
+        const { runId: workflowRunId } = await services.triggers.rerun({ tenantId, runId: originalRunId, rerun, by: subject });
         return reply.code(202).send({ workflowRunId, originalRunId, status: 'PENDING' as const, message: 'Workflow retry started' });
       } catch (error) {
         if (!HiveError.is(error) || error.code !== 'RUN_NOT_RETRYABLE') throw error;

@@ -1,7 +1,7 @@
 import { type TenantId, type WorkflowId } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { StoredWorkflow } from '../../records/registry/index.ts';
-import { type App, callerOf, mustTakeWork, triggerHeadersSchema } from '../route.ts';
+import { type App, callerOf, idempotencyOf, mustTakeWork, triggerHeadersSchema } from '../route.ts';
 import type { Services } from '../services.ts';
 import { definitionOf } from './definition.ts';
 import { refusal } from './refusal.ts';
@@ -22,7 +22,6 @@ import {
 const tags = ['CommandCenter: workflows'];
 const access = 'admin';
 const runsListed = 50;
-const triggerRoute = '/api/workflows/:id/trigger';
 const startedSchema = z.object({ workflowRunId: z.string(), status: z.literal('PENDING'), message: z.string() });
 
 /** `/api/workflows`: keeping and starting them. */
@@ -123,7 +122,7 @@ function addChanges(app: App, services: Services): void {
 
 function addTrigger(app: App, services: Services): void {
   app.post(
-    triggerRoute,
+    '/api/workflows/:id/trigger',
     {
       config: { access },
       schema: {
@@ -141,14 +140,13 @@ function addTrigger(app: App, services: Services): void {
       const workflow = await workflowOf(services, tenantId, request.params.id);
       if (workflow.status !== 'ACTIVE')
         return refusal(reply, { code: 'WORKFLOW_NOT_ACTIVE', error: 'Cannot trigger non-active workflow', currentStatus: workflow.status });
-      const key = request.headers['idempotency-key'];
       const trigger = {
         tenantId,
         workflow: { id: workflow.id },
         context: request.body.contextJson ?? request.body.context ?? {},
         kind: 'manual',
         by: subject,
-        ...(key !== undefined && { idempotency: { route: triggerRoute, key } }),
+        idempotency: idempotencyOf(request),
       };
       const { runId, isReplay } = await services.triggers.fire(trigger);
       if (isReplay) void reply.header('idempotent-replayed', 'true');

@@ -26,6 +26,8 @@ export interface CaseKeys {
 export interface CaseSubjects {
   readonly runId: string;
   readonly approvalId: string;
+  readonly link: string;
+  readonly deadTicketId: string;
   readonly workflowId: string;
   readonly agent: { readonly name: string; readonly id: string };
   readonly workerId: string;
@@ -43,6 +45,8 @@ const ulid = '01JD0000000000000000000000';
 export const nobody: CaseSubjects = {
   runId: `run_${ulid}`,
   approvalId: `apr_${ulid}.0`,
+  link: `lnk_${ulid}.secret`,
+  deadTicketId: `tkt_${ulid}.0`,
   workflowId: `wfl_${ulid}`,
   agent: { name: 'absent', id: `agt_${ulid}` },
   workerId: `wrk_${ulid}`,
@@ -57,9 +61,19 @@ export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Reado
   'POST /v1/workflows/validate': { name: 'review', nodes: [node] },
   'POST /v1/workflows/:name/runs': { context: {} },
   'POST /v1/runs/:id/cancel': { reason: 'enough' },
-  'POST /v1/runs/:id/retry': {},
+  'POST /v1/runs/:id/pause': { reason: 'wait' },
+  'POST /v1/runs/:id/resume': { reason: 'go' },
+  'POST /v1/runs/:id/priority': { priority: 10, reason: 'urgent' },
+  'POST /v1/runs/:id/signals': { name: 'go', key: 'a', payload: { by: 'x' }, signalId: 's' },
+  'POST /v1/runs/:id/retry': { from: 'failed' },
+  'POST /v1/runs/:id/fork': { nodeId: 'scan', context: {} },
+  'POST /v1/runs/bulk': { verb: 'cancel', filter: { workflow: 'review', status: 'RUNNING' }, expectedCount: 0, reason: 'enough' },
+  'POST /v1/dead/:ticketId/redrive': {},
+  'POST /v1/dead/:ticketId/discard': { reason: 'known' },
   'POST /v1/agents': { entryPath: '/agents/scanner', name: 'scanner' },
-  'POST /v1/approvals/:id/decision': { decision: 'APPROVED', notes: 'fine' },
+  'POST /v1/approvals/:id/decision': { decision: 'APPROVED', notes: 'fine', inputSha256: 'a'.repeat(64) },
+  'POST /v1/approvals/:id/links': { expiresAfterMs: 60_000 },
+  'POST /approve/:link': { decision: 'APPROVED', name: 'Ann', notes: 'fine' },
   'POST /v1/worker/register': { workerId, name: 'w', capabilities: ['node'], maxParallel: 1 },
   'POST /v1/worker/poll': { workerId, credits: 1, held: [ticket], waitMs: 0 },
   'POST /v1/worker/heartbeat': { workerId, tickets: [ticket] },
@@ -91,7 +105,9 @@ export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Reado
 const addressOf = ({ url }: Pick<RouteEntry, 'url'>, subjects: CaseSubjects): string =>
   url.replaceAll(/:(\w+)/g, (_, parameter: string) => encodeURIComponent(subjectOf(url, parameter, subjects)));
 
-function subjectOf(url: string, parameter: string, { runId, approvalId, workflowId, agent }: CaseSubjects): string {
+function subjectOf(url: string, parameter: string, { runId, approvalId, link, deadTicketId, workflowId, agent }: CaseSubjects): string {
+  if (parameter === 'link') return link;
+  if (parameter === 'ticketId') return deadTicketId;
   if (parameter === 'runId' || /^\/v1\/(runs|why)\//.test(url)) return runId;
   if (url.includes('/approvals/')) return approvalId;
   if (url.includes('/agents/')) return url.startsWith('/api/') ? agent.id : agent.name;
@@ -279,14 +295,18 @@ function bodyCases(route: RouteEntry, world: CaseWorld): BadCase[] {
       status: 415,
       code: 'UNSUPPORTED_MEDIA_TYPE',
     },
-    {
-      ...base,
-      name: 'a form',
-      headers: { ...base.headers, 'content-type': 'application/x-www-form-urlencoded' },
-      payload: 'a=1',
-      status: 415,
-      code: 'UNSUPPORTED_MEDIA_TYPE',
-    },
+    ...(takesForms(route)
+      ? []
+      : [
+          {
+            ...base,
+            name: 'a form',
+            headers: { ...base.headers, 'content-type': 'application/x-www-form-urlencoded' },
+            payload: 'a=1',
+            status: 415,
+            code: 'UNSUPPORTED_MEDIA_TYPE' as const,
+          },
+        ]),
     { ...tooLarge, name: 'a body larger than the limit' },
     { ...unstorable, name: 'U+0000', payload: '{"surprise":"a\\u0000b"}' },
     { ...unstorable, name: 'half of a surrogate pair', payload: '{"surprise":"\\ud800"}' },
@@ -305,6 +325,8 @@ function bodyCases(route: RouteEntry, world: CaseWorld): BadCase[] {
     ...fieldCases(schema, sample).map((field) => ({ ...invalid, ...field })),
   ];
 }
+
+const takesForms = ({ schema }: RouteEntry): boolean => schema.consumes?.includes('application/x-www-form-urlencoded') === true;
 
 function fieldCases(schema: z.ZodType, sample: Readonly<Record<string, unknown>>): Pick<BadCase, 'name' | 'payload' | 'path'>[] {
   const wrong: readonly unknown[] = [[], {}, 'text', -1, 1.5, true, null, [[]], [null], 'x'.repeat(10_000)];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ApprovalView, HiveError, isTerminal, type RunId, type TenantId, type TicketId, type WorkerId } from '@hivekeeper/contract';
-import type { CommitResult, RunCommit, RunStore, StoredRun } from '../../flow/runs/index.ts';
+import type { CommitResult, RunCommit, RunSelection, RunStore, StoredRun } from '../../flow/runs/index.ts';
 import type { IssuedTicket } from '../../flow/tickets/index.ts';
 import type { MemoryTables, RunRow } from './memory-tables.ts';
 
@@ -32,6 +32,13 @@ export function memoryRunStore(tables: MemoryTables): RunStore {
         )
         .slice(0, limit)
         .map(({ blocker: _, ...run }) => run),
+    select: async (tenantId, selection, most) => {
+      const runIds = visible(tenantId)
+        .filter((run) => isSelected(run, selection, visible(tenantId)))
+        .map(({ id }) => id)
+        .reverse();
+      return { count: runIds.length, runIds: runIds.slice(0, most) };
+    },
     countByStatus: async (tenantId) => {
       const counts: Record<string, number> = {};
       for (const { status } of visible(tenantId)) counts[status] = (counts[status] ?? 0) + 1;
@@ -45,12 +52,25 @@ export function memoryRunStore(tables: MemoryTables): RunStore {
             (status ?? approval.status) === approval.status &&
             (runId ?? approval.runId) === approval.runId,
         )
-        .map(withoutTenant),
+        .map(withoutTenant)
+        .reverse(),
     approval: async (tenantId, approvalId) => {
       const approval = tables.approvals.get(approvalId);
       return approval?.tenantId === tenantId ? withoutTenant(approval) : undefined;
     },
   };
+}
+
+function isSelected(run: RunRow['summary'], selection: RunSelection, all: readonly RunRow['summary'][]): boolean {
+  const { workflow = run.workflowName, statuses, isPaused, isUnretried, createdBeforeMs = Infinity, createdAfterMs = 0 } = selection;
+  return (
+    workflow === run.workflowName &&
+    statuses.includes(run.status) &&
+    (isPaused === undefined || isPaused === (run.blocker?.kind === 'paused')) &&
+    (isUnretried !== true || !all.some(({ originRunId, trigger }) => originRunId === run.id && trigger === 'retry')) &&
+    run.createdAtMs < createdBeforeMs &&
+    run.createdAtMs >= createdAfterMs
+  );
 }
 
 function commit(tables: MemoryTables, { runs, leases }: Parameters<RunStore['commit']>[0]): CommitResult {
@@ -111,8 +131,34 @@ function storeRun(tables: MemoryTables, run: RunCommit): void {
   const key = keyOf(run);
   if (key !== undefined && run.origin?.idempotency !== undefined)
     tables.idempotency.set(key, { runId: run.runId, bodySha256: run.origin.idempotency.bodySha256 });
+  storeTickets(tables, run);
+  storeApprovals(tables, run);
+}
+
+function storeTickets(tables: MemoryTables, run: RunCommit): void {
   for (const { ticketId } of run.settled) tables.tickets.delete(ticketId);
   for (const ticketId of run.revoked) tables.tickets.delete(ticketId);
+  if (run.holding !== undefined || run.rankShiftMs !== 0) {
+    for (const ticket of [...tables.tickets.values()].filter(({ runId }) => runId === run.runId)) {
+      const isHeld = run.holding === undefined ? ticket.isHeld : run.holding === 'hold';
+      tables.tickets.set(ticket.ticketId, { ...ticket, isHeld, rankMs: ticket.rankMs + run.rankShiftMs });
+    }
+  }
+  for (const dead of run.dead) {
+    const { workflowName } = tables.runs.get(run.runId)?.summary ?? { workflowName: '' };
+    const { ticketId, nodeId, slot, attempt, agent, action, input, error } = dead;
+    tables.dead.set(ticketId, {
+      ...{ ticketId, nodeId, slot, attempt, agent, input, error },
+      ...defined({ action }),
+      tenantId: run.tenantId,
+      runId: run.runId,
+      workflowName,
+      diedAtMs: run.atMs,
+    });
+  }
+}
+
+function storeApprovals(tables: MemoryTables, run: RunCommit): void {
   for (const asked of run.asked) tables.approvals.set(asked.id, approvalOf(tables, run, asked));
   for (const { id, status, by, notes } of run.closed) {
     const asked = tables.approvals.get(id);
@@ -126,7 +172,7 @@ function approvalOf(
   { runId, tenantId, atMs }: RunCommit,
   asked: RunCommit['asked'][number],
 ): ApprovalView & { tenantId: TenantId } {
-  const { id, nodeId, agent, input, expiresAtMs, action, message } = asked;
+  const { id, nodeId, agent, input, expiresAtMs, excludeRequester, action, message } = asked;
   const workflowName = tables.runs.get(runId)?.summary.workflowName ?? '';
   const inputSha256 = createHash('sha256').update(JSON.stringify(input)).digest('hex');
   return {
@@ -141,6 +187,7 @@ function approvalOf(
     status: 'PENDING',
     requestedAtMs: atMs,
     expiresAtMs,
+    excludeRequester,
     ...defined({ action, message }),
   };
 }

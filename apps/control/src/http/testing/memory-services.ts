@@ -4,6 +4,7 @@ import {
   agentManifestSchema,
   defaultTenantId,
   HiveError,
+  type LinkId,
   type RunId,
   type TenantId,
   type WorkflowId,
@@ -11,11 +12,15 @@ import {
 import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
 import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, RunOrders, Runs } from '../../flow/runs/index.ts';
 import { TicketDesk } from '../../flow/tickets/index.ts';
-import { Triggers } from '../../flow/triggers/index.ts';
+import { BulkOrders, DeadLetters, Triggers } from '../../flow/triggers/index.ts';
 import { KeyRing } from '../../records/keys/index.ts';
+import { Links } from '../../records/links/index.ts';
+import { Redaction } from '../../records/redaction/index.ts';
 import { AgentRegistry, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { Services } from '../services.ts';
+import { memoryDeadTicketStore } from './memory-dead-ticket-store.ts';
 import { memoryKeyStore } from './memory-key-store.ts';
+import { memoryLinkStore } from './memory-link-store.ts';
 import { memoryRegistryStore } from './memory-registry-store.ts';
 import { memoryRunStore } from './memory-run-store.ts';
 import { MemoryTables } from './memory-tables.ts';
@@ -76,6 +81,9 @@ export async function memoryHouse({
   return { services, tables, keys, logged, world, probeCount: () => probeCount };
 }
 
+/** The value of a variable that an agent may see. */
+export const declaredSecret = 'correct-horse-battery';
+
 /** Agents lie below /agents, each described by the last part of its path; a path that holds `broken` cannot be read. */
 const pretendFiles = {
   read: async (entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec> => {
@@ -118,19 +126,25 @@ function engineOver(
     newRunId: () => newId('run') as RunId,
     findAgent,
   });
-  desk.listen({
-    ticketLost: (lease) => void runs.lose(lease),
-    capacityChanged: () => lane.pump(),
-    progressed: (runId) => board.progressed(runId),
-  });
+  const capacityChanged = () => {
+    lane.pump();
+    void desk.refill();
+  };
+  desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged, progressed: (runId) => board.progressed(runId) });
+  const orders = new RunOrders({ store: runStore, lane, newSignalId: () => newId('sig') });
+  const triggers = new Triggers({ runs, store: runStore, workflows });
   return {
     runs,
-    orders: new RunOrders({ store: runStore, lane }),
+    orders,
     runStore,
     desk,
     tickets,
     agents,
     workflows,
-    triggers: new Triggers({ runs, store: runStore, workflows }),
+    triggers,
+    bulk: new BulkOrders({ store: runStore, orders, triggers }),
+    dead: new DeadLetters({ store: memoryDeadTicketStore(tables), triggers }),
+    links: new Links({ store: memoryLinkStore(tables), clock, random, newId: () => newId('lnk') as LinkId }),
+    redaction: new Redaction(() => [declaredSecret]),
   };
 }

@@ -2,7 +2,9 @@ import type {
   ApprovalId,
   ApprovalView,
   Blocker,
+  DeadTicketView,
   JsonValue,
+  LinkId,
   RunEvent,
   RunId,
   RunSummary,
@@ -13,6 +15,7 @@ import type {
 } from '@hivekeeper/contract';
 import type { IssuedTicket } from '../../flow/tickets/index.ts';
 import type { Principal } from '../../records/keys/index.ts';
+import type { SealedLink } from '../../records/links/index.ts';
 import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
 
 /** The database's tables as far as tests of the door need them: same refusals, no durability, leases never run out. */
@@ -25,6 +28,10 @@ export class MemoryTables {
   readonly runs = new Map<RunId, RunRow>();
   readonly tickets = new Map<TicketId, MemoryTicket>();
   readonly approvals = new Map<ApprovalId, ApprovalView & { tenantId: TenantId }>();
+  readonly dead = new Map<TicketId, DeadTicketView & { tenantId: TenantId }>();
+  readonly links = new Map<LinkId, SealedLink>();
+  /** Who did what to what, besides runs. */
+  readonly audit: { readonly actor: string; readonly action: string; readonly object: string }[] = [];
   readonly keys = new Map<string, Principal>();
   readonly idempotency = new Map<string, { runId: RunId; bodySha256: string }>();
   readonly nowMs: () => number;

@@ -23,7 +23,7 @@ export function memoryTicketStore(tables: MemoryTables): TicketStore {
         return [free];
       }),
     expired: async () => [],
-    ready: async () => all().filter(({ workerId }) => workerId === undefined),
+    ready: async () => all().filter(({ workerId, isHeld }) => workerId === undefined && !isHeld),
     heldBy: async (worker) => all().filter(({ workerId }) => workerId === worker),
     ofRun: async (run) =>
       all()

@@ -1,13 +1,18 @@
 import {
   type ApprovalId,
   approvalIdSchema,
+  approvalLinkSchema,
   type ApprovalView,
   approvalViewSchema,
+  createLinkSchema,
   decideApprovalSchema,
   HiveError,
   type TenantId,
 } from '@hivekeeper/contract';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { linkPath } from '../approval-page/index.ts';
+import { previewOf } from '../preview.ts';
 import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
@@ -15,7 +20,7 @@ const tags = ['approvals'];
 const access = 'admin';
 const params = z.strictObject({ id: approvalIdSchema });
 
-/** Approvals: listing, reading, deciding. */
+/** Approvals: listing, reading, deciding, and links by which others decide. */
 export function addApprovals(app: App, services: Services): void {
   app.get(
     '/v1/approvals',
@@ -28,7 +33,10 @@ export function addApprovals(app: App, services: Services): void {
         response: answers({ 200: z.array(approvalViewSchema) }),
       },
     },
-    async (request) => [...(await services.runStore.approvals(callerOf(request).tenantId, request.query))],
+    async (request) =>
+      (await services.runStore.approvals(callerOf(request).tenantId, request.query)).map((approval) =>
+        previewOf(services.redaction, approval),
+      ),
   );
   app.get(
     '/v1/approvals/:id',
@@ -36,8 +44,13 @@ export function addApprovals(app: App, services: Services): void {
       config: { access },
       schema: { summary: 'An approval', tags, params, querystring: noQuery, response: answers({ 200: approvalViewSchema }) },
     },
-    async (request) => approvalOf(services, callerOf(request).tenantId, request.params.id),
+    async (request) => previewOf(services.redaction, await approvalOf(services, callerOf(request).tenantId, request.params.id)),
   );
+  addDecision(app, services);
+  addLinks(app, services);
+}
+
+function addDecision(app: App, services: Services): void {
   app.post(
     '/v1/approvals/:id/decision',
     {
@@ -53,18 +66,44 @@ export function addApprovals(app: App, services: Services): void {
     },
     async (request) => {
       const { tenantId, subject } = callerOf(request);
-      const { decision, notes } = request.body;
-      await services.orders.decideApproval({
-        tenantId,
-        approvalId: request.params.id,
-        approved: decision === 'APPROVED',
-        by: subject,
-        notes,
-      });
-      return approvalOf(services, tenantId, request.params.id);
+      const { decision, notes, inputSha256 } = request.body;
+      const approvalId = request.params.id;
+      await services.orders.decideApproval({ tenantId, approvalId, approved: decision === 'APPROVED', by: subject, notes, inputSha256 });
+      return previewOf(services.redaction, await approvalOf(services, tenantId, approvalId));
     },
   );
 }
+
+function addLinks(app: App, services: Services): void {
+  app.post(
+    '/v1/approvals/:id/links',
+    {
+      config: { access },
+      schema: {
+        summary: 'Make a signed link by which whoever has it decides the approval, once',
+        tags,
+        params,
+        querystring: noQuery,
+        body: createLinkSchema,
+        response: answers({ 201: approvalLinkSchema }),
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, subject } = callerOf(request);
+      const approvalId = request.params.id;
+      await services.orders.mayDecide({ tenantId, approvalId, by: subject });
+      const { inputSha256, expiresAtMs: approvalEndsAtMs } = await approvalOf(services, tenantId, approvalId);
+      const { expiresAfterMs = Infinity } = request.body;
+      const expiresAtMs = Math.min(Math.floor(services.clock.nowMs()) + expiresAfterMs, approvalEndsAtMs);
+      const link = await services.links.create({ tenantId, approvalId, inputSha256, expiresAtMs, createdBy: subject });
+      return reply.code(201).send({ url: `${originOf(services, request)}${linkPath(link)}`, approvalId, expiresAtMs });
+    },
+  );
+}
+
+/** Where people reach this: as configured, else as the caller did. */
+const originOf = ({ publicUrl }: Services, { protocol, host }: FastifyRequest): string =>
+  publicUrl?.replace(/\/+$/, '') ?? `${protocol}://${host}`;
 
 async function approvalOf(services: Services, tenantId: TenantId, approvalId: ApprovalId): Promise<ApprovalView> {
   const approval = await services.runStore.approval(tenantId, approvalId);

@@ -2,6 +2,7 @@
  * `/v1`, one file per noun. Each checks nothing but shapes, asks one service, and shows the result as the contract says.
  *
  * workflows.ts, runs.ts, agents.ts, approvals.ts, installation.ts
+ * run-orders.ts   what one run is ordered · reruns.ts  retries, forks, and orders for many · dead.ts  what failed for good
  * run-stream.ts   a run's events (SSE)   · event-frames.ts  what goes down the wire, and when it is too much
  * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
  * open-ends.ts    calls that wait, so that they can be ended
@@ -10,6 +11,9 @@ export { addAgents } from './agents.ts';
 export { addApprovals } from './approvals.ts';
 export { addInstallation } from './installation.ts';
 export { OpenEnds } from './open-ends.ts';
+export { addBulkOrders, addReruns } from './reruns.ts';
+export { addDeadTickets } from './dead.ts';
+export { addRunOrders } from './run-orders.ts';
 export { addRunStream } from './run-stream.ts';
 export { addRuns } from './runs.ts';
 export { addWorkerCalls } from './worker.ts';

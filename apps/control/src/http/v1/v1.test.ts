@@ -203,8 +203,15 @@ describe('a run', () => {
       error: { code: 'AGENT_FAILED', nodeId: 'scan' },
     });
     const { status, body } = await door.call(`POST /v1/runs/${id}/retry`, { body: {} });
-    expect({ status, originRunId: body.originRunId, trigger: body.trigger }).toEqual({ status: 202, originRunId: id, trigger: 'retry' });
-    expect((await door.call(`GET /v1/runs/${body.id}`)).body.context).toEqual({ target: '/repo' });
+    expect({ status, body }).toEqual({
+      status: 202,
+      body: { id: expect.stringMatching(/^run_/), status: 'PENDING', workflowVersion: 1, originRunId: id },
+    });
+    expect((await door.call(`GET /v1/runs/${body.id}`)).body).toMatchObject({
+      trigger: 'retry',
+      originRunId: id,
+      context: { target: '/repo' },
+    });
   });
 
   it('says which label it lacks', async () => {

@@ -10,7 +10,7 @@ import {
 } from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { Reference, StoredWorkflow } from '../../records/registry/index.ts';
-import { answers, type App, callerOf, maxInteger, mustTakeWork, noQuery, triggerHeadersSchema } from '../route.ts';
+import { answers, type App, callerOf, idempotencyOf, maxInteger, mustTakeWork, noQuery, triggerHeadersSchema } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['workflows'];
@@ -20,7 +20,6 @@ const issuesSchema = z.object({
   issues: z.array(z.object({ path: z.string(), message: z.string() })).describe('Empty where the workflow may be deployed'),
 });
 const startedSchema = z.object({ id: z.string(), status: z.literal('PENDING'), workflowVersion: z.int() });
-const triggerRoute = '/v1/workflows/:name/runs';
 
 /** Workflows: deploying, reading, starting. */
 export function addWorkflows(app: App, services: Services): void {
@@ -94,7 +93,7 @@ function addDeployment(app: App, services: Services): void {
 
 function addTrigger(app: App, services: Services): void {
   app.post(
-    triggerRoute,
+    '/v1/workflows/:name/runs',
     {
       config: { access },
       schema: {
@@ -110,20 +109,15 @@ function addTrigger(app: App, services: Services): void {
     async (request, reply) => {
       mustTakeWork(services);
       const { tenantId, subject } = callerOf(request);
-      const key = request.headers['idempotency-key'];
       const trigger = {
         tenantId,
         workflow: referenceOf(request.params.name),
         context: request.body.context,
         kind: 'api',
         by: subject,
-        ...(key !== undefined && { idempotency: { route: triggerRoute, key } }),
+        idempotency: idempotencyOf(request),
       };
-      const { runId, workflow, isReplay } = await services.triggers.fire(trigger);
-      // A replay answers as the first call did, byte for byte, also where a newer version was deployed in between.
-      const workflowVersion = isReplay
-        ? ((await services.runStore.summary(tenantId, runId))?.workflowVersion ?? workflow.version)
-        : workflow.version;
+      const { runId, workflowVersion, isReplay } = await services.triggers.fire(trigger);
       if (isReplay) void reply.header('idempotent-replayed', 'true');
       return reply.code(202).send({ id: runId, status: 'PENDING' as const, workflowVersion });
     },

@@ -52,6 +52,11 @@ export class AgentRegistry {
   /** The description of the agent that nodes call `name`, without I/O. An arrow, because it is handed around. */
   readonly specOf = (tenantId: TenantId, name: string): AgentSpec | undefined => this.#specs.get(`${tenantId} ${name}`);
 
+  /** The names of every environment variable that an agent may see, without I/O. */
+  environmentNames(): ReadonlySet<string> {
+    return new Set([...this.#specs.values()].flatMap(({ environment }) => environment));
+  }
+
   list(tenantId: TenantId, projectId?: ProjectId): Promise<readonly StoredAgent[]> {
     return this.#store.agents(tenantId, projectId);
   }

@@ -10,6 +10,7 @@
  * waits.ts      what slots wait for                  · approvals.ts        what people decide
  * compensation.ts  undoing                           · carry.ts            what a later run need not do again
  * ledger.ts     issuing and closing tickets and approvals · due.ts, backoff.ts  what happens later, and when
+ * waits.ts, node-waits.ts  what a slot waits for, and how it is shown · carry.ts  what a new run need not do again
  * templates/    `{{ … }}`: reading, checking, resolving
  */
 export { type CheckPorts, checkWorkflow } from './check.ts';

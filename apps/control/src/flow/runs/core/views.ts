@@ -1,4 +1,5 @@
 import type { AttemptView, Blocker, Failure, NodeStatus, NodeView, RunStatus } from '@hivekeeper/contract';
+import { waitsOf } from './node-waits.ts';
 import type { RunPlan } from './plan.ts';
 import type { NodeState, RunState, Ticket } from './state.ts';
 
@@ -73,7 +74,15 @@ export function nodeViewsOf(state: RunState, plan: RunPlan): NodeView[] {
   return plan.nodes.map(({ definition }, node) => {
     const { id, agent, action, needs } = definition;
     const own = state.nodes[node] as NodeState;
-    return { id, ...defined({ agent, action }), needs, status: statusOf(own), ...endOf(own), attempts: attempts[node] ?? [] };
+    return {
+      id,
+      ...defined({ agent, action }),
+      needs,
+      status: statusOf(own),
+      ...endOf(own),
+      waits: waitsOf(state, own),
+      attempts: attempts[node] ?? [],
+    };
   });
 }
 

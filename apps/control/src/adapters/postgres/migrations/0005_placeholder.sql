@@ -1,0 +1,1 @@
+SELECT 1; -- stands in for effects until that branch is here
