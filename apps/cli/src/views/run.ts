@@ -9,7 +9,7 @@ export const runsTable = (runs: readonly RunSummary[], nowMs: number, colors: Co
     ['RUN', 'WORKFLOW', 'STATUS', 'STARTED', 'DURATION', 'ERROR'],
     runs.map((run) => [
       run.id,
-      `${run.workflowName}@${run.workflowVersion}`,
+      `${run.workflowName}@${run.workflowVersion}${run.originRunId === undefined ? '' : ` (${run.trigger})`}`,
       statusText(run.status, colors),
       agoText(run.createdAtMs, nowMs),
       run.durationMs === undefined ? '' : durationText(run.durationMs),
