@@ -1,4 +1,4 @@
-import type { TicketId, WorkerId } from '@hivekeeper/contract';
+import { defaultTenantId, type TicketId, type WorkerId } from '@hivekeeper/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ReadyTicket, rankMsOf, Scheduler } from './scheduler.ts';
@@ -32,6 +32,7 @@ describe('the rank of a ticket', () => {
 const worker = (number: number): WorkerId => `wrk_${number}` as WorkerId;
 const ticket = (number: number, requirement = 'node', rankMs = number): ReadyTicket => ({
   ticketId: `tkt_${number}` as TicketId,
+  tenantId: defaultTenantId,
   requirement,
   rankMs,
 });
