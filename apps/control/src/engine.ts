@@ -234,6 +234,7 @@ async function recover({ stack, database, desk, lane, runs, board, peers, agents
   const registryChanged = () => {
     workflows.refresh();
     quietly('reading agents', readAgents());
+    desk.throttlesChanged();
   };
   const listener = {
     registryChanged,

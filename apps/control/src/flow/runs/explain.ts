@@ -114,7 +114,8 @@ function becauseOfTicket(
   if (ticket.workerId !== undefined) {
     const leasedAtMs = ticket.leasedAtMs ?? nowMs;
     const quietMs = nowMs - (ticket.progressedAtMs ?? leasedAtMs);
-    const quiet = quietMs < quietAfterMs ? '' : `; the worker is alive, but no progress was reported for ${inWords(quietMs)}`;
+    const isAlive = (ticket.leaseUntilMs ?? 0) > nowMs;
+    const quiet = quietMs < quietAfterMs || !isAlive ? '' : `; the worker is alive, but no progress was reported for ${inWords(quietMs)}`;
     return {
       explanation: `Node ${blocker.nodeId} is being worked on by ${ticket.workerId} for ${inWords(nowMs - leasedAtMs)}${others}${quiet}.`,
       nextCommand: `hive logs ${runId} --follow`,
@@ -127,7 +128,7 @@ function becauseOfTicket(
 }
 
 // Agents that report at all do so more often.
-const quietAfterMs = 30_000;
+const quietAfterMs = 60_000;
 
 function becauseThrottled(
   nodeId: string,

@@ -336,6 +336,12 @@ export class TicketDesk {
     this.#listener?.capacityChanged();
   }
 
+  /** Says that agents changed, and with them perhaps the throttles of tickets that wait: those are read anew. */
+  throttlesChanged(): void {
+    this.#scheduler.forgetThrottled();
+    this.noticeMore();
+  }
+
   /** Reads ready tickets from the database where a worker has found nothing here that it could take. */
   async refill(): Promise<void> {
     if (!this.#mayHaveMore || this.#isClosing) return;

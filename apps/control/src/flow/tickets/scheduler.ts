@@ -181,6 +181,11 @@ export class Scheduler<Ticket extends ReadyTicket> {
     this.#gates.probe();
   }
 
+  /** Forgets every ticket with throttles that waits here. */
+  forgetThrottled(): void {
+    for (const [ticketId, { throttles }] of this.#ready) if (throttles !== undefined) this.#ready.delete(ticketId);
+  }
+
   /** The keys that tickets wait for here, each with its tenant. */
   parkedKeys(): string[] {
     return this.#gates.parkedKeys();
