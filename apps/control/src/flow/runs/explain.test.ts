@@ -111,7 +111,13 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
   {
     what: 'is worked on by a worker that is alive and reports no progress',
     facts: blockedBy(ticketBlocker, {
-      ticket: { ...ready, workerId: 'wrk_1' as never, leasedAtMs: nowMs - 300_000, leaseUntilMs: nowMs + 1, progressedAtMs: nowMs - 61_000 },
+      ticket: {
+        ...ready,
+        workerId: 'wrk_1' as never,
+        leasedAtMs: nowMs - 300_000,
+        leaseUntilMs: nowMs + 1,
+        progressedAtMs: nowMs - 61_000,
+      },
     }),
     says: 'Node scan is being worked on by wrk_1 for 5 min 0 s; the worker is alive, but no progress was reported for 1 min 1 s.',
     type: 'hive logs run_1 --follow',

@@ -38,9 +38,4 @@ export class FairShare {
     this.#virtualTime = this.startOf(account);
     account.finish = this.#virtualTime + 1 / account.weight;
   }
-
-  /** The tenant did not get it after all. */
-  refund(account: Account): void {
-    account.finish -= 1 / account.weight;
-  }
 }

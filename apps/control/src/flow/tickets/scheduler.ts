@@ -162,7 +162,6 @@ export class Scheduler<Ticket extends ReadyTicket> {
 
   /** An assigned ticket was not leased: because `fullKey` has no room, or for another reason. It does not wait any more. */
   refused(ticket: Ticket, fullKey?: string): void {
-    this.#share.refund(this.#share.accountOf(ticket.tenantId));
     this.#gates.refused(ticket, fullKey);
   }
 
