@@ -1,4 +1,12 @@
-import { type AgentSpec, defaultTenantId, type LeasedTicket, type Outcome, type RunId, type WorkflowInput } from '@hivekeeper/contract';
+import {
+  type AgentSpec,
+  defaultTenantId,
+  HiveError,
+  type LeasedTicket,
+  type Outcome,
+  type RunId,
+  type WorkflowInput,
+} from '@hivekeeper/contract';
 import { pause, systemClock } from '@hivekeeper/kernel';
 import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
@@ -70,7 +78,7 @@ function patientWorker(engine: Engine): TestWorker & { settle(ticket: LeasedTick
 
 const readyTicketOf = async ({ services }: Engine, runId: RunId) => {
   const ticket = (await services.tickets.ofRun(runId)).find(({ workerId }) => workerId === undefined);
-  if (ticket === undefined) throw new Error('no ticket of the run is ready');
+  if (ticket === undefined) throw new HiveError('NOT_FOUND', 'no ticket of the run is ready');
   return ticket.ticketId;
 };
 const throttleOf = async (engine: Engine, runId: RunId) => engine.services.throttles.throttledBy(await readyTicketOf(engine, runId));

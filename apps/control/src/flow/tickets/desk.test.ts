@@ -14,7 +14,7 @@ import { newLog } from '@hivekeeper/kernel';
 import { FakeClock } from '@hivekeeper/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TicketDesk } from './desk.ts';
-import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore } from './ticket-store.ts';
+import type { IssuedTicket, Lease, LeaseAnswers, TicketStore } from './ticket-store.ts';
 
 const agent: AgentSpec = { ...agentManifestSchema.parse({ name: 'scanner', version: '1.0.0' }), trust: 'trusted' };
 const workerOf = (number: number) => `wrk_${number}` as WorkerId;
@@ -50,7 +50,6 @@ let readyFault: Error | undefined;
 let changes: number;
 let lost: Lease[];
 let progressed: RunId[];
-let roomy: string[];
 let counter: number;
 
 const isHeld = (workerId: WorkerId, { ticketId, token }: { ticketId: TicketId; token: string }) =>
@@ -80,7 +79,7 @@ function free(ticketId: TicketId): Row {
 beforeEach(() => {
   clock = new FakeClock();
   rows = new Map();
-  [expired, readyReads, lost, progressed, roomy, changes, counter, readyFault] = [[], [], [], [], [], 0, 0, undefined];
+  [expired, readyReads, lost, progressed, changes, counter, readyFault] = [[], [], [], [], 0, 0, undefined];
   desk = new TicketDesk({
     store,
     clock,
@@ -94,7 +93,7 @@ beforeEach(() => {
     ticketLost: (lease) => lost.push(lease),
     capacityChanged: () => (changes += 1),
     progressed: (runId) => progressed.push(runId),
-    roomMade: (fullKey) => roomy.push(fullKey),
+    roomMade: () => {},
   });
 });
 
@@ -120,10 +119,7 @@ function seat(number: number, credits: number, capabilities: readonly string[] =
 }
 
 /** What the database says of the leases a commit asked for. */
-const answers = (counters = new Map<TicketId, string>(), refusals = new Map<TicketId, LeaseRefusal>()): LeaseAnswers => ({
-  counters,
-  refusals,
-});
+const answers = (counters = new Map<TicketId, string>()): LeaseAnswers => ({ counters, refusals: new Map() });
 
 /** A commit that leases what the desk assigns, and stores the rest as ready. */
 function commit(fresh: readonly IssuedTicket[]): void {
@@ -402,89 +398,4 @@ it('says that there may be work whenever credits or tickets come', () => {
   desk.setCredits(workerOf(1), 1);
   desk.noticeMore();
   expect(changes).toBe(2);
-});
-
-describe('a ticket with throttles', () => {
-  const printer = { kind: 'key', key: 'key:printer', limit: 2 } as const;
-  const rate = { kind: 'rate', key: 'rate:scanner', limit: 9, windowMs: 1_000 } as const;
-  const scarce = (number: number) => ticketOf(number, { throttles: [printer, rate] });
-  const printerKey = `${defaultTenantId} key:printer`;
-  const handOut = () => desk.assign([], 100);
-  const idsIn = (assignments: readonly { readonly ticket: IssuedTicket }[]) => assignments.map(({ ticket }) => ticket.ticketId);
-
-  it('is not leased by the commit that issues it, but by the next one', () => {
-    seat(1, 5);
-    const fresh = [scarce(1), ticketOf(2)];
-    const assignments = desk.assign(fresh, 100);
-    expect(idsIn(assignments)).toEqual([idOf(2)]);
-    desk.deliver(assignments, answers(new Map([[idOf(2), '1']])), fresh);
-    expect(idsIn(handOut())).toEqual([idOf(1)]);
-  });
-
-  it('that was refused waits until its time has come, and the worker gets something else meanwhile', async () => {
-    seat(1, 1);
-    desk.deliver([], answers(), [scarce(1), ticketOf(2)]);
-    desk.deliver(handOut(), answers(new Map(), new Map([[idOf(1), { key: rate.key, roomInMs: 249.2 }]])));
-    const next = handOut();
-    expect(idsIn(next)).toEqual([idOf(2)]);
-    desk.unassign(next, new Set([idOf(2)]));
-    await clock.advance(249);
-    expect(handOut()).toEqual([]);
-    const before = changes;
-    await clock.advance(1);
-    expect(changes).toBe(before + 1);
-    expect(idsIn(handOut())).toEqual([idOf(1)]);
-  });
-
-  it('leaves no timer behind when nothing is handed out any more', () => {
-    seat(1, 1);
-    desk.deliver([], answers(), [scarce(1)]);
-    desk.deliver(handOut(), answers(new Map(), new Map([[idOf(1), { key: rate.key, roomInMs: 1_000 }]])));
-    expect(clock.pendingTimers).toBe(1);
-    desk.stopHandingOut();
-    expect(clock.pendingTimers).toBe(0);
-  });
-
-  it.each<[how: string, end: (ticketId: TicketId) => unknown]>([
-    ['settled', (ticketId) => desk.close([ticketId], false)],
-    ['revoked', (ticketId) => desk.close([ticketId], true)],
-    ['dropped', (ticketId) => desk.heartbeat(workerOf(1), [{ ticketId, token: '7.1' }])],
-  ])('makes room for the next one when it is %s, and says so', async (_, end) => {
-    seat(1, 5);
-    desk.deliver([], answers(), [1, 2, 3].map(scarce));
-    const leased = handOut();
-    expect(idsIn(leased)).toEqual([idOf(1), idOf(2)]);
-    desk.deliver(leased, answers(new Map(leased.map(({ ticket }, index) => [ticket.ticketId, String(index + 1)]))));
-    expect(handOut()).toEqual([]);
-    await end(idOf(1));
-    expect(roomy).toEqual([printerKey]);
-    expect(idsIn(handOut())).toEqual([idOf(3)]);
-  });
-
-  it('waits for a place of which nobody here has heard no longer than until the next sweep', async () => {
-    seat(1, 5);
-    desk.deliver([], answers(), [scarce(1)]);
-    desk.deliver(handOut(), answers(new Map(), new Map([[idOf(1), { key: printer.key }]])));
-    expect(handOut()).toEqual([]);
-    await desk.sweep();
-    expect(idsIn(handOut())).toEqual([idOf(1)]);
-  });
-
-  it('goes on when another control plane says that its key has room', () => {
-    seat(1, 5);
-    desk.deliver([], answers(), [scarce(1)]);
-    desk.deliver(handOut(), answers(new Map(), new Map([[idOf(1), { key: printer.key }]])));
-    desk.open(printerKey);
-    expect(idsIn(handOut())).toEqual([idOf(1)]);
-  });
-
-  it('is read anew where its agent changed', async () => {
-    seat(1, 5);
-    desk.deliver([], answers(), [1, 2, 3].map(scarce));
-    expect(handOut()).toHaveLength(2);
-    rows.set(idOf(3), { ...ticketOf(3), token: '' });
-    desk.throttlesChanged();
-    await desk.refill();
-    expect(idsIn(handOut())).toEqual([idOf(3)]);
-  });
 });

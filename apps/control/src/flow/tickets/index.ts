@@ -11,7 +11,7 @@
 export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from './desk.ts';
 export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
-export { type Breaker, breakerViewOf, newBreaker } from './breaker.ts';
+export { type Breaker, newBreaker } from './breaker.ts';
 export { Breakers, type Observation } from './breakers.ts';
 export { type AgentThrottles, agentThrottles, type Throttle, throttlesOf } from './throttle.ts';
 export type {

@@ -2,7 +2,6 @@ import { defaultTenantId, type TenantId, type TicketId, type WorkerId } from '@h
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ReadyTicket, rankMsOf, Scheduler } from './scheduler.ts';
-import type { Throttle } from './throttle.ts';
 
 const minuteMs = 60_000;
 const urgency = { readyAtMs: 1_000_000, priority: 0, timeoutMs: minuteMs };
@@ -238,134 +237,6 @@ it('gives each ticket once, within the credits, the most urgent first, whatever 
   );
 });
 
-const printer = (limit: number): Throttle => ({ kind: 'key', key: 'key:printer', limit });
-const scarce = (number: number, ...throttles: Throttle[]): ReadyTicket => ({ ...ticket(number), throttles });
-const given = (scheduler: Scheduler<ReadyTicket>) => scheduler.assign(100).map(({ ticket }) => ticket);
-const numbersOf = (tickets: readonly ReadyTicket[]) => tickets.map(({ ticketId }) => Number(ticketId.slice(4)));
-const busy = () => schedulerOf({ 1: { can: ['node'], credits: 1_000 } });
-const printerKey = `${defaultTenantId} key:printer`;
-
-describe('a ticket with throttles', () => {
-  it('waits while its key has no room, lets others pass, and goes on in its order', () => {
-    const scheduler = busy();
-    for (const number of [3, 2, 1]) scheduler.offer(scarce(number, printer(1)));
-    scheduler.offer(ticket(9));
-    const [first, other] = given(scheduler);
-    expect(numbersOf([first!, other!])).toEqual([1, 9]);
-    expect(scheduler.parkedKeys()).toEqual([printerKey]);
-    scheduler.granted(first!);
-    expect(given(scheduler)).toEqual([]);
-    scheduler.ended(first!);
-    expect(numbersOf(given(scheduler))).toEqual([2]);
-  });
-
-  it('that was refused is tried again when there may be room: somebody says so, or one is tried now and then', () => {
-    const scheduler = busy();
-    for (const number of [1, 2, 3]) scheduler.offer(scarce(number, printer(5)));
-    const refused = given(scheduler);
-    for (const each of refused) scheduler.refused(each, 'key:printer');
-    for (const each of refused) scheduler.offer(each);
-    expect(given(scheduler)).toEqual([]);
-    scheduler.open(printerKey);
-    const [probe] = given(scheduler);
-    expect(numbersOf([probe!])).toEqual([1]);
-    scheduler.granted(probe!);
-    expect(numbersOf(given(scheduler)), 'one that was granted invites the next').toEqual([2]);
-    expect(given(scheduler)).toEqual([]);
-    scheduler.probe();
-    expect(numbersOf(given(scheduler))).toEqual([3]);
-  });
-
-  it('needs room under each of its keys, and what waits behind it for one of them goes on', () => {
-    const scheduler = busy();
-    const agent: Throttle = { kind: 'agent', key: 'agent:scan', limit: 1 };
-    scheduler.offer(scarce(1, printer(1)));
-    const [holder] = given(scheduler);
-    scheduler.offer(scarce(2, agent));
-    const [other] = given(scheduler);
-    scheduler.offer(scarce(3, agent, printer(1)));
-    scheduler.offer(scarce(4, agent));
-    expect(given(scheduler)).toEqual([]);
-    scheduler.ended(other!);
-    expect(numbersOf(given(scheduler)), '3 waits for the printer now, and does not keep 4').toEqual([4]);
-    scheduler.ended(holder!);
-    expect(given(scheduler)).toEqual([]);
-  });
-
-  it('that is withdrawn keeps its room from nobody', () => {
-    const scheduler = busy();
-    for (const number of [1, 2, 3]) scheduler.offer(scarce(number, printer(1)));
-    const [first] = given(scheduler);
-    scheduler.ended(first!);
-    scheduler.withdraw(ticket(2).ticketId);
-    expect(numbersOf(given(scheduler))).toEqual([3]);
-  });
-
-  it('of a rate or a breaker takes no place that its end would free', () => {
-    const scheduler = busy();
-    for (const number of [1, 2]) scheduler.offer(scarce(number, { kind: 'rate', key: 'rate:scan', limit: 1, windowMs: 1_000 }));
-    const [first] = given(scheduler);
-    scheduler.ended(first!);
-    expect(given(scheduler)).toEqual([]);
-    scheduler.open(`${defaultTenantId} rate:scan`);
-    expect(numbersOf(given(scheduler))).toEqual([2]);
-  });
-
-  it('costs nobody else: ten thousand that wait for one key are looked at once, and one at a time afterwards', () => {
-    const scheduler = busy();
-    let looks = 0;
-    for (let number = 1; number <= 10_000; number += 1) {
-      const watched = scarce(number, printer(1));
-      scheduler.offer(Object.defineProperty(watched, 'throttles', { get: () => ((looks += 1), [printer(1)]) }));
-    }
-    let [holder] = given(scheduler);
-    looks = 0;
-    for (let count = 0; count < 100; count += 1) {
-      scheduler.ended(holder!);
-      [holder] = given(scheduler);
-    }
-    expect(looks / 100).toBeLessThan(20);
-  });
-});
-
-it('never lets more tickets of a key be leased than its limit, by its own count, whatever ends or is refused', () => {
-  const steps = fc.array(fc.tuple(fc.constantFrom('assign', 'end', 'refuse', 'open', 'probe'), fc.nat(9)), { maxLength: 80 });
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 4 }), steps, (limit, plan) => {
-      const scheduler = busy();
-      for (let number = 0; number < 60; number += 1) scheduler.offer(scarce(number, printer(limit)));
-      const leased: ReadyTicket[] = [];
-      for (const [what, pick] of plan) {
-        if (what === 'assign' || what === 'refuse')
-          for (const each of given(scheduler)) {
-            // The database has the last word, as it has in life.
-            if (what === 'refuse' || leased.length >= limit) {
-              scheduler.refused(each, 'key:printer');
-              scheduler.offer(each);
-            } else {
-              leased.push(each);
-              scheduler.granted(each);
-            }
-          }
-        else if (what === 'end') for (const each of leased.splice(pick % 4, 1)) scheduler.ended(each);
-        else if (what === 'open') scheduler.open(printerKey);
-        else scheduler.probe();
-      }
-      // Nothing is stuck: with everything ended and a probe now and then, all of it goes through.
-      for (const each of leased.splice(0)) scheduler.ended(each);
-      for (let round = 0; scheduler.readyCount > 0 && round < 200; round += 1) {
-        scheduler.probe();
-        for (const each of given(scheduler)) {
-          scheduler.granted(each);
-          scheduler.ended(each);
-        }
-      }
-      expect(scheduler.readyCount).toBe(0);
-    }),
-    { numRuns: 300 },
-  );
-});
-
 const tenant = (number: number) => `ten_${number}` as TenantId;
 const of = (tenantNumber: number, number: number, more: Partial<ReadyTicket> = {}): ReadyTicket => ({
   ...ticket(number),
@@ -407,7 +278,7 @@ describe('between tenants', () => {
   });
 
   it('one that had nothing to do is not repaid for it', () => {
-    const scheduler = busy();
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1_000 } });
     for (let number = 0; number < 300; number += 1) scheduler.offer(of(0, number));
     scheduler.assign(100);
     for (let number = 0; number < 100; number += 1) scheduler.offer(of(1, number));
