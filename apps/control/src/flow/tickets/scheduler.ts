@@ -62,6 +62,7 @@ interface Candidate {
 /** What one tenant has waiting in a ring. */
 interface Line<Ticket extends ReadyTicket> {
   readonly ring: Ring<Ticket>;
+  readonly tenantId: TenantId;
   readonly account: Account;
   readonly waiting: TinyQueue<Ticket>;
 }
@@ -259,14 +260,15 @@ export class Scheduler<Ticket extends ReadyTicket> {
 
   #enqueue(ticket: Ticket): void {
     this.#enqueuedCount += 1;
-    const ring = this.#ringOf(ticket.requirement);
-    const account = this.#share.accountOf(ticket.tenantId);
-    let line = ring.lines.find((each) => each.account === account);
-    if (line === undefined) {
-      line = { ring, account, waiting: new TinyQueue<Ticket>([], (a, b) => a.rankMs - b.rankMs) };
-      ring.lines.push(line);
-    }
-    line.waiting.push(ticket);
+    this.#lineOf(this.#ringOf(ticket.requirement), ticket.tenantId).waiting.push(ticket);
+  }
+
+  #lineOf(ring: Ring<Ticket>, tenantId: TenantId): Line<Ticket> {
+    for (const line of ring.lines) if (line.tenantId === tenantId) return line;
+    const account = this.#share.accountOf(tenantId);
+    const line = { ring, tenantId, account, waiting: new TinyQueue<Ticket>([], (a, b) => a.rankMs - b.rankMs) };
+    ring.lines.push(line);
+    return line;
   }
 
   #ringOf(requirement: string): Ring<Ticket> {
