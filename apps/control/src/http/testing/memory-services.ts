@@ -118,17 +118,8 @@ function engineOver(
   const throttles = memoryThrottleStore(() => clock.nowMs());
   const breakers = new Breakers({ store: throttles, findAgent, log, changed: (fullKey) => desk.open(fullKey) });
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, breakers, clock, log });
-  const runs = new Runs({
-    store: runStore,
-    tickets,
-    desk,
-    runs: live,
-    lane,
-    board,
-    clock,
-    newRunId: () => newId('run') as RunId,
-    findAgent,
-  });
+  const newRunId = () => newId('run') as RunId;
+  const runs = new Runs({ store: runStore, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
   const capacityChanged = () => {
     lane.pump();
     void desk.refill();
