@@ -2,7 +2,7 @@
  * Program: what one scheduling decision costs in memory, with 1,000 workers and 10,000 ready tickets all the time, beside the
  * least it can cost: one pop and one push of a heap that holds 10,000.
  */
-import type { TicketId, WorkerId } from '@hivekeeper/contract';
+import { defaultTenantId, type TicketId, type WorkerId } from '@hivekeeper/contract';
 import TinyQueue from 'tinyqueue';
 import { type ReadyTicket, rankMsOf, Scheduler } from '../../apps/control/src/flow/tickets/index.ts';
 import { quantile } from '../harness/statistics.ts';
@@ -39,6 +39,7 @@ const nextRandom = (): number => {
 
 const newTicket = (index: number): ReadyTicket => ({
   ticketId: `tkt_${index}` as TicketId,
+  tenantId: defaultTenantId,
   requirement: requirements[index % requirements.length] ?? '',
   rankMs: rankMsOf({
     readyAtMs: index,

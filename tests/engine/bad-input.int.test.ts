@@ -5,7 +5,7 @@ import postgres from 'postgres';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createServer } from '../../apps/control/src/http/index.ts';
 import { badInputCases, type CaseWorld, faultIn } from '../../apps/control/src/http/testing/bad-input.cases.ts';
-import { deploy, ended, engineOn, migratedDatabase, seatWorker, start, until } from './fixture.ts';
+import { builtin, deploy, ended, engineOn, migratedDatabase, seatWorker, start, until } from './fixture.ts';
 
 await using opening = new AsyncDisposableStack();
 const database = opening.adopt(await migratedDatabase(), (fresh) => fresh.drop());
@@ -63,6 +63,13 @@ await deploy(engine, {
 seatWorker(engine, () => ({ ok: false, error: { code: 'AGENT_FAILED', message: 'no' } }), 1);
 await until(engine, await start(engine, 'stuck'), ({ type }) => type === 'node.finished');
 const [dead] = await engine.services.dead.list(defaultTenantId, { state: 'open', limit: 1 });
+// An agent with a rate and a breaker that has seen a failure.
+const frail = builtin('frail', { rate: { limit: 9, windowMs: 1_000 }, breaker: { failures: 9, windowMs: 60_000, coolDownMs: 60_000 } });
+await engine.services.agents.ensureSpec({ tenantId: defaultTenantId, spec: frail, by: 'test' });
+await deploy(engine, { name: 'frail', nodes: [{ id: 'fails', agent: 'frail' }] });
+seatWorker(engine, () => ({ ok: false, error: { code: 'AGENT_FAILED', message: 'no' } }), 1);
+await ended(engine, await start(engine, 'frail'));
+await engine.services.breakers.idle();
 const stranger = 'wrk_01JD0000000000000000000000';
 const issue = (role: 'admin' | 'worker') => engine.services.keys.issue({ tenantId: defaultTenantId, name: `test-${role}`, role });
 const world: CaseWorld = {

@@ -42,7 +42,7 @@ describe('a node with labels', () => {
     await deploy(engine, { name: 'plain-second', nodes: [{ id: 'a', agent: 'noop', requires: ['gpu'] }] });
     const [picky, plain] = [await start(engine, 'picky-first'), await start(engine, 'plain-second')];
     await using opened = await openDatabase({ url: database.url, maxConnections: 2, log: newLog({ level: 'silent', component: 'test' }) });
-    const mostUrgent = async (...workers: string[]) => (await opened.ticketStore.ready(1, workers)).map(({ runId }) => runId);
+    const mostUrgent = async (...workers: string[]) => (await opened.ticketStore.ready(1, workers, [])).map(({ runId }) => runId);
     expect(await mostUrgent('builtin gpu', 'builtin eu')).toEqual([plain]);
     expect(await mostUrgent('builtin eu gpu')).toEqual([picky]);
     expect(await mostUrgent('builtin eu', 'eu gpu')).toEqual([]);

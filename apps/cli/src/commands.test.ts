@@ -262,6 +262,18 @@ describe('agents, approvals and status', () => {
     expect(stdout).toMatch(/2\/mender +1\.0\.0 +untrusted +APPROVAL_REQUIRED +preview \(AUTO\) apply undo/);
   });
 
+  it.each([
+    [{ state: 'closed', failureCount: 0 }, 'closed'],
+    [{ state: 'closed', failureCount: 2 }, 'closed, 2 failed'],
+    [{ state: 'open', failureCount: 0, nextTrialAtMs: 0 }, 'open, trial due'],
+    [{ state: 'open', failureCount: 0, nextTrialAtMs: 8_000_000_000_000 }, 'open, trial in \\d+'],
+    [{ state: 'half-open', failureCount: 0 }, 'half-open'],
+  ])('shows the breaker %o of an agent as "%s"', async (breaker, words) => {
+    const agent = { name: 'frail', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO', spec: { capabilities: [] }, breaker };
+    await using control = await controlPlane({ 'GET /v1/agents': { body: [agent] } });
+    expect((await hive(['agents', '--url', control.url])).stdout).toMatch(new RegExp(`frail .* ${words}`));
+  });
+
   it('registers an agent by its absolute path', async () => {
     await using control = await controlPlane({
       'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } },

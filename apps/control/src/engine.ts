@@ -2,15 +2,7 @@
  * The inner half of the composition root: records and flow over a database. Used whole by the control plane, and alone
  * to measure the engine without HTTP.
  */
-import {
-  type AgentId,
-  type AgentSpec,
-  defaultTenantId,
-  type LinkId,
-  type RunId,
-  type TenantId,
-  type WorkflowId,
-} from '@hivekeeper/contract';
+import { type AgentId, type AgentSpec, defaultTenantId, type LinkId, type RunId, type WorkflowId } from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
@@ -27,7 +19,7 @@ import {
   RunOrders,
   Runs,
 } from './flow/runs/index.ts';
-import { TicketDesk } from './flow/tickets/index.ts';
+import { Breakers, type FindAgent, TicketDesk } from './flow/tickets/index.ts';
 import { BulkOrders, DeadLetters, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
 import { KeyRing } from './records/keys/index.ts';
@@ -74,31 +66,24 @@ export async function startEngine({
   builtinAgents = [],
 }: EngineOptions): Promise<Engine> {
   const newId = idMaker(clock, systemRandom);
-  const { runStore, ticketStore, keyStore } = database;
+  const { runStore, ticketStore, throttleStore, keyStore } = database;
   const expressions = createExpressions();
   const files = diskAgentFiles({ shippedDirectory, environment, log });
   const { agents, workflows } = await openRegistries({ store: database.registryStore, files, expressions, builtinAgents, newId });
 
-  const findAgent = (tenantId: TenantId, name: string) => agents.specOf(tenantId, name);
-  const desk = new TicketDesk({ store: ticketStore, clock, log, findAgent, epoch: database.epoch, leaseMs: config.leaseMs, silentAfterMs });
-  const live = new LiveRuns(runStore, expressions.evaluate, config.liveRuns);
-  const peers = new Peers({ line: database.peerLine, clock, log, forgottenAfterMs: watchForgottenAfterMs });
-  const board = new NoticeBoard({ store: runStore, tickets: ticketStore, runs: live, peers, clock, log });
-  const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
-  const runs = new Runs({
-    store: runStore,
-    tickets: ticketStore,
-    desk,
-    runs: live,
-    lane,
-    board,
+  const newRunId = () => newId('run') as RunId;
+  const { desk, peers, board, breakers, lane, runs, driver } = openFlow({
+    database,
+    config,
     clock,
-    newRunId: () => newId('run') as RunId,
-    findAgent,
+    log,
+    findAgent: agents.specOf,
+    evaluate: expressions.evaluate,
+    newRunId,
   });
-  const driver: Driver = postgresDriver({ store: runStore, clock, log, wake: (runId) => runs.wake(runId) });
   await using stack = new AsyncDisposableStack();
   stack.use(peers);
+  stack.defer(() => breakers.idle());
   stack.defer(() => lane.idle());
   stack.use(driver);
   stack.defer(() => desk.stopHandingOut());
@@ -117,6 +102,8 @@ export async function startEngine({
       ...ordersOver({ database, runs, lane, workflows, clock, newId }),
       redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
       tickets: ticketStore,
+      throttles: throttleStore,
+      breakers,
       keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       probeDatabase: () => database.probe(),
       epoch: database.epoch,
@@ -153,6 +140,31 @@ function ordersOver({ database, runs, lane, workflows, clock, newId }: Ordered) 
 /** The values of variables that agents may see and whose names say that they are secret, as far as this process has them. */
 const secretsIn = (environment: Readonly<Record<string, string | undefined>>, names: ReadonlySet<string>): string[] =>
   [...names].filter(isSecretName).flatMap((name) => environment[name] ?? []);
+
+interface FlowParts extends Pick<EngineOptions, 'database' | 'config' | 'log'> {
+  readonly clock: Clock;
+  readonly findAgent: FindAgent;
+  readonly evaluate: Expressions['evaluate'];
+  readonly newRunId: () => RunId;
+}
+
+/** What moves runs and tickets, wired; nothing of it is started. */
+function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAgent, evaluate, newRunId }: FlowParts) {
+  const { runStore: store, ticketStore: tickets, throttleStore, peerLine, epoch, weightOf } = database;
+  const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch, leaseMs, silentAfterMs, weightOf });
+  const live = new LiveRuns(store, evaluate, liveRuns);
+  const peers = new Peers({ line: peerLine, clock, log, forgottenAfterMs: watchForgottenAfterMs });
+  const board = new NoticeBoard({ store, tickets, runs: live, peers, clock, log });
+  const breakerChanged = (fullKey: string) => {
+    desk.open(fullKey);
+    peers.tellRoom(fullKey);
+  };
+  const breakers = new Breakers({ store: throttleStore, findAgent, log, changed: breakerChanged });
+  const lane = new RunLane({ store, runs: live, desk, board, driver: () => driver, findAgent, breakers, clock, log });
+  const runs = new Runs({ store, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
+  const driver: Driver = postgresDriver({ store, clock, log, wake: (runId) => runs.wake(runId) });
+  return { desk, peers, board, breakers, lane, runs, driver };
+}
 
 interface Registration {
   readonly store: RegistryStore;
@@ -210,6 +222,7 @@ async function recover({ stack, database, desk, lane, runs, board, peers, agents
       quietly('reading ready tickets', desk.refill());
     },
     progressed: (runId) => board.progressed(runId),
+    roomMade: (fullKey) => peers.tellRoom(fullKey),
   });
   const sweep = () => {
     quietly('the sweep', desk.sweep());
@@ -221,12 +234,14 @@ async function recover({ stack, database, desk, lane, runs, board, peers, agents
   const registryChanged = () => {
     workflows.refresh();
     quietly('reading agents', readAgents());
+    desk.throttlesChanged();
   };
   const listener = {
     registryChanged,
     ticketsReady: () => desk.noticeMore(),
     runWatched: (runId: RunId) => peers.heard(runId),
     runMoved: (runId: RunId) => board.moved(runId),
+    roomMade: (fullKey: string) => desk.open(fullKey),
     mayHaveMissed: () => board.round(),
   };
   stack.defer(await database.listen(listener));

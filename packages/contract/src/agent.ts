@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { jsonObjectSchema } from './workflow.ts';
 import { nameSchema } from './ids.ts';
+import { agentConcurrencySchema, breakerRuleSchema, rateSchema } from './throttle.ts';
 
 /** Whether a person must agree before the agent acts. */
 export const riskLevelSchema = z.enum(['AUTO', 'APPROVAL_REQUIRED']);
@@ -66,6 +67,10 @@ export const agentManifestSchema = z.strictObject({
     .max(50)
     .default([]),
   limits: limitsSchema.prefault({}),
+  /** What makes its tickets wait though a worker is free; nothing does where all three are absent. */
+  concurrency: agentConcurrencySchema.optional(),
+  rate: rateSchema.optional(),
+  breaker: breakerRuleSchema.optional(),
 });
 
 /** {@link agentManifestSchema}, with its defaults filled in. */

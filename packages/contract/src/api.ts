@@ -12,6 +12,7 @@ import {
 } from './ids.ts';
 import { nodeStatusSchema, runStatusSchema } from './run.ts';
 import { failureSchema } from './ticket.ts';
+import { breakerViewSchema, throttledBySchema } from './throttle.ts';
 import { jsonObjectSchema, jsonValueSchema, workflowDefinitionSchema } from './workflow.ts';
 
 const dayMs = 86_400_000;
@@ -71,7 +72,13 @@ export const attemptSchema = z.object({
 
 /** {@link Blocker} on the wire. */
 export const blockerSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ticket'), nodeId: z.string(), ticketId: ticketIdSchema, otherCount: z.int() }),
+  z.object({
+    kind: z.literal('ticket'),
+    nodeId: z.string(),
+    ticketId: ticketIdSchema,
+    otherCount: z.int(),
+    throttledBy: throttledBySchema.optional(),
+  }),
   z.object({ kind: z.literal('retry'), nodeId: z.string(), dueAtMs: atMs, lastError: failure }),
   z.object({ kind: z.literal('approval'), nodeId: z.string(), approvalId: approvalIdSchema, expiresAtMs: atMs }),
   z.object({ kind: z.literal('timer'), nodeId: z.string(), dueAtMs: atMs }),
@@ -170,6 +177,7 @@ export const agentViewSchema = z.object({
   registeredAtMs: atMs,
   updatedAtMs: atMs,
   spec: agentSpecSchema,
+  breaker: breakerViewSchema.optional().describe('Absent where its manifest has none'),
 });
 /** {@link agentViewSchema} */
 export type AgentView = z.infer<typeof agentViewSchema>;

@@ -2,7 +2,7 @@
  * The words of Hivekeeper: what travels between control plane, workers, faces and authors. Types and schemas only.
  *
  * json.ts         what JSON may carry · ids.ts  branded ids · label.ts  labels of workers · workflow.ts  what an author writes
- * agent.ts        manifests · run.ts  states, blockers, views · run-events.ts  journal events and notices
+ * agent.ts        manifests · throttle.ts  what makes tickets wait · run.ts  states, blockers, views · run-events.ts  journal events and notices
  * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
  * api.ts          the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
@@ -42,6 +42,19 @@ export {
   workflowIdSchema,
 } from './ids.ts';
 export { labelSchema } from './label.ts';
+export {
+  type BreakerRule,
+  type BreakerView,
+  type NodeConcurrency,
+  type ThrottledBy,
+  agentConcurrencySchema,
+  breakerRuleSchema,
+  breakerViewSchema,
+  nodeConcurrencySchema,
+  placeHolderSchema,
+  rateSchema,
+  throttledBySchema,
+} from './throttle.ts';
 export {
   type ApprovalRule,
   type NodeDefinition,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ApprovalId, EffectId, RunId, TicketId, WorkerId, WorkflowId } from './ids.ts';
 import type { JsonObject, JsonValue } from './json.ts';
+import type { ThrottledBy } from './throttle.ts';
 
 /** Where a run stands. The last four are terminal and absorb everything. */
 export const runStatusSchema = z.enum(['PENDING', 'RUNNING', 'WAITING_APPROVAL', 'SUCCESS', 'FAILED', 'CANCELLED', 'TIMED_OUT']);
@@ -29,7 +30,14 @@ export type Outcome = { readonly ok: true; readonly output: JsonValue } | { read
 
 /** The one thing an unfinished run waits for; stored in the transaction that made it so. */
 export type Blocker =
-  | { readonly kind: 'ticket'; readonly nodeId: string; readonly ticketId: TicketId; readonly otherCount: number }
+  | {
+      readonly kind: 'ticket';
+      readonly nodeId: string;
+      readonly ticketId: TicketId;
+      readonly otherCount: number;
+      /** Found out when somebody asks why. */
+      readonly throttledBy?: ThrottledBy;
+    }
   | { readonly kind: 'retry'; readonly nodeId: string; readonly dueAtMs: number; readonly lastError: Failure }
   | { readonly kind: 'approval'; readonly nodeId: string; readonly approvalId: ApprovalId; readonly expiresAtMs: number }
   | { readonly kind: 'timer'; readonly nodeId: string; readonly dueAtMs: number }

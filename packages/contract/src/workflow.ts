@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
 import { agentNameSchema, nameSchema } from './ids.ts';
 import { labelSchema } from './label.ts';
+import { nodeConcurrencySchema } from './throttle.ts';
 
 const dayMs = 86_400_000;
 
@@ -113,7 +114,7 @@ export const compensationRuleSchema = z.strictObject({
 export const onFailureSchema = z.enum(['fail', 'continue', 'fallback']);
 
 // What says something about an agent's work has no meaning for a node that only waits.
-const agentOnly = ['action', 'approval', 'compensate', 'requires'] as const;
+const agentOnly = ['action', 'approval', 'compensate', 'concurrency', 'requires'] as const;
 
 /** One node of a workflow: which agent does what, or what is waited for; after which nodes. */
 export const nodeDefinitionSchema = z
@@ -144,6 +145,8 @@ export const nodeDefinitionSchema = z
     /** A template that gives an array: the node runs once per element, which `{{ item }}` names; its output is the array of outputs. */
     map: z.string().min(1).max(2_000).optional(),
     compensate: compensationRuleSchema.optional(),
+    /** Its attempts wait while as many with the same key are under way. */
+    concurrency: nodeConcurrencySchema.optional(),
   })
   .superRefine((node, context) => {
     const kinds = (['agent', 'wait', 'sleep'] as const).filter((kind) => node[kind] !== undefined);

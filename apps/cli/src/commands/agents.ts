@@ -2,25 +2,36 @@ import { resolve } from 'node:path';
 import type { AgentView } from '@hivekeeper/contract';
 import type { Session } from '../session.ts';
 import { tableText } from '../views/table.ts';
-import { cutText } from '../views/words.ts';
+import { cutText, durationText } from '../views/words.ts';
 
 /** `hive agents` */
-export async function listAgents({ client, output }: Session): Promise<void> {
+export async function listAgents({ client, output, terminal }: Session): Promise<void> {
   const agents = await client.agents();
+  const nowMs = terminal.clock.nowMs();
   const rows = () =>
-    agents.map(({ name, version, trust, riskLevel, spec }) => [
+    agents.map(({ name, version, trust, riskLevel, spec, breaker }) => [
       name,
       version,
       trust,
       riskLevel,
       spec.capabilities.map((capability) => actionText(capability, riskLevel)).join(' '),
+      breakerText(breaker, nowMs),
       cutText(spec.description ?? '', 60),
     ]);
   output.show(agents, () =>
     agents.length === 0
       ? 'No agents.\n\nNext: hive agents register <path>'
-      : tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'DESCRIPTION'], rows(), output.colors),
+      : tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'], rows(), output.colors),
   );
+}
+
+/** Where the breaker stands, and what it waits for. */
+function breakerText(breaker: AgentView['breaker'], nowMs: number): string {
+  if (breaker === undefined) return '';
+  const { state, failureCount, nextTrialAtMs } = breaker;
+  if (nextTrialAtMs !== undefined)
+    return nextTrialAtMs > nowMs ? `${state}, trial in ${durationText(nextTrialAtMs - nowMs)}` : `${state}, trial due`;
+  return failureCount === 0 ? state : `${state}, ${failureCount} failed`;
 }
 
 /** The action's name, with its risk where that is not the agent's. */

@@ -38,8 +38,11 @@ export function addMetrics(app: App, services: Services): void {
       const loaded = await load();
       const { tenantId } = callerOf(request);
       const [runs, tickets] = await Promise.all([services.runStore.countByStatus(tenantId), services.tickets.counts()]);
+      const agents = (await services.agents.list(tenantId)).map(({ name }) => name);
+      const breakers = await services.breakers.views(tenantId, agents);
+      const openBreakers = Object.fromEntries([...breakers].map(([agent, { state }]) => [agent, state === 'closed' ? 0 : 1]));
       const workers = countBy(services.desk.workers().map(({ state }) => state));
-      const text = await loaded.report({ runs, tickets: { ...tickets }, workers });
+      const text = await loaded.report({ runs, tickets: { ...tickets }, workers, openBreakers });
       return reply.type(loaded.registry.contentType).send(text as never);
     },
   );
@@ -51,13 +54,14 @@ interface Request {
   readonly status: number;
 }
 
+const counted = ['runs', 'tickets', 'workers', 'openBreakers'] as const;
+type Counted = (typeof counted)[number];
+
 class Gauges {
   readonly registry: Registry;
   readonly #duration;
   readonly #children = new Map<string, { observe(seconds: number): void }>();
-  readonly #counted: Readonly<
-    Record<'runs' | 'tickets' | 'workers', { readonly label: string; readonly gauge: InstanceType<Prometheus['Gauge']> }>
-  >;
+  readonly #counted: Readonly<Record<Counted, { readonly label: string; readonly gauge: InstanceType<Prometheus['Gauge']> }>>;
 
   constructor(prometheus: Prometheus) {
     const registry = new prometheus.Registry();
@@ -79,6 +83,7 @@ class Gauges {
       runs: gauge('hive_runs', 'Runs of the caller’s tenant by status', 'status'),
       tickets: gauge('hive_tickets', 'Live tickets by state', 'state'),
       workers: gauge('hive_workers', 'Workers at this control plane by state', 'state'),
+      openBreakers: gauge('hive_breaker_open', '1 while the breaker of the agent is open or half-open, else 0', 'agent'),
     };
   }
 
@@ -93,8 +98,8 @@ class Gauges {
   }
 
   /** The text of a scrape; what is counted elsewhere is as it is now. */
-  report(counts: Readonly<Record<'runs' | 'tickets' | 'workers', Readonly<Record<string, number>>>>): Promise<string> {
-    for (const what of ['runs', 'tickets', 'workers'] as const) {
+  report(counts: Readonly<Record<Counted, Readonly<Record<string, number>>>>): Promise<string> {
+    for (const what of counted) {
       const { gauge, label } = this.#counted[what];
       gauge.reset();
       for (const [value, count] of Object.entries(counts[what])) gauge.set({ [label]: value }, count);

@@ -1,6 +1,6 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
 import type { RunOrders, Runs, RunStore } from '../flow/runs/index.ts';
-import type { TicketDesk, TicketStore } from '../flow/tickets/index.ts';
+import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
 import type { BulkOrders, DeadLetters, Triggers } from '../flow/triggers/index.ts';
 import type { KeyRing } from '../records/keys/index.ts';
 import type { Links } from '../records/links/index.ts';
@@ -19,6 +19,8 @@ export interface Services {
   readonly redaction: Redaction;
   readonly desk: TicketDesk;
   readonly tickets: TicketStore;
+  readonly throttles: ThrottleStore;
+  readonly breakers: Breakers;
   readonly agents: AgentRegistry;
   readonly workflows: WorkflowRegistry;
   readonly keys: KeyRing;

@@ -1,5 +1,6 @@
 import { type AgentId, agentNameIn, type AgentSpec, type JsonValue, type TenantId } from '@hivekeeper/contract';
 import { capabilityFor } from '../../flow/runs/index.ts';
+import { agentThrottles } from '../../flow/tickets/index.ts';
 import type { ProjectId, Reference, RegistryStore, StoredAgent } from '../../records/registry/index.ts';
 import { audit } from './audit.ts';
 import type { Pool, Sql } from './connection.ts';
@@ -44,6 +45,7 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
       );
       await audit(sql, { tenantId, actor: by, action: 'agent.registered', object: name, payload: spec });
       await admitWaiting(sql, tenantId, { name, spec });
+      await throttleWaiting(sql, tenantId, { name, spec });
       await tell(sql);
       return mustFind(await findAgent(sql, tenantId, { id }), id);
     }),
@@ -55,6 +57,7 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
         WHERE tenant_id = ${tenantId} AND id = ${id} AND removed_at IS NULL`;
       const agent = mustFind(await findAgent(sql, tenantId, { id }), id);
       await audit(sql, { tenantId, actor: by, action: 'agent.updated', object: agent.name, payload: spec });
+      await throttleWaiting(sql, tenantId, agent);
       await tell(sql);
       return agent;
     }),
@@ -78,6 +81,16 @@ async function admitWaiting(sql: Sql, tenantId: TenantId, { name, spec }: Pick<S
       SELECT string_agg(capability, ' ' ORDER BY capability COLLATE "C")
       FROM unnest(array_replace(string_to_array(requirement, ' '), ${awaited}, ${capabilityFor(spec, name)})) AS capability)
     WHERE tenant_id = ${tenantId} AND worker_id IS NULL AND ${awaited} = ANY (string_to_array(requirement, ' '))`;
+  if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
+}
+
+/** Puts the agent's throttles, as they are now, on its tickets that nobody holds; their nodes' own keys stay. */
+async function throttleWaiting(sql: Sql, tenantId: TenantId, { name, spec }: Pick<StoredAgent, 'name' | 'spec'>): Promise<void> {
+  const throttles = JSON.stringify(agentThrottles(name, spec));
+  const { count } = await sql`
+    UPDATE tickets SET throttles = nullif((
+      CASE WHEN concurrency_key IS NULL THEN '[]' ELSE jsonb_build_array(throttles->0) END || ${throttles}::jsonb)::text, '[]')::json
+    WHERE tenant_id = ${tenantId} AND agent = ${name} AND worker_id IS NULL AND (throttles IS NOT NULL OR ${throttles} <> '[]')`;
   if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
 }
 

@@ -70,7 +70,9 @@ const standing: ColumnsOf<{ readonly run: RunCommit }> = {
   error: ['json', ({ run }) => json(run.error)],
 };
 
-// The order and the names are those of the function's parameters in migrations/0003_lighter_commit.sql.
+const leaseColumns: ColumnsOf<LeaseClaim> = { id: ['text', (lease) => lease.ticketId], worker: ['text', (lease) => lease.workerId] };
+
+// The order and the names are those of the function's parameters in migrations/0008_limits.sql.
 const columns: readonly Column[] = [
   ...group('n', (batch) => batch.runs.flatMap((run) => (run.origin === undefined ? [] : [{ run, origin: run.origin }])), {
     id: ['text', ({ run }) => run.runId],
@@ -129,11 +131,13 @@ const columns: readonly Column[] = [
       is_held: ['boolean', ({ part }) => part.isHeld],
       timeout_ms: ['bigint', ({ part }) => part.timeoutMs],
       requirement: ['text', ({ part }) => part.requirement],
+      throttles: ['json', ({ part }) => json(part.throttles)],
       rank_ms: ['double precision', ({ part }) => part.rankMs],
       worker: ['text', ({ part }) => part.workerId],
     },
   ),
-  ...group('l', (batch) => batch.leases, { id: ['text', (lease) => lease.ticketId], worker: ['text', (lease) => lease.workerId] }),
+  ...group('l', (batch) => batch.leases.filter(({ isThrottled }) => !isThrottled), leaseColumns),
+  ...group('q', (batch) => batch.leases.filter(({ isThrottled }) => isThrottled), leaseColumns),
   { name: 'lease_ms', type: 'integer', of: (batch) => batch.leaseMs },
   ...group(
     'a',
@@ -169,6 +173,6 @@ const columns: readonly Column[] = [
 
 /** The one statement of the hot path, and its parameters: a column each, so that a batch of any size is the same prepared statement. */
 export const commitColumns = {
-  query: `SELECT ticket_id, ticket_token FROM commit_runs(${columns.map(({ name, type }, index) => `${name} => $${index + 1}::${type}`).join(', ')})`,
+  query: `SELECT * FROM commit_runs(${columns.map(({ name, type }, index) => `${name} => $${index + 1}::${type}`).join(', ')})`,
   values: (batch: CommitBatch) => columns.map((column) => column.of(batch)) as never[],
 };

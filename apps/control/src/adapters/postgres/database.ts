@@ -1,7 +1,7 @@
-import { defaultTenantId, type RunId } from '@hivekeeper/contract';
+import { defaultTenantId, type RunId, type TenantId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
 import type { PeerLine, RunStore } from '../../flow/runs/index.ts';
-import type { TicketStore } from '../../flow/tickets/index.ts';
+import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
 import type { LinkStore } from '../../records/links/index.ts';
@@ -11,11 +11,12 @@ import { postgresDeadTicketStore } from './dead-ticket-store.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { postgresLinkStore } from './link-store.ts';
 import { migrate } from './migrate.ts';
-import { movedChannel, ofRun, postgresPeerLine, watchedChannel } from './peer-line.ts';
+import { movedChannel, ofRun, postgresPeerLine, roomyChannel, watchedChannel } from './peer-line.ts';
 import { registryChannel } from './registry-change.ts';
 import { postgresRegistryStore } from './registry-store.ts';
 import { postgresRunStore } from './run-store.ts';
 import { requireSafeDatabase } from './safety.ts';
+import { postgresThrottleStore } from './throttle-store.ts';
 import { postgresTicketStore, ticketsChannel } from './ticket-store.ts';
 
 /** Told what other control planes did. */
@@ -27,6 +28,8 @@ export interface DatabaseListener {
   runWatched(runId: RunId): void;
   /** Another control plane has news of this run. */
   runMoved(runId: RunId): void;
+  /** A ticket with this key, given with its tenant, ended at another control plane. */
+  roomMade(fullKey: string): void;
   /** Listening began, perhaps again: what was said before was not heard. */
   mayHaveMissed(): void;
 }
@@ -35,6 +38,7 @@ export interface DatabaseListener {
 export interface PostgresDatabase extends AsyncDisposable {
   readonly runStore: RunStore;
   readonly ticketStore: TicketStore;
+  readonly throttleStore: ThrottleStore;
   readonly registryStore: RegistryStore;
   readonly keyStore: KeyStore;
   /** To the other control planes on this database. */
@@ -43,6 +47,8 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly deadTicketStore: DeadTicketStore;
   /** First half of every fencing token. */
   readonly epoch: number;
+  /** A tenant's share of the workers beside the others', as it was when the database was opened. */
+  readonly weightOf: (tenantId: TenantId) => number;
   /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
   probe(): Promise<void>;
   /** Deletes idempotency keys older than 7 days, and links that ended 30 days ago. */
@@ -69,16 +75,20 @@ export async function openDatabase({
     await requireSafeDatabase(engine);
     await migrate(engine, { log });
     const [installation] = await engine<{ epoch: number }[]>`SELECT epoch FROM installation WHERE tenant_id = ${defaultTenantId}`;
+    const tenants = await engine<{ tenant_id: TenantId; weight: number }[]>`SELECT tenant_id, weight FROM tenants`;
+    const weights = new Map(tenants.map((tenant) => [tenant.tenant_id, tenant.weight]));
     const newId = idMaker(systemClock, systemRandom);
     return {
       runStore: postgresRunStore(engine, requests),
       ticketStore: postgresTicketStore(engine),
+      throttleStore: postgresThrottleStore(engine),
       registryStore: postgresRegistryStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
       peerLine: postgresPeerLine(engine),
       linkStore: postgresLinkStore(engine),
       deadTicketStore: postgresDeadTicketStore(requests),
       epoch: installation?.epoch ?? 1,
+      weightOf: (tenantId) => weights.get(tenantId) ?? 1,
       async probe() {
         await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
       },
@@ -86,12 +96,13 @@ export async function openDatabase({
         await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
         await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
       },
-      async listen({ registryChanged, ticketsReady, runWatched, runMoved, mayHaveMissed }) {
+      async listen({ registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed }) {
         const listeners = [
           await engine.listen(registryChannel, registryChanged, registryChanged),
           await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
           await engine.listen(watchedChannel, ofRun(runWatched)),
           await engine.listen(movedChannel, ofRun(runMoved), mayHaveMissed),
+          await engine.listen(roomyChannel, roomMade),
         ];
         return async () => {
           await Promise.all(listeners.map((listening) => listening.unlisten()));

@@ -7,11 +7,15 @@ export const watchedChannel = 'hive_watched';
 /** Runs that have news. */
 export const movedChannel = 'hive_moved';
 
-/** Messages between control planes as notifications, one per run. */
+/** Keys of throttles that may have room. */
+export const roomyChannel = 'hive_roomy';
+
+/** Messages between control planes as notifications, one per run and per key. */
 export const postgresPeerLine = (pool: Pool): PeerLine => ({
-  async say({ watched, moved }) {
+  async say({ watched, moved, roomy }) {
     if (watched.length > 0) await pool.notify(watchedChannel, watched);
     if (moved.length > 0) await pool.notify(movedChannel, moved);
+    if (roomy.length > 0) await pool.notify(roomyChannel, roomy);
   },
 });
 

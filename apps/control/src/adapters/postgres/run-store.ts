@@ -14,6 +14,7 @@ import {
   type WorkflowId,
 } from '@hivekeeper/contract';
 import type { CommitResult, JournalRow, RunCommit, RunFilter, RunStore, StoredRun } from '../../flow/runs/index.ts';
+import type { LeaseRefusal } from '../../flow/tickets/index.ts';
 import { commitColumns } from './commit-columns.ts';
 import { isTransient, isUniqueViolation } from './connection-errors.ts';
 import { type Pool, type Sql, withTenant } from './connection.ts';
@@ -30,6 +31,13 @@ interface RunRow {
   readonly finished_at: Date | null;
   readonly error: Failure | null;
   readonly origin_run_id: RunId | null;
+}
+
+interface LeaseRow {
+  readonly ticket_id: TicketId;
+  readonly ticket_token: string | null;
+  readonly full_key: string | null;
+  readonly room_in_ms: number | null;
 }
 
 interface ApprovalRow {
@@ -59,14 +67,14 @@ export const postgresRunStore = (engine: Pool, requests: Pool): RunStore => ({ .
 const engineCalls = (engine: Pool): EngineCalls => ({
   async commit({ runs, leases, leaseMs }) {
     try {
-      const rows = await engine.unsafe<{ ticket_id: TicketId; ticket_token: string | null }[]>(
-        commitColumns.query,
-        commitColumns.values({ runs, leases, leaseMs }),
-        { prepare: true },
-      );
+      const rows = await engine.unsafe<LeaseRow[]>(commitColumns.query, commitColumns.values({ runs, leases, leaseMs }), { prepare: true });
       const counters = new Map<TicketId, string>();
-      for (const row of rows) if (row.ticket_token !== null) counters.set(row.ticket_id, String(row.ticket_token));
-      return { stored: true, counters };
+      const refusals = new Map<TicketId, LeaseRefusal>();
+      for (const { ticket_id, ticket_token, full_key, room_in_ms } of rows) {
+        if (ticket_token !== null) counters.set(ticket_id, String(ticket_token));
+        else if (full_key !== null) refusals.set(ticket_id, { key: full_key, roomInMs: room_in_ms ?? undefined });
+      }
+      return { stored: true, counters, refusals };
     } catch (error) {
       return refusalOf(error, runs);
     }

@@ -1,5 +1,5 @@
 import { type JsonValue, type MemoEntry, type RunId, type TenantId, type TicketId, ticketIdOf, type WorkerId } from '@hivekeeper/contract';
-import type { IssuedTicket, TicketProgress, TicketStore } from '../../flow/tickets/index.ts';
+import type { IssuedTicket, Throttle, TicketProgress, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
 interface TicketRow {
@@ -16,12 +16,14 @@ interface TicketRow {
   readonly is_held: boolean;
   readonly timeout_ms: number;
   readonly requirement: string;
+  readonly throttles: Throttle[] | null;
   readonly rank_ms: number;
   readonly worker_id: WorkerId | null;
   readonly token: string | null;
   readonly leased_at: Date | null;
   readonly lease_until: Date | null;
   readonly progress: JsonValue | null;
+  readonly progressed_at: Date | null;
 }
 
 /** Tells the control planes that tickets are ready which nobody holds. */
@@ -31,7 +33,8 @@ export const ticketsChannel = 'hive_tickets';
 const holderCalls = (sql: Sql): Pick<TicketStore, 'renew' | 'release'> => ({
   async renew(workerId, tickets, leaseMs) {
     const rows = await sql<{ id: TicketId }[]>`
-      UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress)
+      UPDATE tickets SET lease_until = now() + ${leaseMs} * interval '1 millisecond', progress = coalesce(h.progress::json, tickets.progress),
+        progressed_at = CASE WHEN h.progress <> coalesce(tickets.progress::text, '') THEN now() ELSE tickets.progressed_at END
       FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[],
         ${tickets.map((ticket) => (ticket.progress === undefined ? null : JSON.stringify(ticket.progress)))}::text[]) AS h (id, token, progress)
       WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
@@ -42,7 +45,7 @@ const holderCalls = (sql: Sql): Pick<TicketStore, 'renew' | 'release'> => ({
   async release(workerId, tickets) {
     const rows = await sql<TicketRow[]>`
       WITH free AS (
-        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL
+        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL, progressed_at = NULL
         FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
         WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
         RETURNING tickets.*
@@ -65,10 +68,12 @@ export function postgresTicketStore(sql: Sql): TicketStore {
       );
     },
 
-    async ready(most, workers) {
+    async ready(most, workers, fullKeys) {
       const rows = await sql<TicketRow[]>`
         SELECT * FROM tickets WHERE worker_id IS NULL AND NOT is_held
           AND EXISTS (SELECT FROM unnest(${workers}::text[]) AS has WHERE string_to_array(requirement, ' ') <@ string_to_array(has, ' '))
+          AND (throttles IS NULL OR NOT EXISTS (
+            SELECT FROM json_array_elements(throttles) AS throttle WHERE tenant_id || ' ' || (throttle->>'key') = ANY (${fullKeys}::text[])))
         ORDER BY rank_ms LIMIT ${most}`;
       return rows.map(ticketOf);
     },
@@ -83,7 +88,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
     async ofRun(runId) {
       const { first, end } = idsOf(runId);
       const rows = await sql<TicketRow[]>`
-        SELECT id, requirement, worker_id, leased_at, lease_until, progress FROM tickets WHERE id >= ${first} AND id < ${end}`;
+        SELECT id, requirement, worker_id, leased_at, lease_until, progress, progressed_at FROM tickets WHERE id >= ${first} AND id < ${end}`;
       return rows.map((row) => ({
         ticketId: row.id,
         requirement: row.requirement,
@@ -91,6 +96,7 @@ export function postgresTicketStore(sql: Sql): TicketStore {
         leasedAtMs: row.leased_at?.getTime(),
         leaseUntilMs: row.lease_until?.getTime(),
         progress: row.progress ?? undefined,
+        progressedAtMs: row.progressed_at?.getTime(),
       }));
     },
 
@@ -128,5 +134,6 @@ const ticketOf = (row: TicketRow): IssuedTicket => ({
   isHeld: row.is_held,
   timeoutMs: Number(row.timeout_ms),
   requirement: row.requirement,
+  throttles: row.throttles ?? undefined,
   rankMs: row.rank_ms,
 });

@@ -109,6 +109,60 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     sinceMs: 90_000,
   },
   {
+    what: 'is worked on by a worker that is alive and reports no progress',
+    facts: blockedBy(ticketBlocker, {
+      ticket: {
+        ...ready,
+        workerId: 'wrk_1' as never,
+        leasedAtMs: nowMs - 300_000,
+        leaseUntilMs: nowMs + 1,
+        progressedAtMs: nowMs - 61_000,
+      },
+    }),
+    says: 'Node scan is being worked on by wrk_1 for 5 min 0 s; the worker is alive, but no progress was reported for 1 min 1 s.',
+    type: 'hive logs run_1 --follow',
+    sinceMs: 300_000,
+  },
+  {
+    what: 'waits for a place under a key',
+    facts: blockedBy(ticketBlocker, {
+      ticket: ready,
+      throttledBy: {
+        kind: 'concurrency',
+        key: 'key:printer',
+        limit: 2,
+        holderCount: 2,
+        holders: [
+          { ticketId: 'tkt_9' as never, runId: 'run_9' as never, nodeId: 'print', workerId: 'wrk_1' as never, leasedAtMs: nowMs - 5_000 },
+        ],
+      },
+    }),
+    says: 'Node scan waits for its turn: 2 with the key "key:printer" may be under way, and 2 are: node print of run_9 at wrk_1 for 5 s and 1 more.',
+    type: 'hive why tkt_9',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'waits for its rate',
+    facts: blockedBy(ticketBlocker, {
+      ticket: ready,
+      throttledBy: { kind: 'rate', key: 'rate:scan', limit: 5, windowMs: 60_000, roomAtMs: nowMs + 4_000 },
+    }),
+    says: 'Node scan waits for its turn: 5 with the key "rate:scan" may start per 1 min 0 s; the next one in 4 s.',
+    type: 'hive agents',
+    sinceMs: 90_000,
+  },
+  ...[
+    { state: 'open' as const, nextTrialAtMs: nowMs + 20_000, says: 'the next trial is in 20 s' },
+    { state: 'open' as const, nextTrialAtMs: nowMs, says: 'the next trial is due' },
+    { state: 'half-open' as const, trialTicketId: 'tkt_7' as never, says: 'ticket tkt_7 tries whether it goes well again' },
+  ].map(({ says, ...breaker }) => ({
+    what: `waits for a breaker: ${says}`,
+    facts: blockedBy(ticketBlocker, { ticket: ready, throttledBy: { kind: 'breaker' as const, key: 'breaker:scan', ...breaker } }),
+    says: `Node scan waits because its agent failed too often (breaker:scan is ${breaker.state}); ${says}.`,
+    type: 'hive agents',
+    sinceMs: 90_000,
+  })),
+  {
     what: 'has ended well',
     facts: { run: { ...run, status: 'SUCCESS', finishedAtMs: nowMs - 7_000 }, workers: [], nowMs },
     says: 'The run ended SUCCESS; it waits for nothing.',
@@ -130,7 +184,8 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
   const why = explain(facts);
   expect(why).toMatchObject({ runId: run.id, status: facts.run.status, explanation: says, sinceMs });
   expect(why.nextCommand).toBe(type);
-  expect(why.blocker).toEqual(facts.run.blocker);
+  const { throttledBy } = facts as WhyFacts;
+  expect(why.blocker).toEqual(throttledBy === undefined ? facts.run.blocker : { ...facts.run.blocker, throttledBy });
 });
 
 it.each([

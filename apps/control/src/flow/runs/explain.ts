@@ -1,4 +1,4 @@
-import { type Blocker, isTerminal, labelSchema, type RunId, type RunSummary, type Why } from '@hivekeeper/contract';
+import { type Blocker, isTerminal, labelSchema, type RunId, type RunSummary, type ThrottledBy, type Why } from '@hivekeeper/contract';
 import type { LiveTicket } from '../tickets/index.ts';
 
 /** What is known when somebody asks why. */
@@ -6,6 +6,8 @@ export interface WhyFacts {
   readonly run: RunSummary & { readonly blocker?: Blocker | undefined };
   /** The live ticket the blocker names. */
   readonly ticket?: LiveTicket | undefined;
+  /** What lets that ticket wait though a worker may be free. */
+  readonly throttledBy?: ThrottledBy | undefined;
   /** What each connected worker has: what it found out about itself, and its labels. */
   readonly workers: readonly (readonly string[])[];
   readonly nowMs: number;
@@ -13,8 +15,9 @@ export interface WhyFacts {
 
 /** Says in one sentence what an unfinished run waits for, and what to type next. Pure. */
 export function explain(facts: WhyFacts): Why {
-  const { run } = facts;
-  const base = { runId: run.id, status: run.status, ...(run.blocker !== undefined && { blocker: run.blocker }) };
+  const { run, throttledBy } = facts;
+  const blocker = run.blocker?.kind === 'ticket' && throttledBy !== undefined ? { ...run.blocker, throttledBy } : run.blocker;
+  const base = { runId: run.id, status: run.status, ...(blocker !== undefined && { blocker }) };
   if (isTerminal(run.status)) {
     return {
       ...base,
@@ -98,7 +101,7 @@ function becauseOfSignal(
 function becauseOfTicket(
   runId: RunId,
   blocker: Extract<Blocker, { kind: 'ticket' }>,
-  { ticket, workers, nowMs, run }: WhyFacts,
+  { ticket, throttledBy, workers, nowMs, run }: WhyFacts,
 ): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
   if (ticket === undefined) {
     return {
@@ -110,13 +113,62 @@ function becauseOfTicket(
   const others = blocker.otherCount === 0 ? '' : ` (and ${blocker.otherCount} more at work)`;
   if (ticket.workerId !== undefined) {
     const leasedAtMs = ticket.leasedAtMs ?? nowMs;
+    const quietMs = nowMs - (ticket.progressedAtMs ?? leasedAtMs);
+    const isAlive = (ticket.leaseUntilMs ?? 0) > nowMs;
+    const quiet = quietMs < quietAfterMs || !isAlive ? '' : `; the worker is alive, but no progress was reported for ${inWords(quietMs)}`;
     return {
-      explanation: `Node ${blocker.nodeId} is being worked on by ${ticket.workerId} for ${inWords(nowMs - leasedAtMs)}${others}.`,
+      explanation: `Node ${blocker.nodeId} is being worked on by ${ticket.workerId} for ${inWords(nowMs - leasedAtMs)}${others}${quiet}.`,
       nextCommand: `hive logs ${runId} --follow`,
       sinceMs: nowMs - leasedAtMs,
     };
   }
+  if (throttledBy !== undefined)
+    return { ...becauseThrottled(blocker.nodeId, throttledBy, { nowMs, others }), sinceMs: nowMs - run.createdAtMs };
   return { ...becauseUnheld(blocker.nodeId, ticket.requirement.split(' '), { workers, others }), sinceMs: nowMs - run.createdAtMs };
+}
+
+// Agents that report at all do so more often.
+const quietAfterMs = 60_000;
+
+function becauseThrottled(
+  nodeId: string,
+  throttledBy: ThrottledBy,
+  { nowMs, others }: { readonly nowMs: number; readonly others: string },
+): Pick<Why, 'explanation' | 'nextCommand'> {
+  switch (throttledBy.kind) {
+    case 'concurrency': {
+      const { key, limit, holderCount, holders } = throttledBy;
+      const [first] = holders;
+      const more = holderCount > 1 ? ` and ${holderCount - 1} more` : '';
+      const holder =
+        first === undefined
+          ? ''
+          : `: node ${first.nodeId} of ${first.runId} at ${first.workerId} for ${inWords(nowMs - first.leasedAtMs)}${more}`;
+      return {
+        explanation: `Node ${nodeId} waits for its turn: ${limit} with the key "${key}" may be under way, and ${holderCount} are${holder}${others}.`,
+        ...(first !== undefined && { nextCommand: `hive why ${first.ticketId}` }),
+      };
+    }
+    case 'rate': {
+      const { key, limit, windowMs, roomAtMs } = throttledBy;
+      return {
+        explanation: `Node ${nodeId} waits for its turn: ${limit} with the key "${key}" may start per ${inWords(windowMs)}; the next one in ${inWords(roomAtMs - nowMs)}${others}.`,
+        nextCommand: 'hive agents',
+      };
+    }
+    case 'breaker': {
+      const trial =
+        throttledBy.nextTrialAtMs === undefined
+          ? `ticket ${throttledBy.trialTicketId} tries whether it goes well again`
+          : throttledBy.nextTrialAtMs > nowMs
+            ? `the next trial is in ${inWords(throttledBy.nextTrialAtMs - nowMs)}`
+            : 'the next trial is due';
+      return {
+        explanation: `Node ${nodeId} waits because its agent failed too often (${throttledBy.key} is ${throttledBy.state}); ${trial}${others}.`,
+        nextCommand: 'hive agents',
+      };
+    }
+  }
 }
 
 function becauseUnheld(

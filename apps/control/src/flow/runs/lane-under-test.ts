@@ -15,7 +15,7 @@ import {
   type WorkflowInput,
 } from '@hivekeeper/contract';
 import { type Clock, newLog } from '@hivekeeper/kernel';
-import { type IssuedTicket, TicketDesk, type TicketStore } from '../tickets/index.ts';
+import { type IssuedTicket, type Observation, TicketDesk, type TicketStore } from '../tickets/index.ts';
 import { RunLane } from './lane.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { CommitResult, LeaseClaim, RunCommit, RunStore, StoredRun } from './run-store.ts';
@@ -136,7 +136,7 @@ export class FakeDatabase {
       const row = this.tickets.get(ticketId);
       if (row !== undefined && row.workerId === undefined) lease(row, workerId);
     }
-    return { stored: true, counters };
+    return { stored: true, counters, refusals: new Map() };
   }
 
   #storeRun({ runId, tenantId, version, origin, events, settled, revoked }: RunCommit): void {
@@ -173,6 +173,8 @@ export class LaneUnderTest {
   /** What workers were given, in order. */
   readonly given: (LeasedTicket & { readonly workerId: WorkerId })[] = [];
   readonly revoked: TicketId[] = [];
+  /** What was said of agents. */
+  readonly observed: Observation[] = [];
   #runCount = 0;
 
   constructor(clock: Clock) {
@@ -188,11 +190,22 @@ export class LaneUnderTest {
       wakeAt: (runId: RunId, atMs: number) => void this.wakeUps.push({ runId, atMs }),
       [Symbol.asyncDispose]: async () => {},
     };
-    this.lane = new RunLane({ store, runs: live, desk: this.desk, board: this.board, driver: () => driver, findAgent, clock, log });
+    const breakers = { observe: (verdict: Observation) => void this.observed.push(verdict) };
+    this.lane = new RunLane({
+      store,
+      runs: live,
+      desk: this.desk,
+      board: this.board,
+      driver: () => driver,
+      findAgent,
+      breakers,
+      clock,
+      log,
+    });
     const newRunId = () => `run_${String((this.#runCount += 1)).padStart(26, '0')}` as RunId;
     this.runs = new Runs({ store, tickets, desk: this.desk, runs: live, lane: this.lane, board: this.board, clock, newRunId, findAgent });
     this.orders = new RunOrders({ store, lane: this.lane, newSignalId: () => 'sig_1' });
-    this.desk.listen({ ticketLost: () => {}, capacityChanged: () => this.lane.pump(), progressed: () => {} });
+    this.desk.listen({ ticketLost: () => {}, capacityChanged: () => this.lane.pump(), progressed: () => {}, roomMade: () => {} });
   }
 
   /** Seats a worker. */

@@ -1,11 +1,11 @@
 import { HiveError, isTerminal, type RunEvent, type RunId, type TicketId, type WorkerId } from '@hivekeeper/contract';
 import type { Clock, Log } from '@hivekeeper/kernel';
-import type { Assignment, FindAgent, IssuedTicket, TicketDesk } from '../tickets/index.ts';
+import type { Assignment, Breakers, FindAgent, IssuedTicket, LeaseAnswers, TicketDesk } from '../tickets/index.ts';
 import { runStatusOf, wakeAtOf, type RunState } from './core/index.ts';
 import type { Driver } from './driver.ts';
 import type { LiveRun, LiveRuns } from './live-runs.ts';
 import type { CommitResult, Ending, LeaseClaim, RunOrigin, RunStore, StoredRun } from './run-store.ts';
-import { advance, commitOf, newWork, type RunWork } from './run-work.ts';
+import { advance, commitOf, newWork, type RunWork, verdictsOf } from './run-work.ts';
 import type { NoticeBoard } from './watching/index.ts';
 
 /** What a caller wants of a run. */
@@ -31,6 +31,7 @@ export interface LaneOptions {
   readonly board: NoticeBoard;
   readonly driver: () => Driver;
   readonly findAgent: FindAgent;
+  readonly breakers: Pick<Breakers, 'observe'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -159,7 +160,7 @@ export class RunLane {
       this.#failed(taken, error);
       return;
     }
-    if (result.stored) this.#announce(batch, result.counters);
+    if (result.stored) this.#announce(batch, result);
     else await this.#recover(batch, result);
   }
 
@@ -215,23 +216,24 @@ export class RunLane {
     const fresh = idsOf(batch.issued);
     const leases: LeaseClaim[] = batch.leases
       .filter(({ ticket }) => !fresh.has(ticket.ticketId))
-      .map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId }))
-      .sort(byId((lease) => lease.ticketId));
+      .map(({ ticket, workerId }) => ({ ticketId: ticket.ticketId, workerId, isThrottled: ticket.throttles !== undefined }));
+    leases.sort(byThrottleThenId);
     const runs = [...batch.works.values()].map((work) => commitOf(work, holders)).sort(byId((run) => run.runId));
-    if (runs.length === 0 && leases.length === 0) return { stored: true, counters: new Map() };
+    if (runs.length === 0 && leases.length === 0) return { stored: true, counters: new Map(), refusals: new Map() };
     return this.#options.store.commit({ runs, leases, leaseMs: this.#options.desk.leaseMs });
   }
 
   /** From here on it is stored, whatever a listener throws. */
-  #announce(batch: Batch, counters: ReadonlyMap<TicketId, string>): void {
+  #announce(batch: Batch, answers: LeaseAnswers): void {
     for (const work of batch.works.values()) this.#safely(() => this.#tell(work));
-    this.#safely(() => this.#options.desk.deliver(batch.leases, counters, batch.issued));
+    this.#safely(() => this.#options.desk.deliver(batch.leases, answers, batch.issued));
     for (const { resolve } of batch.accepted) resolve();
     for (const { waiting, error } of batch.refused) waiting.reject(error);
   }
 
-  #tell({ before, after, notices, settled, revoked, holding, rankShiftMs }: RunWork): void {
-    const { runs, desk, board, driver } = this.#options;
+  #tell(work: RunWork): void {
+    const { before, after, notices, settled, revoked, holding, rankShiftMs } = work;
+    const { runs, desk, board, driver, breakers } = this.#options;
     const live = { ...after, version: before.version + 1 };
     if (isTerminal(runStatusOf(live.state))) runs.forget(live.runId);
     else runs.keep(live);
@@ -246,6 +248,7 @@ export class RunLane {
     if (holding === 'free') desk.noticeMore();
     if (rankShiftMs !== 0) desk.rank(live.runId, rankShiftMs);
     board.post(live, notices);
+    for (const verdict of verdictsOf(work)) breakers.observe(verdict);
   }
 
   #safely(tell: () => void): void {
@@ -325,3 +328,9 @@ const byId =
   <Row>(idOf: (row: Row) => string) =>
   (a: Row, b: Row): number =>
     idOf(a) < idOf(b) ? -1 : 1;
+
+// The order of the others is that of the scheduler: the most urgent asks for room first, and no row is waited for.
+const byThrottleThenId = (a: LeaseClaim, b: LeaseClaim): number => {
+  if (a.isThrottled || b.isThrottled) return Number(a.isThrottled) - Number(b.isThrottled);
+  return a.ticketId < b.ticketId ? -1 : 1;
+};

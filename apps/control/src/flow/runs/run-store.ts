@@ -14,7 +14,7 @@ import type {
   WorkflowDefinition,
   WorkflowId,
 } from '@hivekeeper/contract';
-import type { IssuedTicket } from '../tickets/index.ts';
+import type { IssuedTicket, LeaseAnswers } from '../tickets/index.ts';
 
 /** What a run is besides its journal. */
 export interface RunOrigin {
@@ -108,10 +108,12 @@ export interface RunCommit {
   readonly dead: readonly DeadTicket[];
 }
 
-/** A lease of a ticket that was ready before this commit. */
+/** A lease of a ticket that was ready before this commit; the more urgent come first among those with throttles. */
 export interface LeaseClaim {
   readonly ticketId: TicketId;
   readonly workerId: WorkerId;
+  /** Its throttles are asked. */
+  readonly isThrottled: boolean;
 }
 
 /**
@@ -119,7 +121,7 @@ export interface LeaseClaim {
  * the named tickets are held by another token or gone; `key-taken`: the named new runs repeat an idempotency key.
  */
 export type CommitResult =
-  | { readonly stored: true; readonly counters: ReadonlyMap<TicketId, string> }
+  | ({ readonly stored: true } & LeaseAnswers)
   | { readonly stored: false; readonly reason: 'moved-on' | 'key-taken'; readonly runIds: ReadonlySet<RunId> }
   | { readonly stored: false; readonly reason: 'not-held'; readonly ticketIds: ReadonlySet<TicketId> };
 

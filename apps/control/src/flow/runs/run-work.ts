@@ -1,6 +1,6 @@
 import type { ApprovalId, RunEvent, RunNotice, TicketId, WorkerId } from '@hivekeeper/contract';
-import { type FindAgent, type IssuedTicket, rankMsOf, rankShiftMs } from '../tickets/index.ts';
-import { blockerOf, type Command, decide, errorOf, type RunState, runStatusOf, wakeAtOf } from './core/index.ts';
+import { type FindAgent, type IssuedTicket, type Observation, rankMsOf, rankShiftMs, throttlesOf } from '../tickets/index.ts';
+import { agentOfTicket, blockerOf, type Command, decide, errorOf, type RunState, runStatusOf, wakeAtOf } from './core/index.ts';
 import { type LiveRun, requirementOf } from './live-runs.ts';
 import type { AskedApproval, AwaitedEvent, ClosedApproval, DeadTicket, Ending, RunCommit, RunOrigin } from './run-store.ts';
 
@@ -57,10 +57,12 @@ export function advance(work: RunWork, event: RunEvent, findAgent: FindAgent): v
 function issue(work: RunWork, command: Extract<Command, { readonly type: 'issue' }>, findAgent: FindAgent): void {
   const { tenantId, runId, state } = work.after;
   const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
-  const requirement = requirementOf(findAgent(tenantId, agent), command);
+  const spec = findAgent(tenantId, agent);
+  const requirement = requirementOf(spec, command);
+  const throttles = throttlesOf(spec, command);
   const rankMs = rankMsOf({ ...command, deadlineAtMs: state.deadlineAtMs });
   const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
-  work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, rankMs, isHeld });
+  work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, throttles, rankMs, isHeld });
 }
 
 function obey(work: RunWork, command: Command, findAgent: FindAgent): void {
@@ -141,3 +143,14 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
 }
 
 const standingOf = (state: RunState) => ({ status: runStatusOf(state), wakeAtMs: wakeAtOf(state), error: errorOf(state) });
+
+/** What the work tells of the agents whose tickets it settled. */
+export function verdictsOf({ before, after, events }: RunWork): readonly Observation[] {
+  return events.flatMap((event) => {
+    if (event.type !== 'ticket.settled') return [];
+    const { ticketId, outcome } = event;
+    // As it was before: afterwards the slot does not know its task any more. No ticket is issued and settled in one batch.
+    const agent = agentOfTicket(before.state, before.rules.plan, ticketId);
+    return agent === undefined ? [] : [{ tenantId: after.tenantId, agent, ticketId, outcome }];
+  });
+}

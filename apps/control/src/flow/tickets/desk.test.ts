@@ -14,7 +14,7 @@ import { newLog } from '@hivekeeper/kernel';
 import { FakeClock } from '@hivekeeper/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TicketDesk } from './desk.ts';
-import type { IssuedTicket, Lease, TicketStore } from './ticket-store.ts';
+import type { IssuedTicket, Lease, LeaseAnswers, TicketStore } from './ticket-store.ts';
 
 const agent: AgentSpec = { ...agentManifestSchema.parse({ name: 'scanner', version: '1.0.0' }), trust: 'trusted' };
 const workerOf = (number: number) => `wrk_${number}` as WorkerId;
@@ -93,6 +93,7 @@ beforeEach(() => {
     ticketLost: (lease) => lost.push(lease),
     capacityChanged: () => (changes += 1),
     progressed: (runId) => progressed.push(runId),
+    roomMade: () => {},
   });
 });
 
@@ -117,6 +118,9 @@ function seat(number: number, credits: number, capabilities: readonly string[] =
   return seated;
 }
 
+/** What the database says of the leases a commit asked for. */
+const answers = (counters = new Map<TicketId, string>()): LeaseAnswers => ({ counters, refusals: new Map() });
+
 /** A commit that leases what the desk assigns, and stores the rest as ready. */
 function commit(fresh: readonly IssuedTicket[]): void {
   const assignments = desk.assign(fresh, 100);
@@ -129,7 +133,7 @@ function commit(fresh: readonly IssuedTicket[]): void {
     rows.set(ticket.ticketId, { ...row, workerId, token: String(counter) });
     counters.set(ticket.ticketId, String(counter));
   }
-  desk.deliver(assignments, counters, fresh);
+  desk.deliver(assignments, answers(counters), fresh);
 }
 
 const idsOf = ({ tickets }: Seated) => tickets.map(({ ticketId }) => ticketId);
@@ -149,13 +153,13 @@ describe('handing out', () => {
     expect(desk.assign(fresh, 100)).toEqual([]);
     desk.setCredits(workerOf(1), 1);
     expect(desk.assign([], 100)).toEqual([]);
-    desk.deliver([], new Map(), fresh);
+    desk.deliver([], answers(), fresh);
     expect(desk.assign([], 100).map(({ ticket }) => ticket.ticketId)).toEqual([idOf(1)]);
   });
 
   it('gives credits and stored tickets back when a commit fails, and forgets fresh ones', () => {
     seat(1, 2);
-    desk.deliver([], new Map(), [ticketOf(1)]);
+    desk.deliver([], answers(), [ticketOf(1)]);
     const assignments = desk.assign([ticketOf(2)], 100);
     expect(assignments).toHaveLength(2);
     desk.unassign(assignments, new Set([idOf(2)]));
@@ -179,10 +183,12 @@ describe('handing out', () => {
     expect(desk.assign([ticketOf(3)], 100)).toEqual([]);
     desk.deliver(
       assignments,
-      new Map([
-        [idOf(1), '1'],
-        [idOf(2), '2'],
-      ]),
+      answers(
+        new Map([
+          [idOf(1), '1'],
+          [idOf(2), '2'],
+        ]),
+      ),
     );
     seat(1, 0);
     expect(desk.assign([ticketOf(4)], 100)).toEqual([]);
@@ -191,7 +197,7 @@ describe('handing out', () => {
   it('gives the credit back where another control plane took the ticket', () => {
     const worker = seat(1, 1);
     const assignments = desk.assign([ticketOf(1)], 100);
-    desk.deliver(assignments, new Map());
+    desk.deliver(assignments, answers());
     expect(worker.tickets).toEqual([]);
     expect(desk.assign([ticketOf(2)], 100)).toHaveLength(1);
   });
@@ -334,7 +340,7 @@ describe('ready tickets that nobody told of', () => {
     seat(1, 0);
     await desk.sweep();
     desk.setCredits(workerOf(1), 1);
-    desk.deliver([], new Map(), [ticketOf(1)]);
+    desk.deliver([], answers(), [ticketOf(1)]);
     await desk.sweep();
     expect(readyReads).toEqual([]);
   });

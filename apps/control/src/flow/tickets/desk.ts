@@ -12,9 +12,10 @@ import {
   type WorkerId,
   type WorkerView,
 } from '@hivekeeper/contract';
-import type { Clock, Log } from '@hivekeeper/kernel';
+import type { Clock, Log, Timer } from '@hivekeeper/kernel';
 import { type Assignment, Scheduler } from './scheduler.ts';
-import type { IssuedTicket, Lease, TicketStore, WorkerLink } from './ticket-store.ts';
+import { fullKeyOf, isPlace } from './throttle.ts';
+import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore, WorkerLink } from './ticket-store.ts';
 
 /** Where a worker's agents are described. */
 export type FindAgent = (tenantId: TenantId, name: string) => AgentSpec | undefined;
@@ -31,6 +32,8 @@ export interface DeskOptions {
   readonly leaseMs: number;
   /** A worker unheard of for this long counts as silent. */
   readonly silentAfterMs: number;
+  /** A tenant's share of the workers beside the others'; 1 where absent. */
+  readonly weightOf?: ((tenantId: TenantId) => number) | undefined;
 }
 
 /** Told when a lease is over, when tickets could be handed out, when work went on. Set by whoever drives the runs. */
@@ -39,6 +42,8 @@ export interface DeskListener {
   capacityChanged(): void;
   /** A ticket of the run said how far it is; that is stored. */
   progressed(runId: RunId): void;
+  /** A ticket with the key, given with its tenant, is leased no more. */
+  roomMade(fullKey: string): void;
 }
 
 interface Seat {
@@ -59,7 +64,9 @@ const readyWindow = 10_000;
  */
 export class TicketDesk {
   readonly #options: DeskOptions;
-  readonly #scheduler = new Scheduler<IssuedTicket>();
+  readonly #scheduler: Scheduler<IssuedTicket>;
+  /** Keys that will have room at a known time. */
+  readonly #openings = new Map<string, Timer>();
   readonly #seats = new Map<WorkerId, Seat>();
   readonly #holders = new Map<TicketId, WorkerId>();
   #listener: DeskListener | undefined;
@@ -68,6 +75,7 @@ export class TicketDesk {
 
   constructor(options: DeskOptions) {
     this.#options = options;
+    this.#scheduler = new Scheduler(options.weightOf);
   }
 
   get leaseMs(): number {
@@ -91,7 +99,10 @@ export class TicketDesk {
   /** Takes a worker's seat away; what it holds stays leased until the lease runs out. */
   detach(workerId: WorkerId): void {
     const seat = this.#seats.get(workerId);
-    for (const ticketId of seat?.held.keys() ?? []) this.#holders.delete(ticketId);
+    for (const [ticketId, ticket] of seat?.held ?? []) {
+      this.#holders.delete(ticketId);
+      this.#scheduler.ended(ticket);
+    }
     this.#seats.delete(workerId);
     this.#scheduler.removeWorker(workerId);
   }
@@ -120,11 +131,12 @@ export class TicketDesk {
 
   /**
    * Hands out what can be handed out; `fresh` tickets are not in the database yet. Those of them that nobody gets wait
-   * until {@link deliver}: another batch could not lease what is not stored.
+   * until {@link deliver}: another batch could not lease what is not stored. Those with throttles wait too, since the
+   * database asks their throttles when a stored one is leased.
    */
   assign(fresh: readonly IssuedTicket[], most: number): readonly Assignment<IssuedTicket>[] {
     if (this.#isClosing) return [];
-    for (const ticket of fresh) this.#offer(ticket);
+    for (const ticket of fresh) if (ticket.throttles === undefined) this.#offer(ticket);
     const assignments = this.#scheduler.assign(most);
     for (const { ticketId } of fresh) this.#scheduler.withdraw(ticketId);
     for (const { ticket, workerId } of assignments) this.#seats.get(workerId)?.assigned.add(ticket.ticketId);
@@ -134,6 +146,8 @@ export class TicketDesk {
   /** Hands out nothing from now on: what becomes ready is for other control planes. */
   stopHandingOut(): void {
     this.#isClosing = true;
+    for (const opening of this.#openings.values()) opening.cancel();
+    this.#openings.clear();
   }
 
   /** Undoes an {@link assign} whose commit failed. */
@@ -141,17 +155,18 @@ export class TicketDesk {
     for (const { ticket, workerId } of assignments) {
       this.#seats.get(workerId)?.assigned.delete(ticket.ticketId);
       this.#returnCredit(workerId);
+      this.#scheduler.refused(ticket);
       if (!fresh.has(ticket.ticketId)) this.#offer(ticket);
     }
   }
 
   /**
-   * Delivers leases that are committed, each with the counter of its token (one without was taken by another control
-   * plane), and lets the other `fresh` tickets of that commit wait for a worker.
+   * Delivers leases that are committed, each with the counter of its token; lets those wait whose keys have no room, and the
+   * other `fresh` tickets of that commit. What has no answer was taken by another control plane.
    */
   deliver(
     assignments: readonly Assignment<IssuedTicket>[],
-    counters: ReadonlyMap<TicketId, string>,
+    { counters, refusals }: LeaseAnswers,
     fresh: readonly IssuedTicket[] = [],
   ): void {
     const parcels = new Map<Seat, LeasedTicket[]>();
@@ -160,6 +175,7 @@ export class TicketDesk {
       const leased = counter === undefined ? undefined : this.#hold(workerId, ticket, counter);
       const seat = this.#seats.get(workerId);
       this.#seats.get(workerId)?.assigned.delete(ticket.ticketId);
+      if (counter === undefined) this.#refuse(ticket, refusals.get(ticket.ticketId));
       if (leased === undefined || seat === undefined) this.#returnCredit(workerId);
       else
         parcels
@@ -170,6 +186,36 @@ export class TicketDesk {
     const taken = new Set(assignments.map(({ ticket }) => ticket.ticketId));
     for (const ticket of fresh.filter(({ ticketId }) => !taken.has(ticketId))) this.#offer(ticket);
     for (const [seat, parcel] of parcels) seat.link.deliver(parcel);
+  }
+
+  /** A lease was not granted; a ticket whose key has no room waits for it. */
+  #refuse(ticket: IssuedTicket, refusal: LeaseRefusal | undefined): void {
+    this.#scheduler.refused(ticket, refusal?.key);
+    if (refusal === undefined) return;
+    this.#offer(ticket);
+    if (refusal.roomInMs !== undefined) this.#openLater(fullKeyOf(ticket.tenantId, refusal.key), refusal.roomInMs);
+  }
+
+  #openLater(fullKey: string, afterMs: number): void {
+    this.#openings.get(fullKey)?.cancel();
+    if (this.#isClosing) return;
+    const opening = this.#options.clock.after(Math.ceil(afterMs), () => {
+      this.#openings.delete(fullKey);
+      this.open(fullKey);
+    });
+    this.#openings.set(fullKey, opening);
+  }
+
+  /** The key, given with its tenant, may have room. */
+  open(fullKey: string): void {
+    this.#scheduler.open(fullKey);
+    this.#listener?.capacityChanged();
+  }
+
+  #ended(ticket: IssuedTicket): void {
+    this.#scheduler.ended(ticket);
+    for (const throttle of ticket.throttles ?? [])
+      if (isPlace(throttle)) this.#listener?.roomMade(fullKeyOf(ticket.tenantId, throttle.key));
   }
 
   /** Hands out no ready ticket of a paused run; what is leased goes on. */
@@ -208,6 +254,8 @@ export class TicketDesk {
       if (workerId === undefined) continue;
       this.#holders.delete(ticketId);
       const seat = this.#seats.get(workerId);
+      const held = seat?.held.get(ticketId);
+      if (held !== undefined) this.#ended(held);
       seat?.held.delete(ticketId);
       if (isRevoked) seat?.link.revoke([ticketId]);
     }
@@ -274,6 +322,8 @@ export class TicketDesk {
       else if (silentMs > silentAfterMs) this.#scheduler.setCredits(workerId, 0);
     }
     for (const lease of await store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
+    this.#scheduler.probe();
+    this.#listener?.capacityChanged();
     // A notification may be lost, and so may the control plane that read a ticket: no ready ticket waits longer than a
     // sweep for being seen.
     this.#mayHaveMore = true;
@@ -286,6 +336,12 @@ export class TicketDesk {
     this.#listener?.capacityChanged();
   }
 
+  /** Says that agents changed, and with them perhaps the throttles of tickets that wait: those are read anew. */
+  throttlesChanged(): void {
+    this.#scheduler.forgetThrottled();
+    this.noticeMore();
+  }
+
   /** Reads ready tickets from the database where a worker has found nothing here that it could take. */
   async refill(): Promise<void> {
     if (!this.#mayHaveMore || this.#isClosing) return;
@@ -293,7 +349,7 @@ export class TicketDesk {
     if (capabilities.length === 0) return;
     this.#mayHaveMore = false;
     try {
-      const tickets = await this.#options.store.ready(readyWindow, capabilities);
+      const tickets = await this.#options.store.ready(readyWindow, capabilities, this.#scheduler.parkedKeys());
       if (tickets.length === readyWindow) this.#mayHaveMore = true;
       for (const ticket of tickets) this.#scheduler.offer(ticket);
       if (tickets.length > 0) this.#listener?.capacityChanged();
@@ -314,11 +370,15 @@ export class TicketDesk {
 
   /** Notes who holds a ticket; undefined where the worker is gone, or the agent: then the lease runs out by itself. */
   #hold(workerId: WorkerId, ticket: IssuedTicket, counter: string): LeasedTicket | undefined {
+    this.#scheduler.granted(ticket);
     const seat = this.#seats.get(workerId);
     const agent = this.#options.findAgent(ticket.tenantId, ticket.agent);
     if (agent === undefined)
       this.#options.log.error({ ticketId: ticket.ticketId, agent: ticket.agent }, 'a ticket was leased whose agent is gone');
-    if (seat === undefined || agent === undefined) return undefined;
+    if (seat === undefined || agent === undefined) {
+      this.#scheduler.ended(ticket);
+      return undefined;
+    }
     const held = { ...ticket, token: `${this.#options.epoch}.${counter}`, leasedAtMs: this.#options.clock.nowMs() };
     seat.held.set(ticket.ticketId, held);
     this.#holders.set(ticket.ticketId, workerId);
@@ -328,7 +388,9 @@ export class TicketDesk {
   /** Forgets that the worker holds a ticket, by that very token: it may have been leased again since. */
   #letGo(workerId: WorkerId, { ticketId, token }: HeldTicket): void {
     const seat = this.#seats.get(workerId);
-    if (seat?.held.get(ticketId)?.token !== token) return;
+    const held = seat?.held.get(ticketId);
+    if (seat === undefined || held?.token !== token) return;
+    this.#ended(held);
     seat.held.delete(ticketId);
     if (this.#holders.get(ticketId) === workerId) this.#holders.delete(ticketId);
   }

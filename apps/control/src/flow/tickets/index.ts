@@ -1,7 +1,9 @@
 /**
  * Tickets: who may do what, until when. Issued by runs, leased to workers with a fencing token, renewed, settled once.
  *
- * scheduler.ts     which worker takes which ticket (in memory, no I/O)
+ * scheduler.ts     which worker takes which ticket (in memory, no I/O) · fair-share.ts  whose turn it is, of tenants
+ * throttle.ts      what makes a ticket wait though a worker is free · gates.ts  where it waits
+ * breaker.ts       an agent's breaker, pure · breakers.ts  feeding it
  * desk.ts          who is connected, who holds what; renewing, releasing, expiry
  * mailbox.ts       a worker's end of the line over long polls
  * ticket-store.ts  the port to the database
@@ -9,4 +11,17 @@
 export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from './desk.ts';
 export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
-export type { IssuedTicket, Lease, LiveTicket, TicketProgress, TicketStore, WorkerLink } from './ticket-store.ts';
+export { type Breaker, newBreaker } from './breaker.ts';
+export { Breakers, type Observation } from './breakers.ts';
+export { type AgentThrottles, agentThrottles, type Throttle, throttlesOf } from './throttle.ts';
+export type {
+  IssuedTicket,
+  Lease,
+  LeaseAnswers,
+  LeaseRefusal,
+  LiveTicket,
+  ThrottleStore,
+  TicketProgress,
+  TicketStore,
+  WorkerLink,
+} from './ticket-store.ts';

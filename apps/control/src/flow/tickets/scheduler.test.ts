@@ -1,4 +1,4 @@
-import type { TicketId, WorkerId } from '@hivekeeper/contract';
+import { defaultTenantId, type TenantId, type TicketId, type WorkerId } from '@hivekeeper/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ReadyTicket, rankMsOf, Scheduler } from './scheduler.ts';
@@ -32,6 +32,7 @@ describe('the rank of a ticket', () => {
 const worker = (number: number): WorkerId => `wrk_${number}` as WorkerId;
 const ticket = (number: number, requirement = 'node', rankMs = number): ReadyTicket => ({
   ticketId: `tkt_${number}` as TicketId,
+  tenantId: defaultTenantId,
   requirement,
   rankMs,
 });
@@ -233,5 +234,75 @@ it('gives each ticket once, within the credits, the most urgent first, whatever 
       );
     }),
     { numRuns: 300 },
+  );
+});
+
+const tenant = (number: number) => `ten_${number}` as TenantId;
+const of = (tenantNumber: number, number: number, more: Partial<ReadyTicket> = {}): ReadyTicket => ({
+  ...ticket(number),
+  ticketId: `tkt_${tenantNumber}-${number}` as TicketId,
+  tenantId: tenant(tenantNumber),
+  ...more,
+});
+
+describe('between tenants', () => {
+  it('shares of two that always have something waiting differ by one at most, however one of them floods', () => {
+    const arrivals = fc.array(fc.tuple(fc.nat(60), fc.integer({ min: -200, max: 200 })), { minLength: 10, maxLength: 30 });
+    fc.assert(
+      fc.property(arrivals, (rounds) => {
+        const scheduler = schedulerOf({ 1: { can: ['node', 'python'], credits: 10_000 } });
+        let [next, most] = [0, 0];
+        const had = [0, 0];
+        for (const [flood, rankMs] of rounds) {
+          for (let count = 0; count < flood + 8; count += 1)
+            scheduler.offer(of(0, (next += 1), { rankMs, requirement: count % 2 === 0 ? 'node' : 'python' }));
+          for (let count = 0; count < 8; count += 1) scheduler.offer(of(1, (next += 1), { rankMs: 1_000_000 }));
+          for (const { ticket: each } of scheduler.assign(8)) {
+            had[each.tenantId === tenant(0) ? 0 : 1]! += 1;
+            most = Math.max(most, Math.abs(had[0]! - had[1]!));
+          }
+        }
+        expect(most).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('one that has three times the weight gets three times as much', () => {
+    const scheduler = new Scheduler<ReadyTicket>((tenantId) => (tenantId === tenant(1) ? 3 : 1));
+    scheduler.addWorker(worker(1), ['node']);
+    scheduler.setCredits(worker(1), 1_000);
+    for (let number = 0; number < 400; number += 1) for (const each of [0, 1]) scheduler.offer(of(each, number));
+    const mine = scheduler.assign(200).filter(({ ticket: each }) => each.tenantId === tenant(1));
+    expect(mine).toHaveLength(150);
+  });
+
+  it('one that had nothing to do is not repaid for it', () => {
+    const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1_000 } });
+    for (let number = 0; number < 300; number += 1) scheduler.offer(of(0, number));
+    scheduler.assign(100);
+    for (let number = 0; number < 100; number += 1) scheduler.offer(of(1, number));
+    const next = scheduler.assign(20).filter(({ ticket: each }) => each.tenantId === tenant(1));
+    expect(next.length).toBeLessThanOrEqual(11);
+  });
+});
+
+it('lets nothing overtake a ticket that becomes ready more than 210 minutes after it, whatever the priorities and deadlines', () => {
+  const anyUrgency = fc.record({
+    priority: fc.integer({ min: -100, max: 100 }),
+    timeoutMs: fc.integer({ min: 100, max: 7 * 24 * 60 * minuteMs }),
+    deadlineInMs: fc.option(fc.integer({ min: -1, max: 30 * 24 * 60 * minuteMs }), { nil: undefined }),
+  });
+  const rankOf = (
+    readyAtMs: number,
+    { deadlineInMs, ...rest }: { deadlineInMs: number | undefined; priority: number; timeoutMs: number },
+  ) => rankMsOf({ ...rest, readyAtMs, deadlineAtMs: deadlineInMs === undefined ? undefined : readyAtMs + deadlineInMs });
+  fc.assert(
+    fc.property(anyUrgency, anyUrgency, fc.integer({ min: 1, max: 10 * minuteMs }), (mine, theirs, moreMs) => {
+      const scheduler = schedulerOf({ 1: { can: ['node'], credits: 1 } });
+      scheduler.offer(ticket(1, 'node', rankOf(0, mine)));
+      for (let number = 2; number < 12; number += 1) scheduler.offer(ticket(number, 'node', rankOf(210 * minuteMs + moreMs, theirs)));
+      expect(assigned(scheduler)).toEqual(['1>1']);
+    }),
   );
 });

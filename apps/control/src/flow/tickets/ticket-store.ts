@@ -1,9 +1,19 @@
-import type { HeldTicket, JsonValue, LeasedTicket, MemoEntry, RunId, TenantId, TicketId, WorkerId } from '@hivekeeper/contract';
+import type {
+  HeldTicket,
+  JsonValue,
+  LeasedTicket,
+  MemoEntry,
+  RunId,
+  TenantId,
+  ThrottledBy,
+  TicketId,
+  WorkerId,
+} from '@hivekeeper/contract';
 import type { ReadyTicket } from './scheduler.ts';
+import type { Breaker } from './breaker.ts';
 
 /** A ticket before anybody holds it. */
 export interface IssuedTicket extends ReadyTicket {
-  readonly tenantId: TenantId;
   readonly runId: RunId;
   readonly nodeId: string;
   readonly slot: number;
@@ -31,6 +41,23 @@ export interface LiveTicket {
   readonly leasedAtMs?: number | undefined;
   readonly leaseUntilMs?: number | undefined;
   readonly progress?: JsonValue | undefined;
+  /** When the holder last said something else than before. */
+  readonly progressedAtMs?: number | undefined;
+}
+
+/** Why a lease was not granted. */
+export interface LeaseRefusal {
+  /** The key that has no room. */
+  readonly key: string;
+  /** When it will; absent where only the end of another ticket makes room. */
+  readonly roomInMs?: number | undefined;
+}
+
+/** What became of the leases that a commit asked for; one without an answer was taken by another control plane. */
+export interface LeaseAnswers {
+  /** The counters of the tokens. */
+  readonly counters: ReadonlyMap<TicketId, string>;
+  readonly refusals: ReadonlyMap<TicketId, LeaseRefusal>;
 }
 
 /** What the holder of a ticket last said of how far it is. */
@@ -54,8 +81,11 @@ export interface TicketStore {
   release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<readonly IssuedTicket[]>;
   /** Leases past their time by the database's clock. */
   expired(): Promise<readonly Lease[]>;
-  /** The most urgent ready tickets that are not held and need no more than one of these workers has: its capabilities, joined by spaces. */
-  ready(most: number, workers: readonly string[]): Promise<readonly IssuedTicket[]>;
+  /**
+   * The most urgent ready tickets that are not held, need no more than one of these workers has (its capabilities, joined by
+   * spaces), and have none of these keys, each given with its tenant.
+   */
+  ready(most: number, workers: readonly string[], fullKeys: readonly string[]): Promise<readonly IssuedTicket[]>;
   /** What a worker holds by the database: for sending again what was lost on the way. */
   heldBy(workerId: WorkerId): Promise<readonly (IssuedTicket & HeldTicket)[]>;
   /** The live tickets of a run. */
@@ -64,6 +94,16 @@ export interface TicketStore {
   progressOf(runIds: readonly RunId[]): Promise<readonly TicketProgress[]>;
   /** How many tickets are ready and leased. */
   counts(): Promise<{ readonly ready: number; readonly leased: number }>;
+}
+
+/** What throttles are now, and the breakers. Times are the database's. */
+export interface ThrottleStore {
+  /** The first of a ready ticket's throttles that lets it wait. */
+  throttledBy(ticketId: TicketId): Promise<ThrottledBy | undefined>;
+  /** A tenant's breakers that have seen a failure, by agent, and what time it is. */
+  breakers(tenantId: TenantId): Promise<{ readonly nowMs: number; readonly byAgent: ReadonlyMap<string, Breaker> }>;
+  /** Replaces a breaker by what `change` makes of it, with an audit entry where its state is another; true where it is. */
+  changeBreaker(tenantId: TenantId, agent: string, change: (breaker: Breaker, nowMs: number) => Breaker): Promise<boolean>;
 }
 
 /** A worker's end of the line: where leased tickets and revocations go. */

@@ -93,7 +93,7 @@ function commit(tables: MemoryTables, { runs, leases }: Parameters<RunStore['com
     const ticket = tables.tickets.get(ticketId);
     if (ticket !== undefined && ticket.workerId === undefined) lease(ticket, workerId);
   }
-  return { stored: true, counters };
+  return { stored: true, counters, refusals: new Map() };
 }
 
 function withoutTenant({ tenantId: _, ...approval }: ApprovalView & { tenantId: TenantId }): ApprovalView {

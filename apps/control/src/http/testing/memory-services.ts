@@ -11,7 +11,7 @@ import {
 } from '@hivekeeper/contract';
 import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
 import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, RunOrders, Runs } from '../../flow/runs/index.ts';
-import { TicketDesk } from '../../flow/tickets/index.ts';
+import { Breakers, TicketDesk } from '../../flow/tickets/index.ts';
 import { BulkOrders, DeadLetters, Triggers } from '../../flow/triggers/index.ts';
 import { KeyRing } from '../../records/keys/index.ts';
 import { Links } from '../../records/links/index.ts';
@@ -24,6 +24,7 @@ import { memoryLinkStore } from './memory-link-store.ts';
 import { memoryRegistryStore } from './memory-registry-store.ts';
 import { memoryRunStore } from './memory-run-store.ts';
 import { MemoryTables } from './memory-tables.ts';
+import { memoryThrottleStore } from './memory-throttle-store.ts';
 import { memoryTicketStore } from './memory-ticket-store.ts';
 
 /** The real engine over tables in memory, with what tests turn and look at. */
@@ -114,23 +115,21 @@ function engineOver(
   const peers = { announce: () => undefined, tell: () => undefined };
   const board = new NoticeBoard({ store: runStore, tickets, runs: live, peers, clock, log });
   const driver = { wake: () => undefined, wakeAt: () => undefined, [Symbol.asyncDispose]: async () => undefined };
-  const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
-  const runs = new Runs({
-    store: runStore,
-    tickets,
-    desk,
-    runs: live,
-    lane,
-    board,
-    clock,
-    newRunId: () => newId('run') as RunId,
-    findAgent,
-  });
+  const throttles = memoryThrottleStore(() => clock.nowMs());
+  const breakers = new Breakers({ store: throttles, findAgent, log, changed: (fullKey) => desk.open(fullKey) });
+  const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, breakers, clock, log });
+  const newRunId = () => newId('run') as RunId;
+  const runs = new Runs({ store: runStore, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
   const capacityChanged = () => {
     lane.pump();
     void desk.refill();
   };
-  desk.listen({ ticketLost: (lease) => void runs.lose(lease), capacityChanged, progressed: (runId) => board.progressed(runId) });
+  desk.listen({
+    ticketLost: (lease) => void runs.lose(lease),
+    capacityChanged,
+    progressed: (runId) => board.progressed(runId),
+    roomMade: () => undefined,
+  });
   const orders = new RunOrders({ store: runStore, lane, newSignalId: () => newId('sig') });
   const triggers = new Triggers({ runs, store: runStore, workflows });
   return {
@@ -139,6 +138,8 @@ function engineOver(
     runStore,
     desk,
     tickets,
+    throttles,
+    breakers,
     agents,
     workflows,
     triggers,

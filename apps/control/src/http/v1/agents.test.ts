@@ -1,3 +1,4 @@
+import { agentManifestSchema, defaultTenantId, type TicketId } from '@hivekeeper/contract';
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
@@ -42,6 +43,36 @@ describe('agents', () => {
         name,
         { status: 400, body: { error: { issues: [{ path: '/name' }] } } },
       ]);
+  });
+
+  it('show where their breakers stand, those that have one; so do the metrics', async () => {
+    const { agents, breakers } = door.services;
+    await door.call('POST /v1/agents', { body: { entryPath: '/agents/plain' } });
+    await agents.ensure({
+      tenantId: defaultTenantId,
+      entryPath: '/agents/frail',
+      given: { breaker: { failures: 1, windowMs: 1_000, coolDownMs: 500 } },
+      by: 'test',
+    });
+    const breakerOf = async (name: string) => (await door.call(`GET /v1/agents/${name}`)).body.breaker;
+    expect([await breakerOf('plain'), await breakerOf('frail')]).toEqual([undefined, { state: 'closed', failureCount: 0 }]);
+    expect((await door.call('GET /metrics')).text).toContain('hive_breaker_open{agent="frail"} 0');
+    const outcome = { ok: false as const, error: { code: 'AGENT_FAILED', message: 'no' } };
+    breakers.observe({ tenantId: defaultTenantId, agent: 'frail', ticketId: 'tkt_1' as TicketId, outcome });
+    await breakers.idle();
+    const nowMs = door.services.clock.nowMs();
+    const open = { state: 'open', sinceAtMs: nowMs, failureCount: 0, nextTrialAtMs: nowMs + 500 };
+    expect((await door.call('GET /v1/agents')).body).toMatchObject([{ name: 'plain' }, { name: 'frail', breaker: open }]);
+    expect((await door.call('GET /metrics')).text).toContain('hive_breaker_open{agent="frail"} 1');
+  });
+
+  it.each([
+    ['concurrency', { limit: 0 }, '/concurrency/limit'],
+    ['rate', { limit: 1, windowMs: 1 }, '/rate/windowMs'],
+    ['breaker', { failures: 0 }, '/breaker/failures'],
+  ])('cannot have a %s of %o', (field, value, path) => {
+    const { error } = agentManifestSchema.safeParse({ name: 'a', version: '1.0.0', [field]: value });
+    expect(error?.issues.map((issue) => `/${issue.path.join('/')}`)).toEqual([path]);
   });
 
   it('that cannot be read or are in use are refused', async () => {

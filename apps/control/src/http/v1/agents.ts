@@ -1,4 +1,11 @@
-import { agentNameSchema, type AgentView, agentViewSchema, type RegisterAgent, registerAgentSchema } from '@hivekeeper/contract';
+import {
+  agentNameSchema,
+  type AgentView,
+  agentViewSchema,
+  type RegisterAgent,
+  registerAgentSchema,
+  type TenantId,
+} from '@hivekeeper/contract';
 import { z } from 'zod';
 import type { AgentRegistration, StoredAgent } from '../../records/registry/index.ts';
 import { answers, type App, callerOf, noQuery } from '../route.ts';
@@ -10,22 +17,7 @@ const params = z.strictObject({ name: agentNameSchema });
 
 /** Agents: registering, reading, removing. */
 export function addAgents(app: App, services: Services): void {
-  app.get(
-    '/v1/agents',
-    {
-      config: { access },
-      schema: { summary: 'Every agent, by name', tags, querystring: noQuery, response: answers({ 200: z.array(agentViewSchema) }) },
-    },
-    async (request) => (await services.agents.list(callerOf(request).tenantId)).map(viewOf),
-  );
-  app.get(
-    '/v1/agents/:name',
-    {
-      config: { access },
-      schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: agentViewSchema }) },
-    },
-    async (request) => viewOf(await services.agents.get(callerOf(request).tenantId, { name: request.params.name })),
-  );
+  addReading(app, services);
   app.post(
     '/v1/agents',
     {
@@ -48,7 +40,7 @@ export function addAgents(app: App, services: Services): void {
         given: givenBy(request.body),
         by: subject,
       });
-      return reply.code(before.has(agent.id) ? 200 : 201).send(viewOf(agent));
+      return reply.code(before.has(agent.id) ? 200 : 201).send(await viewOf(services, tenantId, agent));
     },
   );
   app.delete(
@@ -71,17 +63,43 @@ export function addAgents(app: App, services: Services): void {
   );
 }
 
+function addReading(app: App, services: Services): void {
+  app.get(
+    '/v1/agents',
+    {
+      config: { access },
+      schema: { summary: 'Every agent, by name', tags, querystring: noQuery, response: answers({ 200: z.array(agentViewSchema) }) },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      return viewsOf(services, tenantId, await services.agents.list(tenantId));
+    },
+  );
+  app.get(
+    '/v1/agents/:name',
+    {
+      config: { access },
+      schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: agentViewSchema }) },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      return viewOf(services, tenantId, await services.agents.get(tenantId, { name: request.params.name }));
+    },
+  );
+}
+
 function givenBy({ entryPath: _, ...given }: RegisterAgent): AgentRegistration['given'] {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-const viewOf = ({ id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec }: StoredAgent): AgentView => ({
-  id,
-  name,
-  version,
-  trust,
-  riskLevel,
-  registeredAtMs,
-  updatedAtMs,
-  spec,
-});
+async function viewsOf(services: Services, tenantId: TenantId, agents: readonly StoredAgent[]): Promise<AgentView[]> {
+  const names = agents.map(({ name }) => name);
+  const breakers = await services.breakers.views(tenantId, names);
+  return agents.map(({ id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec }) => {
+    const breaker = breakers.get(name);
+    return { id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec, ...(breaker !== undefined && { breaker }) };
+  });
+}
+
+const viewOf = async (services: Services, tenantId: TenantId, agent: StoredAgent): Promise<AgentView> =>
+  (await viewsOf(services, tenantId, [agent]))[0] as AgentView;

@@ -92,9 +92,12 @@ async function whyOf(
   const { blocker } = run;
   const ticket =
     blocker?.kind === 'ticket' ? (await services.tickets.ofRun(runId)).find(({ ticketId }) => ticketId === blocker.ticketId) : undefined;
+  const throttledBy =
+    ticket === undefined || ticket.workerId !== undefined ? undefined : await services.throttles.throttledBy(ticket.ticketId);
   return explain({
     run,
     ticket,
+    throttledBy,
     workers: services.desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? [capabilities] : [])),
     nowMs: services.clock.nowMs(),
   });

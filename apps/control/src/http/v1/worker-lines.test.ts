@@ -34,7 +34,12 @@ beforeEach(() => {
     silentAfterMs: 10_000,
   });
   lost = [];
-  desk.listen({ ticketLost: ({ ticketId }) => void lost.push(ticketId.slice(31)), capacityChanged: () => {}, progressed: () => {} });
+  desk.listen({
+    ticketLost: ({ ticketId }) => void lost.push(ticketId.slice(31)),
+    capacityChanged: () => {},
+    progressed: () => {},
+    roomMade: () => {},
+  });
   lines = new WorkerLines(desk, clock);
   lines.register({ workerId, name: 'w', capabilities: ['node'], maxParallel: 4 });
 });
@@ -59,7 +64,7 @@ function lease(ordinal: number): void {
   const ticket = ticketOf(ordinal);
   const token = tables.nextCounter();
   tables.tickets.set(ticket.ticketId, { ...ticket, workerId, token, leasedAtMs: 0 });
-  desk.deliver([{ ticket, workerId }], new Map([[ticket.ticketId, token]]));
+  desk.deliver([{ ticket, workerId }], { counters: new Map([[ticket.ticketId, token]]), refusals: new Map() });
 }
 
 const poll = (held: readonly TicketId[] = [], signal = new AbortController().signal): Promise<PollResponse> =>

@@ -81,7 +81,7 @@ function circleIssues({ nodes }: WorkflowDefinition, circle: readonly number[] |
 }
 
 function templateIssues(checked: Checked, node: NodeDefinition, position: number): Issue[] {
-  const { input, map, when } = compileNode(node, checked.positionById);
+  const { input, map, when, concurrency } = compileNode(node, checked.positionById);
   const pointer = `/nodes/${position}`;
   const issues: Issue[] = [];
   if (map !== undefined && map.kind !== 'whole')
@@ -93,6 +93,7 @@ function templateIssues(checked: Checked, node: NodeDefinition, position: number
   if (when !== undefined) judge(false)({ pointer: `${pointer}/when`, expression: when });
   if (map !== undefined) expressionsIn(map, `${pointer}/map`).forEach(judge(false));
   expressionsIn(input, `${pointer}/input`).forEach(judge(map !== undefined));
+  if (concurrency !== undefined) expressionsIn(concurrency.key, `${pointer}/concurrency/key`).forEach(judge(map !== undefined));
   return issues;
 }
 

@@ -14,6 +14,8 @@ export type Command =
       readonly agent: string;
       readonly action?: string | undefined;
       readonly requires?: readonly string[] | undefined;
+      /** So many attempts with this key may be under way at once. */
+      readonly concurrency?: { readonly key: string; readonly limit: number } | undefined;
       readonly input: JsonObject;
       readonly memo: readonly MemoEntry[];
       readonly timeoutMs: number;

@@ -19,5 +19,6 @@ export type { Command, RunRules } from './draft.ts';
 export { planOf, type RunPlan } from './plan.ts';
 export type { RunState } from './state.ts';
 export { carriedFrom } from './carry.ts';
+export { agentOfTicket } from './ledger.ts';
 export { maxSignalsPerRun } from './waits.ts';
 export { blockerOf, errorOf, nodeViewsOf, runStatusOf, wakeAtOf } from './views.ts';

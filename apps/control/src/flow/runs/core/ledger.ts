@@ -1,8 +1,16 @@
-import { approvalIdOf, type ApprovalRule, errorCatalogue, type Failure, type JsonValue, ticketIdOf } from '@hivekeeper/contract';
+import {
+  approvalIdOf,
+  type ApprovalRule,
+  errorCatalogue,
+  type Failure,
+  type JsonValue,
+  type TicketId,
+  ticketIdOf,
+} from '@hivekeeper/contract';
 import { at, type Draft } from './draft.ts';
 import { pushDue } from './due.ts';
-import type { NodeWork } from './plan.ts';
-import type { Task, TicketEnd, Tries } from './state.ts';
+import type { NodeWork, RunPlan } from './plan.ts';
+import type { RunState, Task, TicketEnd, Tries } from './state.ts';
 
 /** Ids have room for so many tickets in one run. */
 export const maxTicketsPerRun = 1_000_000;
@@ -25,14 +33,14 @@ export function issueTicket(
   const ticket = run.tickets.length;
   const ticketId = ticketIdOf(run.runId, ticket);
   const { attempt } = tries;
-  const { input, memo = [], instead } = task;
+  const { input, memo = [], instead, concurrency } = task;
   const { agent, action } = agentOf(work, instead);
   run.tickets.push({ ticketId, node, nodeId, slot, slotAt, attempt, input, issuedAtMs: atMs });
   run.slots[slotAt] = { phase: 'issued', task, ticket, tries };
   run.liveTicketCount += 1;
   const isHeld = run.pause !== undefined;
   const { priority } = run;
-  const what = { agent, action, requires, input, memo, timeoutMs, priority };
+  const what = { agent, action, requires, concurrency, input, memo, timeoutMs, priority };
   draft.commands.push({ type: 'issue', ticketId, nodeId, slot, attempt, ...what, readyAtMs: atMs, isHeld });
   draft.notices.push({ type: 'ticket.issued', atMs, nodeId, slot, attempt, ticketId });
 }
@@ -43,6 +51,14 @@ type Agent = NonNullable<Task['instead']>;
 export function agentOf(work: NodeWork, instead: Task['instead']): Agent {
   if (instead !== undefined) return instead;
   return work.kind === 'agent' ? { agent: work.agent, action: work.action } : { agent: '' };
+}
+
+/** Whose work a live ticket is; undefined where it is not live. */
+export function agentOfTicket({ tickets, slots }: RunState, { nodes }: RunPlan, ticketId: TicketId): string | undefined {
+  const ticket = tickets[Number(ticketId.slice(ticketId.lastIndexOf('.') + 1))];
+  const slot = ticket === undefined ? undefined : slots[ticket.slotAt];
+  if (ticket?.ticketId !== ticketId || slot?.phase !== 'issued') return undefined;
+  return agentOf(at(nodes, ticket.node).work, slot.task.instead).agent;
 }
 
 /** Ends a live ticket. */

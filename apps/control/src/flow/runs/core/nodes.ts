@@ -11,6 +11,7 @@ import {
 import { compensationTaskOf, undoNext } from './compensation.ts';
 import { at, type Draft, nodeIdAt } from './draft.ts';
 import { issueTicket, maxTicketsPerRun, requestApproval, revokeTicket, tooLarge } from './ledger.ts';
+import type { ConcurrencyPlan } from './plan.ts';
 import type { FinalStatus, NodeState, SlotPlace, SlotState, Task } from './state.ts';
 import { resolveTemplate, type Scope, unresolved, valueOf } from './templates/resolve.ts';
 import { endWait, suspend, timeOf } from './waits.ts';
@@ -45,15 +46,19 @@ function isGated({ run }: Draft, node: number): boolean {
 function tasksOf(draft: Draft, node: number): readonly Task[] | undefined {
   const undoing = compensationTaskOf(draft, node);
   if (undoing !== undefined) return [undoing];
-  const { input, map, when } = at(draft.rules.plan.nodes, node);
+  const { input, map, when, concurrency } = at(draft.rules.plan.nodes, node);
   const scope = scopeOf(draft);
   if (when !== undefined && !asBoolean(valueOf(when, scope), when.text)) return undefined;
   const items = map === undefined ? [undefined] : asItems(resolveTemplate(map, scope));
   return items.map((item) => ({
     input: resolveTemplate(input, { ...scope, item }) as JsonObject,
     ...waitOfItem(draft, node, { ...scope, item }),
+    ...(concurrency !== undefined && { concurrency: placeOf(concurrency, { ...scope, item }) }),
   }));
 }
+
+/** @throws HiveError TEMPLATE_UNRESOLVED */
+const placeOf = ({ key, limit }: ConcurrencyPlan, scope: Scope) => ({ key: asKey(resolveTemplate(key, scope)), limit });
 
 /** What a node that only waits waits for, resolved. @throws HiveError TEMPLATE_UNRESOLVED */
 function waitOfItem({ rules, atMs }: Draft, node: number, scope: Scope): Pick<Task, 'wait'> {

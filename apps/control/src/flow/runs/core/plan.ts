@@ -17,6 +17,12 @@ export interface CompensationPlan {
   readonly input: Template;
 }
 
+/** What limits how many attempts of a node are under way. */
+export interface ConcurrencyPlan {
+  readonly key: Template;
+  readonly limit: number;
+}
+
 /** A node with everything precomputed that deciding about it takes. */
 export interface NodePlan {
   readonly definition: NodeDefinition;
@@ -29,6 +35,7 @@ export interface NodePlan {
   /** Present where the workflow asks for approval. */
   readonly approval?: ApprovalRule | undefined;
   readonly compensation?: CompensationPlan | undefined;
+  readonly concurrency?: ConcurrencyPlan | undefined;
 }
 
 /** A workflow version, read once and cached by the caller. */
@@ -63,7 +70,7 @@ export function positionsOf({ nodes }: WorkflowDefinition): Map<string, number> 
 
 /** The templates and expressions of one node. */
 export function compileNode(definition: NodeDefinition, positionById: ReadonlyMap<string, number>): Omit<NodePlan, 'dependents'> {
-  const { approval, compensate, input, map, when } = definition;
+  const { approval, compensate, concurrency, input, map, when } = definition;
   return {
     definition,
     work: compileWork(definition, positionById),
@@ -72,6 +79,7 @@ export function compileNode(definition: NodeDefinition, positionById: ReadonlyMa
     map: map === undefined ? undefined : compileTemplate(map, positionById),
     approval: approval === true ? defaultApprovalRule : approval || undefined,
     compensation: compensate === undefined ? undefined : { ...compensate, input: compileTemplate(compensate.input, positionById) },
+    concurrency: concurrency === undefined ? undefined : { key: compileTemplate(concurrency.key, positionById), limit: concurrency.limit },
   };
 }
 

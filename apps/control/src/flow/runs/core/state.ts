@@ -106,6 +106,8 @@ export interface Task {
   readonly callerSlotAt?: number | undefined;
   /** Present where nothing is done but waiting. */
   readonly wait?: Wait | undefined;
+  /** So many attempts with this key may be under way at once. */
+  readonly concurrency?: { readonly key: string; readonly limit: number } | undefined;
 }
 
 /** What a suspended slot waits for, and the step of the agent's code that waits; nodes that only wait have the step ''. */

@@ -45,8 +45,8 @@ describe('another control plane', () => {
     peers.tell(two);
     await soon();
     expect(said).toEqual([
-      { watched: [], moved: [one] },
-      { watched: [], moved: [one] },
+      { watched: [], moved: [one], roomy: [] },
+      { watched: [], moved: [one], roomy: [] },
     ]);
   });
 
@@ -75,9 +75,17 @@ describe('another control plane', () => {
     await clock.advance(0);
     for (let count = 0; count < 100; count += 1) peers.tell(count % 2 === 0 ? one : two);
     await clock.advance(49);
-    expect(said).toEqual([{ watched: [two], moved: [one, two] }]);
+    expect(said).toEqual([{ watched: [two], moved: [one, two], roomy: [] }]);
     await clock.advance(1);
-    expect(said.slice(1)).toEqual([{ watched: [], moved: [one, two] }]);
+    expect(said.slice(1)).toEqual([{ watched: [], moved: [one, two], roomy: [] }]);
+  });
+
+  it('is told of a key that has room, once for all that was said in 50 ms', async () => {
+    peers.tellRoom('t key:printer');
+    await clock.advance(0);
+    for (let count = 0; count < 3; count += 1) peers.tellRoom('t key:printer');
+    await clock.advance(50);
+    expect(said).toEqual([1, 2].map(() => ({ watched: [], moved: [], roomy: ['t key:printer'] })));
   });
 
   it('that could not be told is told the next time', async () => {

@@ -2,10 +2,12 @@ import type { RunId } from '@hivekeeper/contract';
 import type { Clock, Log, Timer } from '@hivekeeper/kernel';
 import { LRUCache } from 'lru-cache';
 
-/** What control planes on one database say to each other: which runs they watch, and that such a run has news. */
+/** What control planes on one database say to each other: which runs they watch, that such a run has news, which keys have room. */
 export interface PeerMessage {
   readonly watched: readonly RunId[];
   readonly moved: readonly RunId[];
+  /** Keys of throttles, each with its tenant. */
+  readonly roomy: readonly string[];
 }
 
 /** The port to the other control planes. They may hear it, and may not. */
@@ -37,6 +39,7 @@ export class Peers {
   readonly #watched: LRUCache<RunId, true>;
   #watchedHere = new Set<RunId>();
   #moved = new Set<RunId>();
+  #roomy = new Set<string>();
   #isSaying = false;
   #isOver = false;
   #rest: Timer | undefined;
@@ -60,6 +63,12 @@ export class Peers {
     this.#saySoon();
   }
 
+  /** Says that a key may have room. */
+  tellRoom(fullKey: string): void {
+    this.#roomy.add(fullKey);
+    this.#saySoon();
+  }
+
   /** A run is watched elsewhere. The first time, its watcher is told to look: what was stored until now it was not told of. */
   heard(runId: RunId): void {
     const isNew = !this.#watched.has(runId);
@@ -73,7 +82,7 @@ export class Peers {
   }
 
   #saySoon(): void {
-    if (this.#isOver || this.#isSaying || this.#watchedHere.size + this.#moved.size === 0) return;
+    if (this.#isOver || this.#isSaying || this.#watchedHere.size + this.#moved.size + this.#roomy.size === 0) return;
     this.#isSaying = true;
     // What is said in the same turn shares the message.
     queueMicrotask(() => void this.#say());
@@ -81,9 +90,10 @@ export class Peers {
 
   async #say(): Promise<void> {
     const { line, clock, log } = this.#options;
-    const message = { watched: [...this.#watchedHere], moved: [...this.#moved] };
+    const message = { watched: [...this.#watchedHere], moved: [...this.#moved], roomy: [...this.#roomy] };
     this.#watchedHere = new Set();
     this.#moved = new Set();
+    this.#roomy = new Set();
     await line.say(message).catch((error: unknown) => log.warn({ err: error }, 'other control planes could not be told of watched runs'));
     if (this.#isOver) return;
     this.#rest = clock.after(restMs, () => {

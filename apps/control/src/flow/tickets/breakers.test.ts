@@ -1,0 +1,89 @@
+import { type AgentSpec, agentManifestSchema, breakerRuleSchema, defaultTenantId, type Outcome, type TicketId } from '@hivekeeper/contract';
+import { newLog } from '@hivekeeper/kernel';
+import { FakeClock } from '@hivekeeper/testkit';
+import { beforeEach, expect, it } from 'vitest';
+import { type Breaker, newBreaker } from './breaker.ts';
+import { Breakers } from './breakers.ts';
+
+const specOf = (name: string, more: Partial<AgentSpec>): AgentSpec => ({
+  ...agentManifestSchema.parse({ name, version: '1.0.0' }),
+  trust: 'trusted',
+  ...more,
+});
+const specs = new Map([
+  ['frail', specOf('frail', { breaker: breakerRuleSchema.parse({ failures: 2, windowMs: 10_000, coolDownMs: 5_000 }) })],
+  ['plain', specOf('plain', {})],
+]);
+const bad: Outcome = { ok: false, error: { code: 'AGENT_FAILED', message: 'no' } };
+const good: Outcome = { ok: true, output: null };
+
+let clock: FakeClock;
+let stored: Map<string, Breaker>;
+let changed: string[];
+let fault: Error | undefined;
+let logged: string[];
+let breakers: Breakers;
+
+beforeEach(() => {
+  clock = new FakeClock(0);
+  [stored, changed, logged, fault] = [new Map(), [], [], undefined];
+  breakers = new Breakers({
+    store: {
+      throttledBy: async () => undefined,
+      breakers: async () => ({ nowMs: clock.nowMs(), byAgent: stored }),
+      changeBreaker: async (_tenantId, agent, change) => {
+        if (fault !== undefined) throw fault;
+        const before = stored.get(agent) ?? newBreaker;
+        const next = change(before, clock.nowMs());
+        stored.set(agent, next);
+        return next.state !== before.state;
+      },
+    },
+    findAgent: (_tenantId, name) => specs.get(name),
+    log: newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } }),
+    changed: (fullKey) => changed.push(fullKey),
+  });
+});
+
+async function observe(agent: string, outcome: Outcome, ticket = 'tkt_1'): Promise<void> {
+  breakers.observe({ tenantId: defaultTenantId, agent, ticketId: ticket as TicketId, outcome });
+  await breakers.idle();
+}
+const view = async () => (await breakers.views(defaultTenantId, ['frail', 'plain', 'unknown'])).get('frail');
+/** What a lease does once the cool-down is over. */
+const lease = (ticket: string) => stored.set('frail', { state: 'half-open', sinceAtMs: clock.nowMs(), trialTicketId: ticket as TicketId });
+
+it('opens, tries, opens again, tries, and closes, as time passes', async () => {
+  await observe('frail', bad);
+  await clock.advance(1_000);
+  await observe('frail', bad);
+  expect(await view()).toEqual({ state: 'open', sinceAtMs: 1_000, failureCount: 0, nextTrialAtMs: 6_000 });
+  await clock.advance(5_000);
+  lease('tkt_7');
+  await observe('frail', bad, 'tkt_7');
+  expect(await view()).toMatchObject({ state: 'open', nextTrialAtMs: 11_000 });
+  await clock.advance(5_000);
+  lease('tkt_8');
+  await observe('frail', good, 'tkt_8');
+  expect(await view()).toEqual({ state: 'closed', sinceAtMs: 11_000, failureCount: 0 });
+  expect(changed).toEqual([1, 2, 3].map(() => `${defaultTenantId} breaker:frail`));
+});
+
+it('shows a breaker for each agent that has one, and no other', async () => {
+  expect([...(await breakers.views(defaultTenantId, ['frail', 'plain', 'unknown'])).keys()]).toEqual(['frail']);
+});
+
+it('takes no notice of agents without breaker, and of failures that are not the agent’s', async () => {
+  for (const agent of ['plain', 'unknown']) await observe(agent, bad);
+  await observe('frail', { ok: false, error: { code: 'AGENT_INPUT_SCHEMA', message: 'no' } });
+  expect(stored.size).toBe(0);
+});
+
+it('says in the log what it could not note, and goes on', async () => {
+  fault = new TypeError('no database');
+  await observe('frail', bad);
+  expect(logged.join()).toContain('could not be noted');
+  fault = undefined;
+  await observe('frail', bad);
+  expect(await view()).toMatchObject({ failureCount: 1 });
+});
