@@ -17,6 +17,7 @@ describe('the configuration of a worker', () => {
       tokenFd: undefined,
       parallel: availableParallelism(),
       roots: [realpathSync(process.cwd())],
+      protectedDirectories: [],
       labels: [],
       logLevel: 'info',
     });
@@ -42,6 +43,7 @@ describe('the configuration of a worker', () => {
   it.each([
     [['--root', '/'], 'HIVE_ROOTS: / would grant every path'],
     [['--root', '/no/such/place'], 'HIVE_ROOTS: /no/such/place is not a directory'],
+    [['--protect', '/no/such/place'], 'HIVE_PROTECTED: /no/such/place is not a directory'],
     [['--url', 'nowhere'], 'HIVE_URL'],
     [['--url', 'ftp://x'], 'HIVE_URL'],
     [['--parallel', '0'], 'HIVE_PARALLEL'],

@@ -27,6 +27,7 @@ const skippedFolders = [
   'dist',
   'coverage',
   '.git',
+  '.hivekeeper',
   '.hg',
   '.svn',
   '.venv',

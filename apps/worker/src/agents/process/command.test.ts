@@ -30,7 +30,7 @@ const ticketOf = ({ agent = {}, ...changes }: Omit<Partial<LeasedTicket>, 'agent
 });
 const sources = (changes: Partial<CommandSources> = {}): CommandSources => ({
   runtimes: { node: { file: '/opt/node/bin/node', paths: ['/opt/node/bin/node'] } },
-  workspace: { roots: [top] },
+  workspace: { roots: [top], protectedDirectories: [] },
   environment: {},
   ...changes,
 });
@@ -107,6 +107,15 @@ describe('the command of a ticket', () => {
     };
     const { visiblePaths } = commandFor(ticketOf({ agent, input: { here: top, there: top } }), sources());
     expect(visiblePaths.filter(({ path }) => path === top)).toEqual([{ path: top, access: 'write' }]);
+  });
+
+  it('hides what is protected in whatever it makes visible, the agent’s own directory included', () => {
+    const data = join(top, 'data');
+    mkdirSync(data);
+    const workspace = { roots: [top], protectedDirectories: [data] };
+    expect(commandFor(ticketOf(), sources({ workspace })).hiddenPaths).toEqual([data]);
+    writeFileSync(join(data, 'index.ts'), '');
+    expect(() => commandFor(ticketOf({ agent: { directory: data } }), sources({ workspace }))).toThrow('kept from agents');
   });
 
   it('runs an executable itself', () => {
