@@ -92,6 +92,8 @@ export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'ri
 export const agentSpecSchema = agentManifestSchema.extend({
   /** Absolute path of the directory that holds the entry; absent for `builtin`. */
   directory: z.string().max(4_096).optional(),
+  /** Only the entry is the agent's: what lies beside it in `directory` is somebody else's, and stays unseen. */
+  isSingleFile: z.boolean().optional(),
   trust: trustSchema,
 });
 /** {@link agentSpecSchema} */

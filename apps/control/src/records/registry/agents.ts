@@ -5,7 +5,7 @@ import type { ProjectId, RegistryStore, StoredAgent } from './registry-store.ts'
 export interface AgentFiles {
   /**
    * Describes the agent at a directory with `agent.json`, or at one source file, and installs its dependencies once per
-   * lockfile. @throws HiveError AGENT_INVALID
+   * lockfile. A file without `agent.json` beside it is all there is of its agent. @throws HiveError AGENT_INVALID
    */
   read(entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec>;
 }

@@ -109,6 +109,16 @@ describe('the command of a ticket', () => {
     expect(visiblePaths.filter(({ path }) => path === top)).toEqual([{ path: top, access: 'write' }]);
   });
 
+  it('shows an agent of a single file that file and what Node needs to find, and nothing else of the directory', () => {
+    mkdirSync(join(top, 'node_modules'));
+    writeFileSync(join(top, 'package.json'), '{}');
+    writeFileSync(join(top, 'diary'), 'secret');
+    const { visiblePaths, workingDirectory } = commandFor(ticketOf({ agent: { isSingleFile: true } }), sources());
+    const shown = visiblePaths.map(({ path }) => path).filter((path) => path.startsWith(top));
+    expect(shown.toSorted()).toEqual([join(top, 'index.ts'), join(top, 'node_modules'), join(top, 'package.json')]);
+    expect(workingDirectory).toBe(top);
+  });
+
   it('hides what is protected in whatever it makes visible, the agent’s own directory included', () => {
     const data = join(top, 'data');
     mkdirSync(data);

@@ -38,7 +38,8 @@ export function commandFor(ticket: LeasedTicket, sources: CommandSources): Comma
   const { visiblePaths: granted, input } = resolveGrants(agent.grants, ticket.input, sources.workspace);
   const inputText = JSON.stringify(input);
   const argument = Buffer.byteLength(inputText) <= maxArgumentBytes ? inputText : undefined;
-  const readable = [directory, ...surroundingsOf(directory), ...runtime.paths];
+  const own = agent.isSingleFile === true ? entry : directory;
+  const readable = [own, ...surroundingsOf(directory, own), ...runtime.paths];
   const visible = [...readable.map((path) => ({ path, access: 'read' as const })), ...granted];
   const hiddenPaths = hiddenIn(visible, sources.workspace);
   return {
