@@ -23,6 +23,8 @@ describe('the configuration', () => {
       port: 9_002,
       isOpen: false,
       workerCount: 0,
+      apiPerMinute: 100,
+      v1PerMinute: 60_000,
       databaseConnections: 8,
       leaseMs: 10_000,
       liveRuns: 5_000,

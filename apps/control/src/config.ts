@@ -51,6 +51,18 @@ export const controlSettings = {
     description: 'Directories, separated by colons, below which the local workers may grant agents paths; the current one when unset.',
     parse: parseSetting.text,
   }),
+  apiPerMinute: setting({
+    variable: 'HIVE_API_RATE_PER_MINUTE',
+    description: 'Calls one address may make to `/api` in a minute; 0 for any number. Behind a proxy all have the address of the proxy.',
+    defaultText: '100',
+    parse: parseSetting.integer(0, 1_000_000_000),
+  }),
+  v1PerMinute: setting({
+    variable: 'HIVE_V1_RATE_PER_MINUTE',
+    description: 'Calls one key may make to `/v1` in a minute; 0 for any number. Calls of workers do not count.',
+    defaultText: '60000',
+    parse: parseSetting.integer(0, 1_000_000_000),
+  }),
   databaseUrl: setting({
     variable: 'DATABASE_URL',
     description: 'PostgreSQL 15 or newer to use instead of the embedded one.',

@@ -59,6 +59,7 @@ export async function startControlPlane(
     publicUrl: config.publicUrl,
     isDraining: () => isDraining,
     authentication: config.isOpen ? 'none' : 'api-key',
+    rates: config,
   });
   stack.defer(() => server.close());
   const address = await listen(server, config);
