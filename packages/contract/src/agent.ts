@@ -60,6 +60,8 @@ export const agentManifestSchema = z.strictObject({
   capabilities: z.array(capabilitySchema).max(100).default([]),
   grants: z.array(pathGrantSchema).max(20).default([]),
   network: z.boolean().default(false),
+  /** An output whose `success` is `false` says that the agent failed, whatever its exit status: CommandCenter's convention. */
+  successFalseFails: z.boolean().optional(),
   /** Names of environment variables of the worker that the agent may see. */
   environment: z
     .array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/))

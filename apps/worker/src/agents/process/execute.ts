@@ -66,6 +66,7 @@ async function attempt(
   const known = {
     ...{ timeoutMs: ticket.timeoutMs, limits: ticket.agent.limits },
     ...(capability?.outputSchema !== undefined && { outputSchema: capability.outputSchema }),
+    ...(ticket.agent.successFalseFails === true && { successFalseFails: true }),
     ...(toldError !== undefined && { toldError }),
   };
   return outcomeOf(result, known, check);
