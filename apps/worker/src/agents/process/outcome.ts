@@ -65,7 +65,7 @@ function judged(stdout: Buffer, { outputSchema, successFalseFails }: Attempt, ch
 }
 
 const isUnsuccessful = (output: JsonValue): output is JsonObject =>
-  typeof output === 'object' && output !== null && !Array.isArray(output) && output['success'] === false;
+  typeof output === 'object' && output !== null && 'success' in output && output['success'] === false;
 
 function reasonIn({ error, message }: JsonObject): string {
   const told = [error, message].find((text) => typeof text === 'string' && text !== '');
