@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { allGone, descendants, killAll, startStack, temporaryDirectory } from '../stack/stack.ts';
 
@@ -41,6 +44,27 @@ describe('hive up', () => {
       expect(await outcome(target)).toMatchObject({ status: 'FAILED', code: 'PATH_NOT_ALLOWED' });
     const two = join(directory.path, 'two');
     await expect(startStack({ dataDirectory: two, roots: [join(two, 'postgres')] })).rejects.toThrow('CONFIGURATION_INVALID');
+  });
+
+  test('with --json tells one line: that it is ready, or why it is not', async () => {
+    await using directory = await temporaryDirectory('json');
+    const hive = join(import.meta.dirname, '../../apps/cli/bin/hive.mjs');
+    const up = (...args: string[]) =>
+      spawn(process.execPath, [hive, 'up', '--json', '--data', directory.path, '--workers', '0', ...args], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    const wrong = up('--port', 'abc');
+    const [told, said, [exitCode]] = await Promise.all([text(wrong.stdout), text(wrong.stderr), once(wrong, 'exit')]);
+    expect([told.split('\n').length, exitCode]).toEqual([2, 2]);
+    expect(JSON.parse(told)).toMatchObject({ error: { code: 'CONFIGURATION_INVALID', message: expect.stringMatching(/^--port: /) } });
+    expect(said).toMatch(/^CONFIGURATION_INVALID: --port: [^]*\nNext: hive up --help\n$/);
+    const right = up('--port', '0');
+    const output = text(right.stdout);
+    const [line] = (await once(right.stdout, 'data')) as [Buffer];
+    expect(JSON.parse(line.toString())).toMatchObject({ ready: true, dataDirectory: directory.path });
+    right.kill('SIGTERM');
+    await once(right, 'exit');
+    expect((await output).split('\n')).toHaveLength(2);
   });
 
   test('refuses a second process on the same data, naming the one that holds it', async () => {

@@ -63,6 +63,17 @@ describe('the configuration', () => {
     expect(faultOf({}, { HIVE_PORT: 'x', HIVE_LEASE_MS: 'y' }).paths.toSorted()).toEqual(['/HIVE_LEASE_MS', '/HIVE_PORT']);
   });
 
+  it('says where a wrong value came from: the option, or the variable', () => {
+    expect(faultOf({ port: 'abc' }).message).toMatch(/^--port: /);
+    expect(faultOf({}, { HIVE_PORT: 'abc' }).message).toMatch(/^HIVE_PORT: /);
+  });
+
+  it.each(['mysql://x', 'postgres', 'http://u:secret@h/d'])('takes no database but PostgreSQL: %s', (address) => {
+    const { code, message } = faultOf({}, { DATABASE_URL: address });
+    expect([code, message]).toEqual(['CONFIGURATION_INVALID', expect.stringContaining('DATABASE_URL: expected an address')]);
+    expect(message).not.toContain('secret');
+  });
+
   it.each(['127.0.0.1', '::1', 'localhost'])('serves %s without keys where that is wanted', (host) => {
     expect(readConfig({ isOpen: 'true', host }, {}).isOpen).toBe(true);
   });

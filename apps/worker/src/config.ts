@@ -84,7 +84,7 @@ export type WorkerConfig = Omit<SettingValues<typeof workerSettings>, 'name' | '
 export function readConfig(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): WorkerConfig {
   const { values, faults } = readSettings(workerSettings, { options: optionsOf(args), environment });
   if (faults.length > 0)
-    throw new HiveError('CONFIGURATION_INVALID', faults.map(({ variable, message }) => `${variable}: ${message}`).join('; '));
+    throw new HiveError('CONFIGURATION_INVALID', faults.map(({ source, message }) => `${source}: ${message}`).join('; '));
   return {
     ...values,
     name: values.name ?? nameOfHost(hostname()),

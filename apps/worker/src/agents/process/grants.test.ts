@@ -69,6 +69,10 @@ describe('a path grant', () => {
     expect(refusal('write', target)).toContain(reason);
   });
 
+  it('is refused in words that name the roots and how to add one', () => {
+    expect(refusal('read', '/etc/passwd')).toContain(`outside the workspace roots (${root}; --root adds one)`);
+  });
+
   it('is refused where it climbs out of its root, or only begins like one', () => {
     expect(refusal('read', `${root}/../outside`)).toContain('outside the workspace roots');
     expect(refusal('read', join(top, 'root-not'))).toContain('outside the workspace roots');
