@@ -102,6 +102,16 @@ describe('each wall around a confined command', () => {
     expect(Number(sizeBytes)).toBe(32 * mebibyte);
   });
 
+  it('is read-only for whatever it does not grant to write, by the flags of its mounts: trying would write to the host', async () => {
+    const paths = { visiblePaths: [{ path: ownDirectory, access: 'write' }] } as const;
+    const mounts = (await linesOf('cut -d" " -f5,6 /proc/self/mountinfo', paths)).map((line) => line.split(' '));
+    const writable = mounts.filter(([, flags = '']) => flags.split(',').includes('rw')).map(([path = '']) => path);
+    const own = ['/tmp', '/dev/shm', '/dev/pts', '/proc', ownDirectory];
+    expect(mounts.map(([path]) => path)).toEqual(expect.arrayContaining(['/', '/usr', ownDirectory]));
+    expect(writable.filter((path) => !own.includes(path) && !/^\/dev\/\w+$/.test(path))).toEqual([]);
+    expect(writable).toEqual(expect.arrayContaining(['/tmp', ownDirectory]));
+  });
+
   it('shows no more of /etc/ssl than certificates and settings', async () => {
     const shown = (await linesOf('ls -A /etc/ssl')).filter((name) => !['certs', 'openssl.cnf'].includes(name));
     expect(shown).toEqual([]);
