@@ -1,6 +1,6 @@
 import { matchesGlob } from 'node:path/posix';
 import { reportProgress } from '@hivekeeper/sdk';
-import { listSourceTree } from '@hivekeeper/sdk/source-tree';
+import { type Skipped, listSourceTree, skippedIn } from '@hivekeeper/sdk/source-tree';
 import { type CodeFile, isScriptFile, readCode } from './code-file.ts';
 import type { ReviewInput } from './input.ts';
 import { type Issue, type Remark, issueOf, severities } from './issue.ts';
@@ -23,9 +23,12 @@ export interface ReviewOutput {
     readonly warnings: number;
     readonly info: number;
     readonly filesReviewed: number;
+    readonly skipped?: number;
   };
   readonly metrics: { readonly avgComplexity: number; readonly maxComplexity: number; readonly totalLines: number };
   readonly reviewDurationMs: number;
+  /** The first of what could not be looked at; `summary` counts all. */
+  readonly skipped?: readonly Skipped[];
   /** Present where `issues` holds the worst {@link maxIssues} only. */
   readonly truncated?: true;
 }
@@ -53,9 +56,10 @@ export async function review(input: ReviewInput): Promise<ReviewOutput> {
     .sort(byWeight);
   return {
     issues: issues.slice(0, maxIssues),
-    summary: summaryOf(issues, reviewed.length),
+    summary: { ...summaryOf(issues, reviewed.length), ...(tree.skipped.length > 0 && { skipped: tree.skipped.length }) },
     metrics: metricsOf(reviewed, [...measures.values()].flat()),
     reviewDurationMs: Math.round(performance.now() - startedAtMs),
+    ...skippedIn(tree),
     ...(issues.length > maxIssues && { truncated: true }),
   };
 }

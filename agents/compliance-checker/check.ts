@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { listSourceTree } from '@hivekeeper/sdk/source-tree';
+import { type Skipped, listSourceTree, skippedIn } from '@hivekeeper/sdk/source-tree';
 import type { CheckInput } from './input.ts';
 import { licenseRules } from './licenses.ts';
 import { secretRules } from './secrets.ts';
@@ -16,10 +16,13 @@ export interface CheckResult {
     readonly info: number;
     /** Nothing critical, and in strict mode no warning either. */
     readonly passed: boolean;
+    readonly skipped?: number;
   };
   readonly checkedFiles: number;
   readonly checkDurationMs: number;
   readonly rulesApplied: readonly string[];
+  /** The first of what could not be looked at; `summary` counts all. */
+  readonly skipped?: readonly Skipped[];
 }
 
 const groups: Readonly<Record<Exclude<CheckInput['scope'], 'all'>, RuleGroup>> = {
@@ -36,15 +39,17 @@ const groups: Readonly<Record<Exclude<CheckInput['scope'], 'all'>, RuleGroup>> =
 export async function check({ target, scope, strictMode }: CheckInput): Promise<CheckResult> {
   const startedAt = performance.now();
   const checked = new Set<string>();
-  const subject = subjectOf(await listSourceTree(target), strictMode, checked);
+  const tree = await listSourceTree(target);
+  const subject = subjectOf(tree, strictMode, checked);
   const applied = scope === 'all' ? Object.values(groups) : [groups[scope]];
   const violations = applied.flatMap((group) => group.apply(subject)).sort(bySeverity);
   return {
     violations,
-    summary: summaryOf(violations, strictMode),
+    summary: { ...summaryOf(violations, strictMode), ...(tree.skipped.length > 0 && { skipped: tree.skipped.length }) },
     checkedFiles: checked.size,
     checkDurationMs: Math.round(performance.now() - startedAt),
     rulesApplied: applied.flatMap(({ rules }) => rules),
+    ...skippedIn(tree),
   };
 }
 

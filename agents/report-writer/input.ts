@@ -22,7 +22,7 @@ const findingSchema = z.object({
 const reviewSchema = z.object({
   verdict: z.enum(['clean', 'attention', 'critical']),
   findings: z.array(findingSchema),
-  coverage: z.array(z.object({ source: z.string(), ran: z.boolean(), files: z.int().optional() })).default([]),
+  coverage: z.array(z.object({ source: z.string(), ran: z.boolean(), files: z.int().optional(), skipped: z.int().optional() })).default([]),
 });
 
 /** What to report, and where to. */

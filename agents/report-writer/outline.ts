@@ -46,17 +46,21 @@ export function outlineOf(input: ReportInput, writtenAt: string): Outline {
   const bySeverity = Map.groupBy(findings, ({ severity }) => severity);
   const byFile = Map.groupBy(findings, ({ file }) => file);
   const missing = coverage.filter(({ ran }) => !ran).map(({ source }) => source);
+  const hasGaps = coverage.some(({ skipped = 0 }) => skipped > 0);
   return {
     title: input.title ?? (repository === undefined ? 'Review' : `Review of ${repository}`),
     verdict,
-    conclusion: conclude(findings, byFile.size) + (missing.length > 0 ? ` Not examined: ${missing.join(', ')}.` : ''),
+    conclusion:
+      conclude(findings, byFile.size) +
+      (missing.length > 0 ? ` Not examined: ${missing.join(', ')}.` : '') +
+      (hasGaps ? ' Some files could not be read.' : ''),
     counts: severities.map((severity) => ({ severity, count: bySeverity.get(severity)?.length ?? 0 })),
     total: findings.length,
     groups: severities.flatMap((severity) => groupOf(severity, bySeverity.get(severity) ?? [])),
     files: mostAffected(byFile),
     filesAffected: byFile.size,
     facts: [
-      ...coverage.map(({ source, ran, files }) => [source, examined(ran, files)] as const),
+      ...coverage.map((covered) => [covered.source, examined(covered)] as const),
       ...Object.entries(input.run ?? {}).flatMap(([name, value]) => (isScalar(value) ? [[`run ${name}`, String(value)] as const] : [])),
       ['written', writtenAt],
     ],
@@ -78,8 +82,10 @@ function conclude(findings: readonly Finding[], filesAffected: number): string {
 /** "1 finding", "2 findings". */
 export const amount = (count: number, noun: string): string => `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
 
-const examined = (ran: boolean, files: number | undefined): string =>
-  ran ? (files === undefined ? 'done' : amount(files, 'file')) : 'did not run';
+function examined({ ran, files, skipped = 0 }: ReportInput['review']['coverage'][number]): string {
+  if (!ran) return 'did not run';
+  return (files === undefined ? 'done' : amount(files, 'file')) + (skipped > 0 ? `, ${skipped.toLocaleString('en-US')} not readable` : '');
+}
 
 const isScalar = (value: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof value);
 

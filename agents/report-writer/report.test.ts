@@ -69,12 +69,12 @@ describe('what the report says', () => {
   it('concludes in one sentence and names who did not look', () => {
     const coverage = [
       { source: 'review', ran: false },
-      { source: 'security', ran: true, files: 1200 },
+      { source: 'security', ran: true, files: 1200, skipped: 3 },
     ];
     expect(outlined([finding(), finding({ severity: 'critical' })]).conclusion).toBe('2 findings in 1 file, 1 of them critical.');
     const outline = outlined([], { review: { verdict: 'attention', findings: [], coverage } });
-    expect(outline.conclusion).toBe('Nothing was found. Not examined: review.');
-    expect(outline.facts).toContainEqual(['security', '1,200 files']);
+    expect(outline.conclusion).toBe('Nothing was found. Not examined: review. Some files could not be read.');
+    expect(outline.facts).toContainEqual(['security', '1,200 files, 3 not readable']);
   });
 
   it('tells about the run whatever is a plain value', () => {

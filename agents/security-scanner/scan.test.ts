@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -27,6 +27,23 @@ describe('scan', () => {
       'medium a.ts:1',
     ]);
     expect(summary).toEqual({ total: 3, critical: 1, high: 1, medium: 1, low: 0 });
+  });
+
+  it('says what it could not look at, and looks into names that hold a line break', async () => {
+    await scanOf({ 'shut/bad.js': 'eval(input)', 'a\nb.js': 'eval(input)' });
+    for (const [path, mode] of [
+      [root, 0o755],
+      [join(root, 'shut'), 0],
+    ] as const)
+      chmodSync(path, mode);
+    const isRoot = process.getuid?.() === 0;
+    // Permissions do not bind root.
+    if (isRoot) process.seteuid?.(65_534);
+    const { findings, summary, skipped } = await scan({ target: root, scanType: 'all' });
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(join(root, 'shut'), 0o755);
+    expect(findings.map(({ file }) => file)).toEqual(['a\nb.js']);
+    expect([summary.skipped, skipped]).toEqual([1, [{ path: 'shut/', reason: 'it may not be read' }]]);
   });
 
   it('hides a secret also where another finding shows its line', async () => {

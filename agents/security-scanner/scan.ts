@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { reportProgress } from '@hivekeeper/sdk';
-import { type SourceTree, isGenerated, listSourceTree, readSource } from '@hivekeeper/sdk/source-tree';
+import { type Skipped, type SourceTree, isGenerated, listSourceTree, readSource, skippedIn } from '@hivekeeper/sdk/source-tree';
 import { type Advisory, checkLockfile, isLockfile, readAdvisories } from './advisories.ts';
 import { type Finding, type Hit, rankOf, severities } from './finding.ts';
 import type { ScanInput } from './input.ts';
@@ -12,9 +12,11 @@ import { checkText } from './text-rules.ts';
 
 export interface ScanOutput {
   readonly findings: readonly Finding[];
-  readonly summary: Readonly<Record<'total' | Finding['severity'], number>>;
+  readonly summary: Readonly<Record<'total' | Finding['severity'], number>> & { readonly skipped?: number };
   readonly scannedFiles: number;
   readonly scanDurationMs: number;
+  /** The first of what could not be looked at; `summary` counts all. */
+  readonly skipped?: readonly Skipped[];
   /** Present where `findings` holds the worst {@link maxFindings} only; `summary` counts all. */
   readonly truncated?: true;
 }
@@ -42,9 +44,10 @@ export async function scan(input: ScanInput): Promise<ScanOutput> {
   findings.sort((a, b) => rankOf(b.severity) - rankOf(a.severity) || a.file.localeCompare(b.file) || a.line - b.line);
   return {
     findings: findings.slice(0, maxFindings),
-    summary: summaryOf(findings),
+    summary: { ...summaryOf(findings), ...(tree.skipped.length > 0 && { skipped: tree.skipped.length }) },
     scannedFiles,
     scanDurationMs: Math.round(performance.now() - startedAtMs),
+    ...skippedIn(tree),
     ...(findings.length > maxFindings && { truncated: true }),
   };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 const lineSchema = z.int().min(0).optional().catch(undefined);
+const skippedSchema = z.object({ skipped: z.int().optional() }).optional();
 
 /** What is read of the security scanner's output; more may be there. */
 const securitySchema = z.object({
@@ -15,6 +16,7 @@ const securitySchema = z.object({
     }),
   ),
   scannedFiles: z.int().optional(),
+  summary: skippedSchema,
 });
 
 /** What is read of the code reviewer's output. */
@@ -30,7 +32,7 @@ const reviewSchema = z.object({
       suggestion: z.string().optional(),
     }),
   ),
-  summary: z.object({ filesReviewed: z.int().optional() }).optional(),
+  summary: z.object({ filesReviewed: z.int().optional(), skipped: z.int().optional() }).optional(),
 });
 
 /** What is read of the compliance checker's output. */
@@ -46,6 +48,7 @@ const complianceSchema = z.object({
     }),
   ),
   checkedFiles: z.int().optional(),
+  summary: skippedSchema,
 });
 
 /** The outputs of the three scanners. One that did not run is null or left out; at least one must have run. */

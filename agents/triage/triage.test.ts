@@ -53,6 +53,13 @@ describe('one list of three', () => {
     ]);
   });
 
+  it('is not clean where a scanner could not look everywhere', () => {
+    const input = all([], [], []);
+    expect(triaged(input).verdict).toBe('clean');
+    const partly = triaged({ ...input, security: { findings: [], scannedFiles: 7, summary: { skipped: 2 } } });
+    expect([partly.verdict, partly.coverage[0]]).toEqual(['attention', { source: 'security', ran: true, files: 7, skipped: 2 }]);
+  });
+
   it('gives ids that outlast a moved line and differ between equal findings in one file', () => {
     const before = triaged(all([finding(), finding({ line: 8 })], [], [])).findings.map(({ id }) => id);
     const after = triaged(all([finding({ line: 30 }), finding({ line: 80 })], [], [])).findings.map(({ id }) => id);

@@ -17,8 +17,8 @@ export interface Triage {
     readonly bySource: Readonly<Record<Source, number>>;
     readonly filesAffected: number;
   };
-  /** Which scanners ran, and over how many files, where they say. */
-  readonly coverage: readonly { readonly source: Source; readonly ran: boolean; readonly files?: number }[];
+  /** Which scanners ran, over how many files, and how many places they could not look at, where they say. */
+  readonly coverage: readonly { readonly source: Source; readonly ran: boolean; readonly files?: number; readonly skipped?: number }[];
   /** Sorted by severity, then file, then line. */
   readonly findings: readonly Finding[];
 }
@@ -30,7 +30,7 @@ export function triage(input: TriageInput): Triage {
   return {
     verdict: verdictOf(
       findings,
-      coverage.every(({ ran }) => ran),
+      coverage.every(({ ran, skipped = 0 }) => ran && skipped === 0),
     ),
     summary: {
       total: findings.length,
@@ -49,7 +49,7 @@ export function triage(input: TriageInput): Triage {
   };
 }
 
-/** `clean` only where everybody looked: nothing found by a scanner that did not run is no good news. */
+/** `clean` only where everybody looked everywhere: nothing found by who did not look is no good news. */
 function verdictOf(findings: readonly Finding[], isComplete: boolean): Triage['verdict'] {
   if (findings.some(({ severity }) => severity === 'critical')) return 'critical';
   return isComplete && findings.every(({ severity }) => severity === 'info') ? 'clean' : 'attention';
@@ -57,16 +57,21 @@ function verdictOf(findings: readonly Finding[], isComplete: boolean): Triage['v
 
 function coverageOf({ security, review, compliance }: TriageInput): Triage['coverage'] {
   return [
-    examined('security', security, security?.scannedFiles),
-    examined('review', review, review?.summary?.filesReviewed),
-    examined('compliance', compliance, compliance?.checkedFiles),
+    examined('security', security, { files: security?.scannedFiles, skipped: security?.summary?.skipped }),
+    examined('review', review, { files: review?.summary?.filesReviewed, skipped: review?.summary?.skipped }),
+    examined('compliance', compliance, { files: compliance?.checkedFiles, skipped: compliance?.summary?.skipped }),
   ];
 }
 
-const examined = (source: Source, output: object | null | undefined, files: number | undefined): Triage['coverage'][number] => ({
+const examined = (
+  source: Source,
+  output: object | null | undefined,
+  { files, skipped = 0 }: { readonly files: number | undefined; readonly skipped: number | undefined },
+): Triage['coverage'][number] => ({
   source,
   ran: (output ?? null) !== null,
   ...(files !== undefined && { files }),
+  ...(skipped > 0 && { skipped }),
 });
 
 function byUrgency(a: MergedReport, b: MergedReport): number {

@@ -44,6 +44,7 @@ const command = (file: string, args: readonly string[]): Command => ({
   environment: { PATH: '/usr/bin:/bin' },
   workingDirectory: '/',
   stdin: '{}',
+  hiddenPaths: [],
   visiblePaths: file === process.execPath ? [{ path: process.execPath, access: 'read' }] : [],
   network: false,
   limits: { memoryBytes: 512 * 1024 * 1024, cpuCores: 1, maxProcesses: 128, outputBytes: 65_536, wallTimeMs: 30_000, graceMs: 100 },

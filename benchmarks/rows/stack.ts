@@ -29,7 +29,7 @@ async function startStack(directory: string, port: number): Promise<{ child: Chi
   const args = [main, '--data', join(directory, 'data'), '--port', String(port), '--no-auth', '--workers', '1', '--json'];
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, HIVE_LOG_LEVEL: 'error' },
+    env: { ...process.env, HIVE_LOG_LEVEL: 'error', HIVE_V1_RATE_PER_MINUTE: '0' },
     cwd: directory,
   });
   while (!(await isReady(port))) {

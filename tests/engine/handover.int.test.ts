@@ -70,6 +70,25 @@ describe('a ticket between two workers', () => {
     expect(await settle(holder.workerId)).toBe('done');
   });
 
+  test('that another control plane has leased meanwhile is not leased again', async () => {
+    await using left = await engineOn(database.url);
+    await using right = await engineOn(database.url);
+    await deploy(left, chain('seen-by-both', 1));
+    const runId = await start(left, 'seen-by-both');
+    // The right one reads it from the database; the left one still has it among those that wait.
+    const holder = seatWorker(right, () => undefined, 1);
+    const { ticketId, token } = await holder.ticket(1);
+    const late = seatWorker(left, () => undefined);
+    const nextRunId = await start(left, 'seen-by-both');
+    // By the time it is given a newer ticket it would have been given the older.
+    await late.ticket(1);
+    expect(late.tickets.map((ticket) => ticket.runId)).toEqual([nextRunId]);
+    expect(await codeOf(right.services.runs.settle({ workerId: holder.workerId, ticketId, token, outcome: { ok: true, output: 1 } }))).toBe(
+      'done',
+    );
+    expect(await ended(left, runId)).toBe('SUCCESS');
+  });
+
   test('that is settled twice at once, while its lease is given up, ends once', async () => {
     await using engine = await engineOn(database.url);
     await deploy(engine, chain('twice', 1));

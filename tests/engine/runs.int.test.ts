@@ -83,6 +83,16 @@ describe('a run', () => {
     expect(view.nodes.map((node) => node.status)).toEqual(['FAILED', 'SKIPPED']);
   });
 
+  test('that fails at its first template does not end before it began', async () => {
+    await deploy(engine, { name: 'stillborn', nodes: [{ id: 'a', agent: 'noop', input: { x: '{{ context.absent }}' } }] });
+    const runIds = await Promise.all(Array.from({ length: 10 }, () => start(engine, 'stillborn')));
+    for (const runId of runIds) {
+      const { status, startedAtMs = Number.NaN, finishedAtMs, durationMs } = await engine.services.runs.view(defaultTenantId, runId);
+      expect([status, durationMs]).toEqual(['FAILED', Number(finishedAtMs) - startedAtMs]);
+      expect(finishedAtMs).toBeGreaterThanOrEqual(startedAtMs);
+    }
+  });
+
   test('whose agent is risky waits for a person, costs nothing meanwhile, and goes on when approved, once', async () => {
     await deploy(engine, { name: 'risk', nodes: [{ id: 'a', agent: 'risky', input: { amount: '{{ context.amount }}' } }] });
     seatWorker(engine, succeed);

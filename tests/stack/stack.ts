@@ -92,7 +92,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 function firstLine(control: ChildProcess, log: readonly string[]): Promise<{ readonly url: string; readonly pid: number }> {
   return new Promise((fulfil, reject) => {
-    createInterface({ input: control.stdout! }).once('line', (line) => fulfil(JSON.parse(line) as { url: string; pid: number }));
+    createInterface({ input: control.stdout! }).once('line', (line) => {
+      const told = JSON.parse(line) as { readonly url: string; readonly pid: number } | { readonly error: unknown };
+      if ('url' in told) fulfil(told);
+    });
     control.once('exit', (exitCode, signal) => reject(new StackDidNotStart(`exit ${exitCode ?? signal}: ${log.slice(-10).join('\n')}`)));
   });
 }

@@ -175,10 +175,17 @@ describe('looking at runs', () => {
   });
 
   it('tells the history of a run in order of time', async () => {
-    await using control = await controlPlane({ [`GET /v1/runs/${runId}`]: { body: failedRun } });
+    const approval = { id: 'apr_1', nodeId: 'scan', status: 'APPROVED', respondedBy: 'kim', notes: 'go' };
+    const times = { requestedAtMs: failedRun.startedAtMs + 200, respondedAtMs: failedRun.startedAtMs + 700 };
+    await using control = await controlPlane({
+      [`GET /v1/runs/${runId}`]: { body: failedRun },
+      'GET /v1/approvals': { body: [{ ...approval, ...times }] },
+    });
     const { stdout } = await hive(['logs', runId, '--url', control.url]);
     expect(stdout.split('\n').map((line) => line.slice(0, 44))).toEqual([
       '03:00:01.000  run started',
+      '03:00:01.200  scan waits for approval apr_1',
+      '03:00:01.700  scan approval APPROVED by kim:',
       '03:00:02.000  scan attempt 1 taken by wrk_1',
       '03:00:04.000  scan attempt 1 FAILED  AGENT_O',
       '    heap',

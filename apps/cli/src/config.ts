@@ -30,6 +30,6 @@ export function readConfig(
 ): CliConfig {
   const { values, faults } = readSettings(cliSettings, { options, environment });
   const [fault] = faults;
-  if (fault !== undefined) throw new HiveError('CONFIGURATION_INVALID', `${fault.variable}: ${fault.message}`);
+  if (fault !== undefined) throw new HiveError('CONFIGURATION_INVALID', `${fault.source}: ${fault.message}`);
   return values;
 }

@@ -28,6 +28,17 @@ Next: hive workflows validate <file>`);
     });
   });
 
+  it('about what is not there leads to the list of what is', () => {
+    const next = (message: string) => failureDocument(new HiveError('NOT_FOUND', message)).nextCommand;
+    expect(['agent a', 'workflow w version 3', 'approval apr_1', 'run run_1', 'x'].map((what) => next(`there is no ${what}`))).toEqual([
+      'hive agents',
+      'hive workflows list',
+      'hive approvals',
+      'hive runs',
+      'hive runs',
+    ]);
+  });
+
   it('of ours shows where it came from', () => {
     expect(failureText(asHiveError(new TypeError('x is undefined')), plain)).toMatch(
       /^INTERNAL: x is undefined\nTypeError: x is undefined\n {4}at /,

@@ -30,13 +30,24 @@ export const asHiveError = (error: unknown): HiveError =>
 /** Exit status of `hive` when it ends with this error. */
 export const exitCodeOf = (code: string): number => (isErrorCode(code) ? errorCatalogue[code].exitCode : 1);
 
+/** How to list things of the kind that was looked for, by the word the control plane uses. */
+const listings: Readonly<Record<string, string>> = {
+  agent: 'hive agents',
+  approval: 'hive approvals',
+  run: 'hive runs',
+  workflow: 'hive workflows list',
+};
+
 /** What to type next after an error. */
-const nextCommandAfter = (code: ErrorCode): string => nextCommands[code] ?? 'hive doctor';
+function nextCommandAfter({ code, message }: HiveError): string {
+  const kind = code === 'NOT_FOUND' ? (/^there is no (\w+)/.exec(message)?.[1] ?? '') : '';
+  return listings[kind] ?? nextCommands[code] ?? 'hive doctor';
+}
 
 /** The error as a document: the API's own shape, and the next command. */
 export const failureDocument = (error: HiveError): ErrorBody & { readonly nextCommand: string } => ({
   ...errorBodyOf(error),
-  nextCommand: nextCommandAfter(error.code),
+  nextCommand: nextCommandAfter(error),
 });
 
 /** The error for people: what happened, where, what to do, what to type next. */
@@ -49,6 +60,6 @@ export function failureText(error: HiveError, colors: Colors): string {
     ...trace,
     '',
     error.entry.remedy,
-    `${colors.dim('Next:')} ${nextCommandAfter(error.code)}`,
+    `${colors.dim('Next:')} ${nextCommandAfter(error)}`,
   ].join('\n');
 }

@@ -71,11 +71,13 @@ function addStacks(hive: Command, act: Act): void {
     .option('--name <name>', 'name of the worker')
     .option('--parallel <n>', 'most agents at a time')
     .option('--root <dir>', 'directory below which agents may be granted paths; repeatable', collect)
+    .option('--protect <dir>', 'directory that no agent may see; repeatable, the data directory is one', collect)
     .option('--label <label>', 'what only some workers have, for nodes that require it; repeatable', collect)
     .action(
-      act<{ readonly token?: string; readonly tokenFile?: string }>(async ({ terminal, url, token }, options) => {
-        const { become, workerCommand } = await import('./commands/apps.ts');
-        return become(workerCommand({ ...options, url, token: options.token ?? token }, terminal));
+      act<{ readonly token?: string; readonly protect?: readonly string[] }>(async ({ terminal, url, token, dataDirectory }, options) => {
+        const { become, protectedBy, workerCommand } = await import('./commands/apps.ts');
+        const protect = protectedBy(options.protect, dataDirectory, terminal);
+        return become(workerCommand({ ...options, url, protect, token: options.token ?? token }, terminal));
       }),
     );
 }

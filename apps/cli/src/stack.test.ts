@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { controlCommand, workerCommand } from './commands/apps.ts';
+import { controlCommand, protectedBy, workerCommand } from './commands/apps.ts';
 import { tokenFor } from './session.ts';
 import { faultIn } from './stack.ts';
 
@@ -29,6 +29,14 @@ describe('the command of another app', () => {
     );
     expect(args.slice(1)).toEqual(['--url', 'http://a', '--parallel', '2', '--label', 'gpu', '--label', 'eu']);
     expect(environment).toMatchObject({ PATH: '/bin', HIVE_TOKEN: 'secret' });
+  });
+});
+
+describe('what a worker of this machine keeps from agents', () => {
+  it('is what it was told, and the data directory where there is one', () => {
+    const here = import.meta.dirname;
+    expect(protectedBy(['/a'], here, { environment: { HIVE_PROTECTED: '/b' } })).toEqual(['/a', here]);
+    expect(protectedBy(undefined, '/no/such/place', { environment: { HIVE_PROTECTED: '/b:/c' } })).toEqual(['/b', '/c']);
   });
 });
 

@@ -50,8 +50,9 @@ export async function startStack(
 async function readyLine({ stdout }: ChildProcess): Promise<Pick<Stack, 'url' | 'dataDirectory'>> {
   if (stdout === null) throw new HiveError('INTERNAL', 'the control plane has no output');
   for await (const line of createInterface({ input: stdout })) {
-    const { url, dataDirectory } = JSON.parse(line) as Stack;
-    return { url, dataDirectory };
+    const { url, dataDirectory } = JSON.parse(line) as Partial<Stack>;
+    // The other line there may be is the error, which its log has too.
+    if (url !== undefined && dataDirectory !== undefined) return { url, dataDirectory };
   }
   // The output ends before the process does; its end says why.
   return new Promise(() => undefined);

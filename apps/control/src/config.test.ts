@@ -23,6 +23,8 @@ describe('the configuration', () => {
       port: 9_002,
       isOpen: false,
       workerCount: 0,
+      apiPerMinute: 100,
+      v1PerMinute: 60_000,
       databaseConnections: 8,
       leaseMs: 10_000,
       liveRuns: 5_000,
@@ -59,6 +61,17 @@ describe('the configuration', () => {
 
   it('names every fault at once', () => {
     expect(faultOf({}, { HIVE_PORT: 'x', HIVE_LEASE_MS: 'y' }).paths.toSorted()).toEqual(['/HIVE_LEASE_MS', '/HIVE_PORT']);
+  });
+
+  it('says where a wrong value came from: the option, or the variable', () => {
+    expect(faultOf({ port: 'abc' }).message).toMatch(/^--port: /);
+    expect(faultOf({}, { HIVE_PORT: 'abc' }).message).toMatch(/^HIVE_PORT: /);
+  });
+
+  it.each(['mysql://x', 'postgres', 'http://u:secret@h/d'])('takes no database but PostgreSQL: %s', (address) => {
+    const { code, message } = faultOf({}, { DATABASE_URL: address });
+    expect([code, message]).toEqual(['CONFIGURATION_INVALID', expect.stringContaining('DATABASE_URL: expected an address')]);
+    expect(message).not.toContain('secret');
   });
 
   it.each(['127.0.0.1', '::1', 'localhost'])('serves %s without keys where that is wanted', (host) => {

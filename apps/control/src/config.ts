@@ -1,5 +1,5 @@
 import { HiveError } from '@hivekeeper/contract';
-import { parseSetting, readSettings, type Setting, type SettingValues } from '@hivekeeper/kernel';
+import { parseSetting, readSettings, type SettingFault, type Setting, type SettingValues } from '@hivekeeper/kernel';
 
 const setting = <T, S extends Setting<T>>(value: S & Setting<T>): S => value;
 
@@ -51,10 +51,22 @@ export const controlSettings = {
     description: 'Directories, separated by colons, below which the local workers may grant agents paths; the current one when unset.',
     parse: parseSetting.text,
   }),
+  apiPerMinute: setting({
+    variable: 'HIVE_API_RATE_PER_MINUTE',
+    description: 'Calls one address may make to `/api` in a minute; 0 for any number. Behind a proxy all have the address of the proxy.',
+    defaultText: '100',
+    parse: parseSetting.integer(0, 1_000_000_000),
+  }),
+  v1PerMinute: setting({
+    variable: 'HIVE_V1_RATE_PER_MINUTE',
+    description: 'Calls one key may make to `/v1` in a minute; 0 for any number. Calls of workers do not count.',
+    defaultText: '60000',
+    parse: parseSetting.integer(0, 1_000_000_000),
+  }),
   databaseUrl: setting({
     variable: 'DATABASE_URL',
     description: 'PostgreSQL 15 or newer to use instead of the embedded one.',
-    parse: parseSetting.text,
+    parse: parsePostgresUrl,
   }),
   databaseConnections: setting({
     variable: 'HIVE_DATABASE_CONNECTIONS',
@@ -94,7 +106,16 @@ export type ControlConfig = SettingValues<typeof controlSettings>;
 /** Options as the command line gives them, by the names of {@link controlSettings}. */
 export type ControlOptions = Readonly<Partial<Record<keyof typeof controlSettings, string>>>;
 
+function parsePostgresUrl(text: string): string {
+  // A password may stand in it: what was given is not repeated.
+  if (!/^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''))
+    throw new RangeError('expected an address that begins with postgres:// or postgresql://');
+  return text;
+}
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
+
+const faultOf = (variable: string, message: string): SettingFault => ({ variable, source: variable, message });
 
 /** True for an address that paths can be put behind. */
 function isPlace(text: string): boolean {
@@ -107,11 +128,11 @@ export function readConfig(options: ControlOptions, environment: Readonly<Record
   const { values, faults } = readSettings(controlSettings, { options, environment });
   const all = [...faults];
   if (values.isOpen && !loopback.has(values.host))
-    all.push({ variable: 'HIVE_NO_AUTH', message: `without authentication only loopback may be served, not ${values.host}` });
+    all.push(faultOf('HIVE_NO_AUTH', `without authentication only loopback may be served, not ${values.host}`));
   if (values.publicUrl !== undefined && !isPlace(values.publicUrl))
-    all.push({ variable: 'HIVE_PUBLIC_URL', message: 'expected an address such as https://hive.example.org' });
+    all.push(faultOf('HIVE_PUBLIC_URL', 'expected an address such as https://hive.example.org'));
   if (all.length > 0) {
-    throw new HiveError('CONFIGURATION_INVALID', all.map(({ variable, message }) => `${variable}: ${message}`).join('; '), {
+    throw new HiveError('CONFIGURATION_INVALID', all.map(({ source, message }) => `${source}: ${message}`).join('; '), {
       issues: all.map(({ variable, message }) => ({ path: `/${variable}`, message })),
     });
   }

@@ -3,14 +3,15 @@
  *
  * Order of start: database → records → flow → door → local workers → ready. Order of stop: the reverse.
  */
+import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultTenantId, HiveError } from '@hivekeeper/contract';
 import { startEmbeddedPostgres } from '@hivekeeper/embedded-postgres';
 import { type Log, systemClock } from '@hivekeeper/kernel';
-import { LocalWorkers } from './adapters/local-workers/local-workers.ts';
+import { LocalWorkers, type LocalWorkersOptions } from './adapters/local-workers/local-workers.ts';
 import { openDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
 import { startEngine } from './engine.ts';
@@ -19,6 +20,8 @@ import type { KeyRing, Role } from './records/keys/index.ts';
 import { registerShipped } from './shipped.ts';
 
 const version = '0.1.0';
+/** The one directory of the data directory that agents may be granted; what lies beside it are keys and the database. */
+const reports = 'reports';
 const productDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 /** A control plane that runs. */
@@ -35,7 +38,7 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   await using stack = new AsyncDisposableStack();
   const dataDirectory = resolve(config.dataDirectory);
-  await mkdir(dataDirectory, { recursive: true });
+  await mkdir(join(dataDirectory, reports), { recursive: true });
   const url = config.databaseUrl ?? (await embedded(stack, dataDirectory, log));
   const database = stack.use(await openDatabase({ url, maxConnections: config.databaseConnections, log }));
   const engine = stack.use(await startEngine({ database, config, log, shippedDirectory: join(productDirectory, 'agents'), environment }));
@@ -56,6 +59,7 @@ export async function startControlPlane(
     publicUrl: config.publicUrl,
     isDraining: () => isDraining,
     authentication: config.isOpen ? 'none' : 'api-key',
+    rates: config,
   });
   stack.defer(() => server.close());
   const address = await listen(server, config);
@@ -65,7 +69,7 @@ export async function startControlPlane(
       entry: join(productDirectory, 'apps/worker/src/main.ts'),
       url: address,
       token,
-      roots: [...(config.roots === undefined ? [process.cwd()] : config.roots.split(':')), dataDirectory].join(':'),
+      ...workspaceOf(config, dataDirectory, environment),
       logLevel: config.logLevel,
       drainMs: config.drainMs,
       clock: systemClock,
@@ -80,6 +84,25 @@ export async function startControlPlane(
   });
   const started = stack.move();
   return { url: address, dataDirectory, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Where agents of the local workers may be granted paths, and what is kept from them. */
+function workspaceOf(
+  { roots }: ControlConfig,
+  dataDirectory: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Pick<LocalWorkersOptions, 'roots' | 'protectedDirectories'> {
+  const given = roots?.split(':').filter(Boolean) ?? [process.cwd()];
+  const kept = realpathSync(dataDirectory);
+  for (const root of given) {
+    const way = relative(kept, existsSync(root) ? realpathSync(root) : resolve(root));
+    if (way !== '' && way.split(sep)[0] !== '..' && way.split(sep)[0] !== reports)
+      throw new HiveError('CONFIGURATION_INVALID', `HIVE_ROOTS: ${root} lies in the data directory, which is kept from agents`);
+  }
+  return {
+    roots: [...given, join(kept, reports)].join(':'),
+    protectedDirectories: [kept, ...(environment['HIVE_PROTECTED']?.split(':').filter(Boolean) ?? [])].join(':'),
+  };
 }
 
 async function embedded(stack: AsyncDisposableStack, dataDirectory: string, log: Log): Promise<string> {

@@ -1,6 +1,6 @@
 /** The control plane as a process: arguments, signals, one line when ready. */
 import { parseArgs } from 'node:util';
-import { HiveError } from '@hivekeeper/contract';
+import { errorBodyOf, HiveError } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import { type ControlOptions, readConfig } from './config.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
@@ -75,10 +75,11 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const known = HiveError.is(error) ? error : undefined;
+  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(errorBodyOf(known ?? new HiveError('INTERNAL')))}\n`);
   process.stderr.write(
     known === undefined
       ? `${error instanceof Error ? error.stack : String(error)}\n`
-      : `${known.code}: ${known.message}\n${known.entry.remedy}\n`,
+      : `${known.code}: ${known.message}\n${known.entry.remedy}\nNext: ${known.code === 'CONFIGURATION_INVALID' ? 'hive up --help' : 'hive doctor'}\n`,
   );
   process.exit(known?.entry.exitCode ?? 1);
 });

@@ -17,6 +17,7 @@ describe('the configuration of a worker', () => {
       tokenFd: undefined,
       parallel: availableParallelism(),
       roots: [realpathSync(process.cwd())],
+      protectedDirectories: [],
       labels: [],
       logLevel: 'info',
     });
@@ -40,18 +41,19 @@ describe('the configuration of a worker', () => {
   });
 
   it.each([
-    [['--root', '/'], 'HIVE_ROOTS: / would grant every path'],
-    [['--root', '/no/such/place'], 'HIVE_ROOTS: /no/such/place is not a directory'],
-    [['--url', 'nowhere'], 'HIVE_URL'],
-    [['--url', 'ftp://x'], 'HIVE_URL'],
-    [['--parallel', '0'], 'HIVE_PARALLEL'],
-    [['--name', 'two words'], 'HIVE_WORKER_NAME'],
-    [['--label', 'x'.repeat(101)], 'HIVE_LABELS'],
-    [['--label', 'gpu', '--label', 'python'], 'HIVE_LABELS: "python" is no label'],
-    [['--label', 'builtin'], 'HIVE_LABELS'],
-    [['--label', 'agent:linter'], 'HIVE_LABELS'],
-    [['--label', 'two words'], 'HIVE_LABELS'],
-    [['--log-level', 'loud'], 'HIVE_LOG_LEVEL'],
+    [['--root', '/'], '--root: / would grant every path'],
+    [['--root', '/no/such/place'], '--root: /no/such/place is not a directory'],
+    [['--protect', '/no/such/place'], '--protect: /no/such/place is not a directory'],
+    [['--url', 'nowhere'], '--url'],
+    [['--url', 'ftp://x'], '--url'],
+    [['--parallel', '0'], '--parallel'],
+    [['--name', 'two words'], '--name'],
+    [['--label', 'x'.repeat(101)], '--label'],
+    [['--label', 'gpu', '--label', 'python'], '--label: "python" is no label'],
+    [['--label', 'builtin'], '--label'],
+    [['--label', 'agent:linter'], '--label'],
+    [['--label', 'two words'], '--label'],
+    [['--log-level', 'loud'], '--log-level'],
     [['--unknown'], '--unknown'],
   ])('refuses %j and names what is wrong', (args, words) => {
     expect(() => readConfig(args, {})).toThrow(

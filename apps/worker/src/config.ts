@@ -45,6 +45,13 @@ export const workerSettings = {
       'Directories below which agents may be granted paths, separated by a colon (the option may be repeated); the working directory where absent.',
     parse: parseRoots,
   },
+  protectedDirectories: {
+    variable: 'HIVE_PROTECTED',
+    option: '--protect',
+    description:
+      'Directories that no agent may see, though they lie below a root, separated by a colon (the option may be repeated); a root inside of one stays open.',
+    parse: parseDirectories,
+  },
   labels: {
     variable: 'HIVE_LABELS',
     option: '--label',
@@ -61,10 +68,11 @@ export const workerSettings = {
 } as const;
 
 /** The worker's settings, complete. */
-export type WorkerConfig = Omit<SettingValues<typeof workerSettings>, 'name' | 'parallel' | 'roots' | 'labels'> & {
+export type WorkerConfig = Omit<SettingValues<typeof workerSettings>, 'name' | 'parallel' | 'roots' | 'protectedDirectories' | 'labels'> & {
   readonly name: string;
   readonly parallel: number;
   readonly roots: readonly string[];
+  readonly protectedDirectories: readonly string[];
   readonly labels: readonly string[];
 };
 
@@ -76,12 +84,13 @@ export type WorkerConfig = Omit<SettingValues<typeof workerSettings>, 'name' | '
 export function readConfig(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): WorkerConfig {
   const { values, faults } = readSettings(workerSettings, { options: optionsOf(args), environment });
   if (faults.length > 0)
-    throw new HiveError('CONFIGURATION_INVALID', faults.map(({ variable, message }) => `${variable}: ${message}`).join('; '));
+    throw new HiveError('CONFIGURATION_INVALID', faults.map(({ source, message }) => `${source}: ${message}`).join('; '));
   return {
     ...values,
     name: values.name ?? nameOfHost(hostname()),
     parallel: values.parallel ?? availableParallelism(),
     roots: values.roots ?? parseRoots(process.cwd()),
+    protectedDirectories: values.protectedDirectories ?? [],
     labels: values.labels ?? [],
   };
 }
@@ -92,10 +101,21 @@ function optionsOf(args: readonly string[]): Readonly<Record<string, string | un
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { url: text, token: text, 'token-fd': text, name: text, parallel: text, root: many, label: many, 'log-level': text },
+      options: {
+        url: text,
+        token: text,
+        'token-fd': text,
+        name: text,
+        parallel: text,
+        root: many,
+        protect: many,
+        label: many,
+        'log-level': text,
+      },
     });
-    const { 'token-fd': tokenFd, 'log-level': logLevel, root, label, ...rest } = values;
-    return { ...rest, tokenFd, logLevel, roots: root?.join(delimiter), labels: label?.join(',') };
+    const { 'token-fd': tokenFd, 'log-level': logLevel, root, protect, label, ...rest } = values;
+    const directories = { roots: root?.join(delimiter), protectedDirectories: protect?.join(delimiter) };
+    return { ...rest, ...directories, tokenFd, logLevel, labels: label?.join(',') };
   } catch (error) {
     throw new HiveError('CONFIGURATION_INVALID', error instanceof Error ? error.message : String(error));
   }
@@ -113,17 +133,23 @@ function parseName(text: string): string {
   return name.data;
 }
 
-/** Canonical, so that a grant's canonical path can be compared; the top of the tree would grant everything. */
+/** The top of the tree would grant everything. */
 function parseRoots(text: string): readonly string[] {
+  const roots = parseDirectories(text);
+  if (roots.includes('/')) throw new RangeError('/ would grant every path; name the directories that agents work in');
+  return roots;
+}
+
+/** Canonical, so that a grant's canonical path can be compared. */
+function parseDirectories(text: string): readonly string[] {
   return text
     .split(delimiter)
     .filter(Boolean)
     .map((given) => {
       const path = isAbsolute(given) ? given : resolve(given);
-      const root = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? realpathSync(path) : undefined;
-      if (root === undefined) throw new RangeError(`${path} is not a directory`);
-      if (root === '/') throw new RangeError('/ would grant every path; name the directories that agents work in');
-      return root;
+      const directory = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? realpathSync(path) : undefined;
+      if (directory === undefined) throw new RangeError(`${path} is not a directory`);
+      return directory;
     });
 }
 

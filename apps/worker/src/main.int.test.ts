@@ -173,6 +173,13 @@ describe('a worker', () => {
     });
   });
 
+  it('shows an agent of a single file nothing of the directory it lies in', async () => {
+    writeFileSync(join(root, 'diary'), 'secret');
+    writeFileSync(join(root, 'solo.py'), 'import json, os\nprint(json.dumps([os.getcwd(), os.listdir(".")]))\n');
+    const agent = { directory: root, runtime: 'python', entry: 'solo.py', isSingleFile: true };
+    expect(await settled(ticketOf(agent))).toEqual({ ok: true, output: [root, ['solo.py']] });
+  });
+
   it('grants what the input names below its roots, and refuses anything else', async () => {
     writeFileSync(join(root, 'run'), '#!/bin/sh\necho written >"$(cat | cut -d\'"\' -f4)/file" && echo true\n', { mode: 0o755 });
     const agent = { directory: root, runtime: 'exec', entry: 'run', grants: [{ field: 'out', access: 'write' }] };

@@ -30,7 +30,7 @@ async function work(): Promise<number> {
   const parts = { clock: systemClock, random: systemRandom, log };
   const execute = newExecutor({
     ...{ runtimes, environment: process.env },
-    workspace: { roots: config.roots },
+    workspace: { roots: config.roots, protectedDirectories: config.protectedDirectories },
     ...(probe.available && { sandbox: probe.runner }),
     plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
   });

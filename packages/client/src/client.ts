@@ -89,7 +89,7 @@ export interface Client {
   agent(name: string): Promise<AgentView>;
   registerAgent(body: RegisterAgent): Promise<AgentView>;
   removeAgent(name: string): Promise<void>;
-  approvals(query?: { readonly status?: ApprovalView['status'] }): Promise<readonly ApprovalView[]>;
+  approvals(query?: { readonly status?: ApprovalView['status']; readonly runId?: string }): Promise<readonly ApprovalView[]>;
   approval(id: string): Promise<ApprovalView>;
   decideApproval(id: string, body: DecideApproval): Promise<ApprovalView>;
   /** A signed link by which whoever has it decides, once. It cannot be read again. */

@@ -61,6 +61,8 @@ export const agentManifestSchema = z.strictObject({
   capabilities: z.array(capabilitySchema).max(100).default([]),
   grants: z.array(pathGrantSchema).max(20).default([]),
   network: z.boolean().default(false),
+  /** An output whose `success` is `false` says that the agent failed, whatever its exit status: CommandCenter's convention. */
+  successFalseFails: z.boolean().optional(),
   /** Names of environment variables of the worker that the agent may see. */
   environment: z
     .array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/))
@@ -97,6 +99,8 @@ export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'ri
 export const agentSpecSchema = agentManifestSchema.extend({
   /** Absolute path of the directory that holds the entry; absent for `builtin`. */
   directory: z.string().max(4_096).optional(),
+  /** Only the entry is the agent's: what lies beside it in `directory` is somebody else's, and stays unseen. */
+  isSingleFile: z.boolean().optional(),
   trust: trustSchema,
 });
 /** {@link agentSpecSchema} */

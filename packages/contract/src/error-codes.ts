@@ -66,6 +66,10 @@ export const errorCatalogue = {
     cause: 'The body holds a value that cannot be stored unchanged (U+0000, half a surrogate pair, a prototype key, nesting beyond 64).',
     remedy: 'Remove the value at the path that `issues` names.',
   }),
+  RATE_LIMITED: entry(429, ['caller', 'retry'], {
+    cause: 'This caller made more calls than it may in a minute.',
+    remedy: 'Wait for the seconds that Retry-After says; the RateLimit headers tell how many calls are left.',
+  }),
   ROUTE_NOT_FOUND: entry(404, ['caller', 'terminal'], { cause: 'There is no such route.', remedy: 'See /v1/openapi.json.' }),
   METHOD_NOT_ALLOWED: entry(405, ['caller', 'terminal'], {
     cause: 'The route exists, but not with this method.',

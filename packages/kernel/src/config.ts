@@ -19,6 +19,8 @@ export type SettingValues<S extends Settings> = {
 /** What was wrong with one variable. */
 export interface SettingFault {
   readonly variable: string;
+  /** Where the value came from: the option where one was given, else the variable. */
+  readonly source: string;
   readonly message: string;
 }
 
@@ -39,7 +41,8 @@ export function readSettings<S extends Settings>(
     try {
       return [name, setting.parse(text)];
     } catch (error) {
-      faults.push({ variable: setting.variable, message: error instanceof Error ? error.message : String(error) });
+      const source = text === sources.options[name] ? (setting.option ?? setting.variable) : setting.variable;
+      faults.push({ variable: setting.variable, source, message: error instanceof Error ? error.message : String(error) });
       return [name, undefined];
     }
   });

@@ -73,6 +73,39 @@ describe('listSourceTree', () => {
   });
 });
 
+describe('what could not be looked at', () => {
+  it('is a folder or a file that may not be read, told with its reason; what is left out anyway is not', async () => {
+    for (const path of ['a.js', 'shut/bad.js', 'ignored/bad.js', 'node_modules/x/i.js', 'mine.js', '.gitignore']) put(path);
+    put('.gitignore', 'ignored/\n');
+    chmodSync(root, 0o755);
+    const refused = ['shut', 'ignored', 'node_modules', 'mine.js'];
+    for (const path of refused) chmodSync(join(root, path), 0o000);
+    await asOrdinaryUser(async () => {
+      const reason = 'it may not be read';
+      expect((await listSourceTree(root)).skipped).toEqual([
+        { path: 'mine.js', reason },
+        { path: 'shut/', reason },
+      ]);
+      // May be listed, not entered.
+      if (isRoot) process.seteuid?.(0);
+      chmodSync(join(root, 'shut'), 0o644);
+      if (isRoot) process.seteuid?.(ordinary);
+      expect((await listSourceTree(root)).skipped.map(({ path }) => path)).toEqual(['mine.js', 'shut/']);
+    });
+    for (const path of refused) chmodSync(join(root, path), 0o755);
+    expect((await listSourceTree(root)).skipped).toEqual([]);
+  });
+
+  it('is a name that is not UTF-8, and no name that holds a line break', async () => {
+    put('a\nb/c\nd.js');
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0x2e, 0x6a, 0x73])]), '');
+    const tree = await listSourceTree(root);
+    expect(tree.paths).toContain('a\nb/c\nd.js');
+    expect(readSource(tree, 'a\nb/c\nd.js')).toBe('a\nb/c\nd.js');
+    expect(tree.skipped).toEqual([{ path: '\ufffd.js', reason: 'its name is not UTF-8' }]);
+  });
+});
+
 describe('readSource', () => {
   it('reads text but no binary, no large file and no vanished one', async () => {
     put('a.ts', 'text');

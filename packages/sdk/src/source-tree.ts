@@ -2,7 +2,9 @@ import { closeSync, constants, fstatSync, openSync, opendirSync, readFileSync, r
 import { basename, dirname, join } from 'node:path';
 import { HiveError } from '@hivekeeper/contract';
 import ignore, { type Ignore } from 'ignore';
-import { glob } from 'tinyglobby';
+import { type Skipped, refusalOf, walk } from './directory-walk.ts';
+
+export type { Skipped } from './directory-walk.ts';
 
 /** A file of a {@link SourceTree}: its path below the root, with forward slashes. */
 export type SourcePath = string;
@@ -13,13 +15,15 @@ export interface SourceTree {
   readonly root: string;
   /** Sorted. */
   readonly paths: readonly SourcePath[];
+  /** What lies there and could not be looked at, sorted: an answer about the tree is incomplete without it. */
+  readonly skipped: readonly Skipped[];
 }
 
 /** Larger files are data or generated. */
 export const maxSourceBytes = 1_000_000;
 
 // Below the target only: a fixture may itself be the target.
-const skippedFolders = [
+const skippedFolders = new Set([
   'node_modules',
   'bower_components',
   'vendor',
@@ -27,6 +31,7 @@ const skippedFolders = [
   'dist',
   'coverage',
   '.git',
+  '.hivekeeper',
   '.hg',
   '.svn',
   '.venv',
@@ -35,27 +40,24 @@ const skippedFolders = [
   'fixtures',
   '__fixtures__',
   'testdata',
-];
+]);
 
 /**
  * Lists the files below `target`, or the one file `target` is. Leaves out what every `.gitignore` inside the tree leaves
  * out (not those above the target, which a sandboxed agent cannot read), dependencies, build results and test fixtures.
- * Never leaves the target: symlinked directories are not entered.
+ * Never leaves the target: symlinked directories are not entered. What may not be read is told apart.
  *
  * @throws HiveError `NOT_FOUND` where the target cannot be read.
  */
 export async function listSourceTree(target: string): Promise<SourceTree> {
   const { root, isFile } = locate(target);
-  if (isFile) return { root: dirname(root), paths: [basename(root)] };
-  const found = await glob('**', {
-    cwd: root,
-    dot: true,
-    expandDirectories: false,
-    followSymbolicLinks: false,
-    ignore: skippedFolders.map((folder) => `**/${folder}/**`),
-  });
-  const isIgnored = gitignoreOf(root, found);
-  return { root, paths: found.filter((path) => !isIgnored(path)).sort() };
+  if (isFile) return { root: dirname(root), paths: [basename(root)], skipped: [] };
+  const found = walk(root, skippedFolders);
+  const isIgnored = gitignoreOf(root, found.paths);
+  const paths = found.paths.filter((path) => !isIgnored(path)).sort();
+  const refused = paths.flatMap((path) => refusalOf(root, path) ?? []);
+  const skipped = [...found.skipped.filter(({ path }) => !isIgnored(path)), ...refused];
+  return { root, paths, skipped: skipped.sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }
 
 /**
@@ -125,3 +127,10 @@ function readRegularFile(path: string, maxBytes: number): Buffer | undefined {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 }
+
+/** Of many skipped paths so many are named in an agent's answer; its summary counts all. */
+const namedSkips = 100;
+
+/** What an agent's answer says of what it could not look at: nothing where that was nothing. */
+export const skippedIn = ({ skipped }: SourceTree): { readonly skipped?: readonly Skipped[] } =>
+  skipped.length === 0 ? {} : { skipped: skipped.slice(0, namedSkips) };

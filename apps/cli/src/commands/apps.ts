@@ -1,5 +1,6 @@
 /** Commands that become another app: up, control, worker. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,7 @@ export interface WorkerOptions {
   readonly name?: string;
   readonly parallel?: string;
   readonly root?: readonly string[];
+  readonly protect?: readonly string[];
   readonly label?: readonly string[];
 }
 
@@ -53,6 +55,16 @@ export const controlCommand = (options: ControlOptions, workerCount: number, { e
     environment,
   );
 
+/** What a worker of this machine keeps from agents: what it was told, and the keys of a control plane that runs here. */
+export const protectedBy = (
+  given: readonly string[] | undefined,
+  dataDirectory: string,
+  { environment }: Pick<Terminal, 'environment'>,
+): readonly string[] => [
+  ...(given ?? environment['HIVE_PROTECTED']?.split(':') ?? []),
+  ...(existsSync(dataDirectory) ? [dataDirectory] : []),
+];
+
 /** The command of a worker. */
 export const workerCommand = ({ url, token, ...options }: WorkerOptions, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
   appCommand(
@@ -62,6 +74,7 @@ export const workerCommand = ({ url, token, ...options }: WorkerOptions, { envir
       ...option('name', options.name),
       ...option('parallel', options.parallel),
       ...repeated('root', options.root),
+      ...repeated('protect', options.protect),
       ...repeated('label', options.label),
     ],
     {

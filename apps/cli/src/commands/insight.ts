@@ -23,9 +23,11 @@ export async function why({ client, output }: Session, id: string): Promise<void
 export async function logs(session: Session, runId: string, { follow }: { readonly follow?: boolean }): Promise<void> {
   // A person who follows logs wants lines that stay, not a list that is redrawn.
   if (follow) return void (await watchRun({ ...session, output: { ...session.output, isLive: false } }, runId));
-  const run = await session.client.run(runId);
+  const [run, approvals] = await Promise.all([session.client.run(runId), session.client.approvals({ runId })]);
   const attempts = run.nodes.flatMap((node) => node.attempts);
-  session.output.show({ runId: run.id, status: run.status, attempts }, () => runHistory(run, session.output.colors).join('\n'));
+  session.output.show({ runId: run.id, status: run.status, attempts, approvals }, () =>
+    runHistory(run, approvals, session.output.colors).join('\n'),
+  );
 }
 
 /** `hive status` */

@@ -1,4 +1,4 @@
-import type { NodeView, NodeWait, RunSummary, RunView } from '@hivekeeper/contract';
+import type { ApprovalView, NodeView, NodeWait, RunSummary, RunView } from '@hivekeeper/contract';
 import type { Colors, Output } from '../output.ts';
 import { tableText } from './table.ts';
 import { agoText, cutText, durationText, statusText, timeText } from './words.ts';
@@ -96,8 +96,8 @@ function nextAfter(run: RunView): string {
   return run.finishedAtMs === undefined ? `hive why ${run.id}` : `hive run retry ${run.id}, hive run retry ${run.id} --from-failed`;
 }
 
-/** What happened to a run so far, in order of time, as its attempts tell it. */
-export function runHistory(run: RunView, colors: Colors): string[] {
+/** What happened to a run so far, in order of time, as its attempts and approvals tell it. */
+export function runHistory(run: RunView, approvals: readonly ApprovalView[], colors: Colors): string[] {
   const entries = run.nodes.flatMap((node) =>
     node.attempts.flatMap((attempt) => {
       const name = `${node.id}${attempt.slot === 0 ? '' : `[${attempt.slot}]`} attempt ${attempt.attempt}`;
@@ -117,6 +117,7 @@ export function runHistory(run: RunView, colors: Colors): string[] {
   const all = [
     { atMs: run.startedAtMs, text: 'run started' },
     ...entries,
+    ...approvals.flatMap(approvalEntries),
     { atMs: run.finishedAtMs, text: `run finished  ${statusText(run.status, colors)}` },
   ];
   return all
@@ -124,3 +125,11 @@ export function runHistory(run: RunView, colors: Colors): string[] {
     .toSorted((left, right) => left.atMs - right.atMs)
     .map(({ atMs, text }) => `${colors.dim(timeText(atMs))}  ${text}`);
 }
+
+const approvalEntries = ({ id, nodeId, status, requestedAtMs, respondedAtMs, respondedBy, notes }: ApprovalView) => [
+  { atMs: requestedAtMs, text: `${nodeId} waits for approval ${id}` },
+  {
+    atMs: respondedAtMs,
+    text: `${nodeId} approval ${status}${respondedBy === undefined ? '' : ` by ${respondedBy}`}${notes === undefined ? '' : `: ${notes}`}`,
+  },
+];

@@ -3,13 +3,14 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { guard } from './access.ts';
 import { addApprovalPage } from './approval-page/index.ts';
-import { addFacade } from './facade/index.ts';
+import { addFacade, isFacadeAddress } from './facade/index.ts';
 import { answerFault, answerNoHttp } from './faults.ts';
 import { readJson, validatorCompiler } from './json.ts';
 import { addLandingPage } from './landing.ts';
 import { addMetrics } from './metrics.ts';
 import { describeRoutes } from './openapi.ts';
 import { addProbes } from './probes.ts';
+import { limitRates } from './rate-limits.ts';
 import { collectRoutes, type RouteTable } from './route-table.ts';
 import { apiHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
@@ -29,6 +30,8 @@ import {
 } from './v1/index.ts';
 
 const bodyLimitBytes = 1024 * 1024;
+/** As CommandCenter has it. */
+const facadeBodyLimitBytes = 10 * 1024 * 1024;
 // To send a request in, headers and body: no caller of ours is so slow, and a slow one must not hold a connection for ever.
 const requestTimeoutMs = 120_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,100}$/;
@@ -43,8 +46,12 @@ declare module 'fastify' {
 /** The front door, ready to listen. Stops waiting calls when it closes. */
 export async function createServer(services: Services): Promise<FastifyInstance> {
   const app = bareServer(services).withTypeProvider<ZodTypeProvider>();
+  app.addHook('onRoute', (route) => {
+    if (isFacadeAddress(route.url)) route.bodyLimit ??= facadeBodyLimitBytes;
+  });
   const routes = collectRoutes(app, bodyLimitBytes);
   app.decorate('routeTable', routes);
+  if (services.rates !== undefined) await limitRates(app, services.rates);
   guard(app, services, routes);
   readJson(app);
   app.setErrorHandler((error, _request, reply) => answerFault(error, reply, services.log));

@@ -6,6 +6,7 @@ import type { KeyRing } from '../records/keys/index.ts';
 import type { Links } from '../records/links/index.ts';
 import type { Redaction } from '../records/redaction/index.ts';
 import type { AgentRegistry, WorkflowRegistry } from '../records/registry/index.ts';
+import type { RateLimits } from './rate-limits.ts';
 
 /** Everything behind the door, as `main.ts` wires it. */
 export interface Services {
@@ -37,4 +38,6 @@ export interface Services {
   readonly publicUrl?: string | undefined;
   /** `none`: only loopback hosts and origins are served, and everybody is admin. */
   readonly authentication: 'api-key' | 'none';
+  /** How often one caller may call; absent: as often as it likes. */
+  readonly rates?: RateLimits;
 }

@@ -90,6 +90,14 @@ describe('an agent in a directory', () => {
 });
 
 describe('an agent in a single file', () => {
+  it('owns nothing beside it, unless a manifest says that the directory is its own', async () => {
+    await write({ 'home/solo.py': '', 'home/diary': 'secret', 'mine/agent.json': { name: 'mine', version: '1.0.0' }, 'mine/other.ts': '' });
+    expect(await files.read(join(root, 'home', 'solo.py'), {})).toMatchObject({ entry: 'solo.py', isSingleFile: true });
+    expect(await files.read(join(root, 'mine', 'other.ts'), {})).not.toHaveProperty('isSingleFile');
+    await write({ 'folder/main.py': '' });
+    expect(await files.read(join(root, 'folder'), {})).not.toHaveProperty('isSingleFile');
+  });
+
   it.each([
     ['tool.ts', 'tool', 'node'],
     ['tool.py', 'tool', 'python'],

@@ -35,8 +35,9 @@ export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFile
       const path = await realDirectoryOrFile(entryPath);
       const isFile = (await stat(path)).isFile();
       const directory = isFile ? dirname(path) : path;
-      const manifest = await readManifest(directory, isFile ? basename(path) : undefined);
-      const parsed = agentManifestSchema.safeParse({ ...manifest, ...withoutUndefined(given) });
+      const manifest = await readManifest(directory);
+      const described = manifest ?? (await describe(directory, isFile ? basename(path) : undefined));
+      const parsed = agentManifestSchema.safeParse({ ...described, ...(isFile && { entry: basename(path) }), ...withoutUndefined(given) });
       if (!parsed.success) {
         throw new HiveError('AGENT_INVALID', `the agent at ${entryPath} is not described well`, {
           issues: parsed.error.issues.map((issue) => ({ path: `/${issue.path.join('/')}`, message: issue.message })),
@@ -45,7 +46,7 @@ export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFile
       await mustBeInside(directory, parsed.data.entry);
       const trust: Trust = isBelow(await realpath(shippedDirectory).catch(() => shippedDirectory), directory) ? 'trusted' : 'untrusted';
       if (trust === 'untrusted') await install(directory);
-      return { ...parsed.data, directory, trust };
+      return { ...parsed.data, directory, trust, ...(isFile && manifest === undefined && { isSingleFile: true }) };
     },
   };
 }
@@ -65,16 +66,18 @@ async function realDirectoryOrFile(entryPath: string): Promise<string> {
   }
 }
 
-/** The manifest beside the entry; a single file without one is described by its name and extension. */
-async function readManifest(directory: string, file: string | undefined): Promise<Record<string, unknown>> {
+async function readManifest(directory: string): Promise<Record<string, unknown> | undefined> {
   const text = await readFile(join(directory, 'agent.json'), 'utf8').catch(() => undefined);
-  if (text !== undefined) {
-    try {
-      return { ...(JSON.parse(text) as Record<string, unknown>), ...(file !== undefined && { entry: file }) };
-    } catch (cause) {
-      throw new HiveError('AGENT_INVALID', `${join(directory, 'agent.json')} is not JSON`, { cause });
-    }
+  if (text === undefined) return undefined;
+  try {
+    return { ...(JSON.parse(text) as Record<string, unknown>) };
+  } catch (cause) {
+    throw new HiveError('AGENT_INVALID', `${join(directory, 'agent.json')} is not JSON`, { cause });
   }
+}
+
+/** What takes the place of a manifest: names and extensions. */
+async function describe(directory: string, file: string | undefined): Promise<Record<string, unknown>> {
   const entry = file ?? (await firstThatExists(directory, ['index.ts', 'index.mjs', 'index.js', 'main.py']));
   if (entry === undefined)
     throw new HiveError('AGENT_INVALID', `${directory} has neither agent.json nor an index.ts, index.mjs, index.js or main.py`);

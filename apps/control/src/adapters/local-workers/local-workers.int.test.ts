@@ -35,6 +35,7 @@ async function workers(onSignal: string, { count = 1, clock = systemClock, drain
     url: 'http://127.0.0.1:1',
     token: 'hive_secret',
     roots: '/',
+    protectedDirectories: '/data',
     logLevel: 'silent',
     drainMs,
     clock,

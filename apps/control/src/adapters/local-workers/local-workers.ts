@@ -10,6 +10,8 @@ export interface LocalWorkersOptions {
   /** A key with the role `worker`; travels by the environment, never by the command line. */
   readonly token: string;
   readonly roots: string;
+  /** What no agent may see though it lies below a root, separated by colons. */
+  readonly protectedDirectories: string;
   readonly logLevel: string;
   /** How long workers may take to finish what they hold. */
   readonly drainMs: number;
@@ -37,9 +39,10 @@ export class LocalWorkers implements AsyncDisposable {
   }
 
   #start(number: number): void {
-    const { entry, url, token, roots, logLevel, environment } = this.#options;
+    const { entry, url, token, roots, protectedDirectories, logLevel, environment } = this.#options;
+    const own = { HIVE_URL: url, HIVE_TOKEN: token, HIVE_ROOTS: roots, HIVE_PROTECTED: protectedDirectories, HIVE_LOG_LEVEL: logLevel };
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, '--name', `local-${number}`], {
-      env: { ...environment, HIVE_URL: url, HIVE_TOKEN: token, HIVE_ROOTS: roots, HIVE_LOG_LEVEL: logLevel },
+      env: { ...environment, ...own },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const ended = new Promise<void>((resolve) => {

@@ -191,7 +191,8 @@ function refusalOf(error: unknown, runs: readonly RunCommit[]): CommitResult {
 
 function summaryOf(row: RunRow): RunSummary {
   const createdAtMs = row.created_at.getTime();
-  const finishedAtMs = row.finished_at?.getTime();
+  // One that ends as it begins was judged a moment before the database wrote down when it began.
+  const finishedAtMs = row.finished_at === null ? undefined : Math.max(createdAtMs, row.finished_at.getTime());
   return {
     id: row.id,
     workflowId: row.workflow_id,
@@ -201,7 +202,7 @@ function summaryOf(row: RunRow): RunSummary {
     trigger: row.trigger,
     createdAtMs,
     ...(row.status !== 'PENDING' && { startedAtMs: createdAtMs }),
-    ...(finishedAtMs !== undefined && { finishedAtMs, durationMs: Math.max(0, finishedAtMs - createdAtMs) }),
+    ...(finishedAtMs !== undefined && { finishedAtMs, durationMs: finishedAtMs - createdAtMs }),
     ...(row.error !== null && { error: row.error }),
     ...(row.origin_run_id !== null && { originRunId: row.origin_run_id }),
   };

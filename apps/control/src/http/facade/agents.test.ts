@@ -44,6 +44,15 @@ describe('/api/agents', () => {
     expect((await door.call(`GET /api/agents/${body.id}`)).body).toEqual(body);
   });
 
+  it('gives workers an agent that fails by `success: false`, also when its files have moved', async () => {
+    const id = await createAgent(door);
+    await door.call(`PUT /api/agents/${id}`, { body: { entryPath: '/agents/other' } });
+    const { body } = await door.call('POST /api/workflows', { body: review(id) });
+    await trigger(door, body.id);
+    await register(door);
+    expect((await poll(door)).tickets[0]?.agent).toMatchObject({ directory: '/agents/other', successFalseFails: true });
+  });
+
   it('refuses what is missing or wrong in the words its clients know, naming the fields', async () => {
     const refused = async (body: object) => (await door.call('POST /api/agents', { body })).body;
     expect(await refused({ name: 'x' })).toMatchObject({

@@ -134,6 +134,8 @@ function registrationOf({
       name,
       version,
       riskLevel,
+      // There such an agent's run was a success, and nobody learned that the alert was not delivered.
+      successFalseFails: true,
       ...(typeof description === 'string' && { description }),
       ...(capabilities !== undefined && {
         capabilities: capabilities.map(({ description: text, ...capability }) => ({

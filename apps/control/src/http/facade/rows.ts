@@ -1,6 +1,7 @@
 import {
   type ApprovalView,
   type AttemptView,
+  Failure,
   isTerminal,
   type JsonValue,
   type NodeDefinition,
@@ -143,11 +144,15 @@ const attemptRowOf = (attempt: AttemptView): Omit<AgentRunRow, 'workflowRunId' |
   inputJson: attempt.input,
   outputJson: attempt.output ?? null,
   status: attempt.status,
-  error: attempt.error === undefined ? null : `${attempt.error.code}: ${attempt.error.message}`,
+  error: attempt.error === undefined ? null : faultTextOf(attempt.error),
   startedAt: instantOf(attempt.leasedAtMs ?? attempt.issuedAtMs),
   finishedAt: instantOrNull(attempt.finishedAtMs),
   durationMs: attempt.durationMs ?? null,
 });
+
+/** With the end of what the agent wrote to stderr: there is no other field that could tell it. */
+const faultTextOf = ({ code, message, excerpt }: Failure): string =>
+  `${code}: ${message}${excerpt === undefined ? '' : `\n${excerpt.trimEnd()}`}`;
 
 /** An approval as a row. */
 export const approvalRowOf = (approval: ApprovalView): ApprovalRow => ({

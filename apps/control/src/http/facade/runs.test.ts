@@ -122,13 +122,13 @@ describe('runs under /api', () => {
     await register(door);
     const workflowId = await createWorkflow(door);
     const runId = await trigger(door, workflowId);
-    await workOnce(door, { ok: false, error: { code: 'AGENT_FAILED', message: 'no such target' } });
+    await workOnce(door, { ok: false, error: { code: 'AGENT_FAILED', message: 'no such target', excerpt: 'Traceback:\n  line 7\n' } });
     const { body } = await door.call(`GET /api/workflows/${workflowId}/runs/${runId}`);
     expect(body).toMatchObject({
       status: 'FAILED',
       error: expect.stringContaining('no such target'),
       errorCode: 'AGENT_FAILED',
-      agentRuns: [{ nodeId: 'scan', status: 'FAILED', error: 'AGENT_FAILED: no such target' }],
+      agentRuns: [{ nodeId: 'scan', status: 'FAILED', error: 'AGENT_FAILED: no such target\nTraceback:\n  line 7' }],
     });
     const retried = await door.call(`POST /api/workflows/runs/${runId}/retry`);
     expect(retried).toMatchObject({

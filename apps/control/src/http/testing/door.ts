@@ -34,9 +34,10 @@ export async function openDoor(options: {
   readonly clock: Clock;
   readonly random: Random;
   readonly authentication?: Services['authentication'];
+  readonly rates?: Services['rates'];
 }): Promise<Door> {
   const house = await memoryHouse(options);
-  const app = await createServer(house.services);
+  const app = await createServer({ ...house.services, ...(options.rates !== undefined && { rates: options.rates }) });
   return {
     ...house,
     app,

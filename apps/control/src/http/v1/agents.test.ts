@@ -84,3 +84,30 @@ describe('agents', () => {
     expect(await door.call('DELETE /v1/agents/scanner')).toMatchObject({ status: 409, body: { error: { code: 'STILL_IN_USE' } } });
   });
 });
+
+describe('a workflow', () => {
+  it('refuses an action that its agent does not list, with its path; an agent that lists none takes any', async () => {
+    const capabilities = [{ name: 'scan' }, { name: 'mend' }];
+    await door.call('POST /v1/agents', { body: { entryPath: '/agents/listing', capabilities } });
+    await door.call('POST /v1/agents', { body: { entryPath: '/agents/scanner' } });
+    const deployed = (...nodes: object[]) => door.call('POST /v1/workflows', { body: { name: 'review', nodes } });
+    const node = { id: 'a', agent: 'listing', action: 'scan' };
+    expect(await deployed({ ...node, action: 'scam' })).toMatchObject({
+      status: 422,
+      body: {
+        error: {
+          code: 'AGENT_UNKNOWN_ACTION',
+          issues: [{ path: '/nodes/0/action', message: 'agent "listing" has no action "scam"; it has scan, mend' }],
+        },
+      },
+    });
+    expect(await deployed(node, { ...node, id: 'b', compensate: { agent: 'listing', action: 'undo' } })).toMatchObject({
+      body: { error: { code: 'AGENT_UNKNOWN_ACTION', issues: [{ path: '/nodes/1/compensate/action' }] } },
+    });
+    expect(await deployed({ ...node, action: 'x' }, { id: 'b', agent: 'nobody' })).toMatchObject({
+      body: { error: { code: 'WORKFLOW_INVALID', issues: [{ path: '/nodes/1/agent' }, { path: '/nodes/0/action' }] } },
+    });
+    expect(door.tables.workflows.size).toBe(0);
+    expect((await deployed(node, { id: 'b', agent: 'listing' }, { id: 'c', agent: 'scanner', action: 'whatever' })).status).toBe(201);
+  });
+});

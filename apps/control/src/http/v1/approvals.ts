@@ -7,6 +7,7 @@ import {
   createLinkSchema,
   decideApprovalSchema,
   HiveError,
+  runIdSchema,
   type TenantId,
 } from '@hivekeeper/contract';
 import type { FastifyRequest } from 'fastify';
@@ -29,7 +30,7 @@ export function addApprovals(app: App, services: Services): void {
       schema: {
         summary: 'Approvals, newest first',
         tags,
-        querystring: z.strictObject({ status: approvalViewSchema.shape.status.optional() }),
+        querystring: z.strictObject({ status: approvalViewSchema.shape.status.optional(), runId: runIdSchema.optional() }),
         response: answers({ 200: z.array(approvalViewSchema) }),
       },
     },

@@ -5,7 +5,7 @@ import type { ProjectId, RegistryStore, StoredAgent } from './registry-store.ts'
 export interface AgentFiles {
   /**
    * Describes the agent at a directory with `agent.json`, or at one source file, and installs its dependencies once per
-   * lockfile. @throws HiveError AGENT_INVALID
+   * lockfile. A file without `agent.json` beside it is all there is of its agent. @throws HiveError AGENT_INVALID
    */
   read(entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec>;
 }
@@ -99,7 +99,7 @@ export class AgentRegistry {
     return agent;
   }
 
-  /** Changes an agent; where a path is given its files are read again, and its risk stays. @throws HiveError NOT_FOUND, AGENT_INVALID */
+  /** Changes an agent; where a path is given its files are read again, and its risk stays, and how it fails. @throws HiveError NOT_FOUND, AGENT_INVALID */
   async update(change: {
     readonly tenantId: TenantId;
     readonly id: AgentId;
@@ -109,11 +109,12 @@ export class AgentRegistry {
     readonly by: string;
   }): Promise<StoredAgent> {
     const known = await this.get(change.tenantId, { id: change.id });
-    const { name, riskLevel } = known.spec;
+    const { name, riskLevel, successFalseFails } = known.spec;
+    const stays = { riskLevel, ...(successFalseFails !== undefined && { successFalseFails }) };
     const spec: AgentSpec =
       change.entryPath === undefined
         ? withRiskGiven({ ...known.spec, ...change.given, name }, change.given)
-        : await this.#read(change.entryPath, { riskLevel, ...change.given, name });
+        : await this.#read(change.entryPath, { ...stays, ...change.given, name });
     const agent = await this.#store.updateAgent({ tenantId: change.tenantId, id: known.id, spec, facade: change.facade, by: change.by });
     this.#remember(agent);
     return agent;

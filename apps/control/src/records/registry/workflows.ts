@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
 import {
+  type AgentSpec,
+  type ErrorCode,
   HiveError,
   type Issue,
   type JsonValue,
@@ -70,13 +72,13 @@ export class WorkflowRegistry {
 
   /** Everything wrong with a definition; empty when it may be deployed. */
   async issuesOf(tenantId: TenantId, definition: WorkflowDefinition): Promise<readonly Issue[]> {
-    const names = new Set((await this.#store.agents(tenantId)).map((agent) => agent.name));
-    return this.#check(definition, (name) => names.has(name));
+    const specs = new Map((await this.#store.agents(tenantId)).map(({ name, spec }) => [name, spec]));
+    return [...this.#check(definition, (name) => specs.has(name)), ...unknownActionsIn(definition, specs)];
   }
 
   /**
    * Stores a definition as the workflow's next version; the same again is the version there is.
-   * @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT
+   * @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, AGENT_UNKNOWN_ACTION
    */
   async deploy(deployment: {
     readonly tenantId: TenantId;
@@ -95,7 +97,7 @@ export class WorkflowRegistry {
     return workflow;
   }
 
-  /** Stores a workflow that must not exist yet. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, ALREADY_EXISTS */
+  /** Stores a workflow that must not exist yet. @throws HiveError WORKFLOW_INVALID, UNKNOWN_AGENT, AGENT_UNKNOWN_ACTION, ALREADY_EXISTS */
   async create(creation: {
     readonly tenantId: TenantId;
     readonly projectId: ProjectId;
@@ -130,9 +132,32 @@ export class WorkflowRegistry {
   async #mustBeValid(tenantId: TenantId, definition: WorkflowDefinition): Promise<void> {
     const issues = await this.issuesOf(tenantId, definition);
     if (issues.length === 0) return;
-    const isAgentOnly = issues.every((issue) => issue.path.endsWith('/agent'));
-    throw new HiveError(isAgentOnly ? 'UNKNOWN_AGENT' : 'WORKFLOW_INVALID', issues[0]?.message, { issues: issues.slice(0, 50) });
+    throw new HiveError(codeOf(issues), issues[0]?.message, { issues: issues.slice(0, 50) });
   }
+}
+
+function codeOf(issues: readonly Issue[]): ErrorCode {
+  if (issues.every(({ path }) => path.endsWith('/agent'))) return 'UNKNOWN_AGENT';
+  return issues.every(({ path }) => path.endsWith('/action')) ? 'AGENT_UNKNOWN_ACTION' : 'WORKFLOW_INVALID';
+}
+
+/** An agent that lists no capabilities takes any action. */
+function unknownActionsIn({ nodes }: WorkflowDefinition, specs: ReadonlyMap<string, AgentSpec>): readonly Issue[] {
+  return nodes.flatMap(({ agent, action, compensate }, position) =>
+    [
+      { path: `/nodes/${position}/action`, agent, action },
+      { path: `/nodes/${position}/compensate/action`, agent: compensate?.agent, action: compensate?.action },
+    ].flatMap((called) => unknownActionOf(called, specs)),
+  );
+}
+
+function unknownActionOf(
+  { path, agent = '', action }: { readonly path: string; readonly agent: string | undefined; readonly action: string | undefined },
+  specs: ReadonlyMap<string, AgentSpec>,
+): readonly Issue[] {
+  const names = specs.get(agent)?.capabilities.map(({ name }) => name) ?? [];
+  if (action === undefined || names.length === 0 || names.includes(action)) return [];
+  return [{ path, message: `agent "${agent}" has no action "${action}"; it has ${names.join(', ')}` }];
 }
 
 const digestOf = (definition: WorkflowDefinition): string => hash('sha256', JSON.stringify(definition));

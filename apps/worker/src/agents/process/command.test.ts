@@ -30,7 +30,7 @@ const ticketOf = ({ agent = {}, ...changes }: Omit<Partial<LeasedTicket>, 'agent
 });
 const sources = (changes: Partial<CommandSources> = {}): CommandSources => ({
   runtimes: { node: { file: '/opt/node/bin/node', paths: ['/opt/node/bin/node'] } },
-  workspace: { roots: [top] },
+  workspace: { roots: [top], protectedDirectories: [] },
   environment: {},
   ...changes,
 });
@@ -107,6 +107,25 @@ describe('the command of a ticket', () => {
     };
     const { visiblePaths } = commandFor(ticketOf({ agent, input: { here: top, there: top } }), sources());
     expect(visiblePaths.filter(({ path }) => path === top)).toEqual([{ path: top, access: 'write' }]);
+  });
+
+  it('shows an agent of a single file that file and what Node needs to find, and nothing else of the directory', () => {
+    mkdirSync(join(top, 'node_modules'));
+    writeFileSync(join(top, 'package.json'), '{}');
+    writeFileSync(join(top, 'diary'), 'secret');
+    const { visiblePaths, workingDirectory } = commandFor(ticketOf({ agent: { isSingleFile: true } }), sources());
+    const shown = visiblePaths.map(({ path }) => path).filter((path) => path.startsWith(top));
+    expect(shown.toSorted()).toEqual([join(top, 'index.ts'), join(top, 'node_modules'), join(top, 'package.json')]);
+    expect(workingDirectory).toBe(top);
+  });
+
+  it('hides what is protected in whatever it makes visible, the agent’s own directory included', () => {
+    const data = join(top, 'data');
+    mkdirSync(data);
+    const workspace = { roots: [top], protectedDirectories: [data] };
+    expect(commandFor(ticketOf(), sources({ workspace })).hiddenPaths).toEqual([data]);
+    writeFileSync(join(data, 'index.ts'), '');
+    expect(() => commandFor(ticketOf({ agent: { directory: data } }), sources({ workspace }))).toThrow('kept from agents');
   });
 
   it('runs an executable itself', () => {

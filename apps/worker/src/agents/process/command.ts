@@ -2,9 +2,10 @@ import { accessSync, constants, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentSpec, HiveError, type LeasedTicket } from '@hivekeeper/contract';
 import type { Command, VisiblePath } from '../../sandbox/process/index.ts';
-import { type Workspace, isBelow, resolveGrants } from './grants.ts';
+import { resolveGrants } from './grants.ts';
 import { type Runtime, type Runtimes, agentSearchPath } from './runtimes.ts';
 import { surroundingsOf } from './surroundings.ts';
+import { type Workspace, hiddenIn, isBelow, isProtected, waysTo } from './workspace.ts';
 
 /** What this worker has, to make commands from. */
 export interface CommandSources {
@@ -32,18 +33,23 @@ const withheld = /^(HIVE_|LD_|NODE_OPTIONS$|PATH$|HOME$)/;
 export function commandFor(ticket: LeasedTicket, sources: CommandSources): Command {
   const { agent } = ticket;
   const { directory, entry } = locate(agent);
+  if (isProtected(directory, sources.workspace)) throw notRunnable(`${directory} of ${agent.name} is kept from agents`);
   const runtime = runtimeOf(agent, entry, sources.runtimes);
-  const { visiblePaths, input } = resolveGrants(agent.grants, ticket.input, sources.workspace);
+  const { visiblePaths: granted, input } = resolveGrants(agent.grants, ticket.input, sources.workspace);
   const inputText = JSON.stringify(input);
   const argument = Buffer.byteLength(inputText) <= maxArgumentBytes ? inputText : undefined;
-  const readable = [directory, ...surroundingsOf(directory), ...runtime.paths];
+  const own = agent.isSingleFile === true ? entry : directory;
+  const readable = [own, ...surroundingsOf(directory, own), ...runtime.paths];
+  const visible = [...readable.map((path) => ({ path, access: 'read' as const })), ...granted];
+  const hiddenPaths = hiddenIn(visible, sources.workspace);
   return {
     file: runtime.file,
     args: [...runtime.args, ...(argument === undefined ? [] : [argument])],
     environment: environmentOf(ticket, argument, sources),
     workingDirectory: directory,
     stdin: inputText,
-    visiblePaths: merged([...readable.map((path) => ({ path, access: 'read' as const })), ...visiblePaths]),
+    visiblePaths: merged([...visible, ...waysTo(hiddenPaths, visible)]),
+    hiddenPaths,
     network: agent.network,
     limits: { ...agent.limits, wallTimeMs: ticket.timeoutMs, graceMs },
   };

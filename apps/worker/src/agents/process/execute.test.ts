@@ -52,12 +52,16 @@ function scripted(
 
 async function execute(
   ticket: LeasedTicket,
-  { sandbox, plain = scripted('plain') }: { readonly sandbox?: Runner; readonly plain?: Runner } = {},
+  {
+    sandbox,
+    plain = scripted('plain'),
+    protectedDirectories = [],
+  }: { readonly sandbox?: Runner; readonly plain?: Runner; readonly protectedDirectories?: readonly string[] } = {},
 ) {
   const progress: JsonValue[] = [];
   const executor = newExecutor({
     runtimes: { node: { file: '/usr/bin/node', paths: [] } },
-    workspace: { roots: [directory] },
+    workspace: { roots: [directory], protectedDirectories },
     environment: {},
     ...(sandbox !== undefined && { sandbox }),
     plain,
@@ -71,6 +75,13 @@ async function execute(
 }
 
 describe('executing a ticket', () => {
+  it('without a sandbox gives nobody a directory to write that something is hidden in', async () => {
+    const ticket = ticketOf({ grants: [{ field: 'there', access: 'write' }] }, { input: { there: directory } });
+    const protectedDirectories = [join(directory, 'data')];
+    expect(await execute(ticket, { protectedDirectories })).toMatchObject({ outcome: { ok: false, error: { code: 'PATH_NOT_ALLOWED' } } });
+    expect(await execute(ticket, { protectedDirectories, sandbox: scripted('sandbox') })).toMatchObject({ outcome: { ok: true } });
+  });
+
   it('confines every agent where there is a sandbox', async () => {
     for (const trust of ['trusted', 'untrusted']) {
       expect(await execute(ticketOf({ trust }), { sandbox: scripted('sandbox') })).toMatchObject({

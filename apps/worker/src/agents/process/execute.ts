@@ -1,11 +1,12 @@
 import { HiveError, type JsonValue, type LeasedTicket, type Outcome } from '@hivekeeper/contract';
 import type { Log } from '@hivekeeper/kernel';
-import type { Runner } from '../../sandbox/process/index.ts';
+import type { Command, Runner } from '../../sandbox/process/index.ts';
 import { type CommandSources, commandFor } from './command.ts';
 import { failed, printable } from './failure.ts';
 import { type Capability, outcomeOf } from './outcome.ts';
 import { type SchemaCheck, newSchemaCheck } from './schema.ts';
 import { readStderrLine } from './stderr-lines.ts';
+import { isBelow } from './workspace.ts';
 
 /** What came of executing a ticket. `aborted`: the signal ended it, and no result is wanted. */
 export type Execution = { readonly kind: 'finished'; readonly outcome: Outcome } | { readonly kind: 'aborted' };
@@ -59,10 +60,13 @@ async function attempt(
     else hooks.log.debug({ line: printable(text) }, 'agent says');
     if (line.kind === 'error') toldError = line.message;
   };
-  const result = await runner.run(commandFor(ticket, options), { signal: hooks.signal, onStderrLine });
+  const command = commandFor(ticket, options);
+  if (!runner.confines) refuseToHide(command);
+  const result = await runner.run(command, { signal: hooks.signal, onStderrLine });
   const known = {
     ...{ timeoutMs: ticket.timeoutMs, limits: ticket.agent.limits },
     ...(capability?.outputSchema !== undefined && { outputSchema: capability.outputSchema }),
+    ...(ticket.agent.successFalseFails === true && { successFalseFails: true }),
     ...(toldError !== undefined && { toldError }),
   };
   return outcomeOf(result, known, check);
@@ -77,6 +81,16 @@ function capabilityOf({ agent, action }: LeasedTicket): Capability | undefined {
       `${agent.name} has no action "${action}"; it has ${agent.capabilities.map(({ name }) => name).join(', ')}`,
     );
   return capability;
+}
+
+/** Without walls nothing can be hidden. What came with the product may look around a protected directory; it may not write there. */
+function refuseToHide({ visiblePaths, hiddenPaths }: Command): void {
+  const wide = visiblePaths.find(({ path, access }) => access === 'write' && hiddenPaths.some((hidden) => isBelow(hidden, path)));
+  if (wide !== undefined)
+    throw new HiveError(
+      'PATH_NOT_ALLOWED',
+      `${wide.path} cannot be granted for writing: ${hiddenPaths.join(', ')} lies in it, and this worker has no sandbox to hide it.`,
+    );
 }
 
 function runnerFor({ agent }: LeasedTicket, { sandbox, plain }: ExecutorOptions): Runner {

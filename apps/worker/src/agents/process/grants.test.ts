@@ -16,7 +16,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(top, { recursive: true, force: true }));
 
-const grant = (access: 'read' | 'write', input: JsonObject) => resolveGrants([{ field: 'target', access }], input, { roots: [root] });
+const grant = (access: 'read' | 'write', input: JsonObject) =>
+  resolveGrants([{ field: 'target', access }], input, { roots: [root], protectedDirectories: [] });
 const refusal = (access: 'read' | 'write', target: JsonObject[string]) => {
   try {
     return grant(access, { target });
@@ -68,6 +69,10 @@ describe('a path grant', () => {
     expect(refusal('write', target)).toContain(reason);
   });
 
+  it('is refused in words that name the roots and how to add one', () => {
+    expect(refusal('read', '/etc/passwd')).toContain(`outside the workspace roots (${root}; --root adds one)`);
+  });
+
   it('is refused where it climbs out of its root, or only begins like one', () => {
     expect(refusal('read', `${root}/../outside`)).toContain('outside the workspace roots');
     expect(refusal('read', join(top, 'root-not'))).toContain('outside the workspace roots');
@@ -90,9 +95,25 @@ describe('a path grant', () => {
     expect(refusal('write', join(root, 'dangling'))).toContain('PATH_NOT_ALLOWED');
   });
 
+  it('is refused on, in and by a link into what is protected, and in what is not there yet', () => {
+    const data = join(root, 'data');
+    mkdirSync(join(data, 'reports'), { recursive: true });
+    writeFileSync(join(data, 'admin.key'), 'secret');
+    symlinkSync(data, join(root, 'link'));
+    const workspace = { roots: [root, data, join(data, 'reports')], protectedDirectories: [data] };
+    const ask = (access: 'read' | 'write', target: string) => () => resolveGrants([{ field: 'target', access }], { target }, workspace);
+    for (const target of [data, join(data, 'admin.key'), join(root, 'link', 'admin.key'), join(data, 'reports', '..')])
+      expect(ask('read', target)).toThrow('kept from agents');
+    expect(ask('write', join(data, 'new'))).toThrow('kept from agents');
+    expect(existsSync(join(data, 'new'))).toBe(false);
+    expect(ask('write', join(root, 'link', 'reports', 'today'))().visiblePaths).toEqual([
+      { path: join(data, 'reports', 'today'), access: 'write', isNew: true },
+    ]);
+  });
+
   it('is refused over the system’s own directories, whatever the roots', () => {
-    expect(() => resolveGrants([{ field: 'target', access: 'write' }], { target: '/usr/share' }, { roots: ['/usr'] })).toThrow(
-      'it belongs to the system',
-    );
+    expect(() =>
+      resolveGrants([{ field: 'target', access: 'write' }], { target: '/usr/share' }, { roots: ['/usr'], protectedDirectories: [] }),
+    ).toThrow('it belongs to the system');
   });
 });

@@ -2,12 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { type AgentManifest, HiveError, type JsonObject } from '@hivekeeper/contract';
 import type { VisiblePath } from '../../sandbox/process/index.ts';
-
-/** Where agents may be granted paths. */
-export interface Workspace {
-  /** Canonical directories. */
-  readonly roots: readonly string[];
-}
+import { type Workspace, isBelow, isProtected } from './workspace.ts';
 
 /** These are made of other things inside the sandbox; a grant must not put the host's over them. */
 const reserved = ['/proc', '/dev', '/sys', '/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc'];
@@ -23,7 +18,7 @@ export interface Granted {
  * The paths that the manifest's grants and the input together make visible. A field the input lacks grants nothing. A
  * directory to write that does not exist yet is made, one level at a time from the nearest that exists below a root.
  *
- * @throws HiveError PATH_NOT_ALLOWED naming the field: not an absolute path, not there, outside every root.
+ * @throws HiveError PATH_NOT_ALLOWED naming the field: not an absolute path, not there, outside every root, protected.
  */
 export function resolveGrants(grants: AgentManifest['grants'], input: JsonObject, workspace: Workspace): Granted {
   const granted = grants.flatMap(({ field, access }) => {
@@ -59,13 +54,16 @@ function canonicalOrRefused(field: string, path: string, terms: Terms): Found {
 function canonical(field: string, path: string, { access, workspace }: Terms): Found {
   const existing = nearestExisting(path);
   const real = realpathSync(existing);
-  if (!workspace.roots.some((root) => isBelow(real, root))) throw refusal(field, 'it lies outside the workspace roots');
+  if (!workspace.roots.some((root) => isBelow(real, root)))
+    throw refusal(field, `it lies outside the workspace roots (${workspace.roots.join(', ')}; --root adds one)`);
+  if (isProtected(real, workspace))
+    throw refusal(field, 'it lies in a directory that is kept from agents (--protect), and in no root inside of that');
   if (reserved.some((directory) => isBelow(real, directory))) throw refusal(field, 'it belongs to the system');
   if (existing === path) return { path: real };
   if (access === 'read') throw refusal(field, 'there is no such file or directory');
   const made = makeBelow(real, path.slice(existing.length).split(sep).filter(Boolean));
   // Somebody may have put a link there in the meantime.
-  if (!isBelow(made, real)) throw refusal(field, 'it changed while it was made');
+  if (!isBelow(made, real) || isProtected(made, workspace)) throw refusal(field, 'it changed while it was made');
   return { path: made, isNew: true };
 }
 
@@ -82,7 +80,3 @@ function makeBelow(directory: string, names: readonly string[]): string {
     return realpathSync(made);
   }, directory);
 }
-
-/** True for the directory itself and everything in it. Both are canonical. */
-export const isBelow = (path: string, directory: string): boolean =>
-  path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`);

@@ -28,6 +28,19 @@ describe('what an attempt came to', () => {
     });
   });
 
+  it('is a failure where the output says so, of an agent whose manifest says that it may', () => {
+    const told = '{"success":false,"error":"no webhook","channel":"slack"}';
+    expect(printed(told)).toMatchObject({ ok: true });
+    expect(printed(told, { successFalseFails: true })).toEqual({
+      ok: false,
+      error: { code: 'AGENT_FAILED', message: 'no webhook', excerpt: told },
+    });
+    const codes = (document: string) => codeOf(printed(document, { successFalseFails: true, outputSchema: { required: ['channel'] } }));
+    expect(['{"success":false}', '{"success":false,"message":7}'].map(codes)).toEqual(['AGENT_FAILED', 'AGENT_FAILED']);
+    for (const document of ['{"success":true}', '{"success":"false"}', '{"channel":{"success":false}}', '[{"success":false}]', 'false'])
+      expect([document, codeOf(printed(document, { successFalseFails: true }))]).toEqual([document, undefined]);
+  });
+
   it('is nothing where we gave up ourselves', () => {
     expect(outcome({ kind: 'aborted' })).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-import type { ErrorCode, JsonObject, LeasedTicket, Outcome } from '@hivekeeper/contract';
+import type { ErrorCode, JsonObject, JsonValue, LeasedTicket, Outcome } from '@hivekeeper/contract';
 import type { CommandResult } from '../../sandbox/process/index.ts';
 import { failed } from './failure.ts';
 import { parseOutput } from './output.ts';
@@ -12,6 +12,8 @@ export interface Attempt {
   readonly timeoutMs: number;
   readonly limits: LeasedTicket['agent']['limits'];
   readonly outputSchema?: JsonObject;
+  /** An output may tell a failure, see the manifest. */
+  readonly successFalseFails?: boolean;
   /** The last `{"error": …}` on stderr. */
   readonly toldError?: string;
 }
@@ -50,12 +52,22 @@ function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told
   return failed('AGENT_FAILED', toldError ?? `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
 }
 
-function judged(stdout: Buffer, { outputSchema }: Attempt, check: SchemaCheck): Outcome {
+function judged(stdout: Buffer, { outputSchema, successFalseFails }: Attempt, check: SchemaCheck): Outcome {
   const output = parseOutput(stdout);
   if (!output.ok)
     return failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
+  if (successFalseFails === true && isUnsuccessful(output.value))
+    return failed('AGENT_FAILED', reasonIn(output.value), JSON.stringify(output.value).slice(0, 4_096));
   const breach = outputSchema === undefined ? undefined : check(outputSchema, output.value);
   return breach === undefined
     ? { ok: true, output: output.value }
     : failed('AGENT_OUTPUT_SCHEMA', `The output breaks its schema: ${breach}.`, JSON.stringify(output.value).slice(0, 4_096));
+}
+
+const isUnsuccessful = (output: JsonValue): output is JsonObject =>
+  typeof output === 'object' && output !== null && 'success' in output && output['success'] === false;
+
+function reasonIn({ error, message }: JsonObject): string {
+  const told = [error, message].find((text) => typeof text === 'string' && text !== '');
+  return typeof told === 'string' ? told : 'The output says "success": false.';
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { findProgram } from '../../sandbox/process/index.ts';
-import { isBelow } from './grants.ts';
+import { isBelow } from './workspace.ts';
 
 /** A program that runs agents, and the files it needs besides /usr. */
 export interface Runtime {

@@ -5,9 +5,10 @@ import { dirname, join } from 'node:path';
  * The directories and files besides its own that an agent's code needs to be found by Node: every `node_modules` up
  * from the agent, the package.json that decides its module type, and, where a dependency is a link out of
  * `node_modules` (a workspace package), that package and what it depends on in turn. Links that nothing declares stay
- * dangling: a monorepo's other packages are none of the agent's business.
+ * dangling: a monorepo's other packages are none of the agent's business. Leaves out what lies in `own`, which is visible
+ * anyway.
  */
-export function surroundingsOf(agentDirectory: string): readonly string[] {
+export function surroundingsOf(agentDirectory: string, own: string = agentDirectory): readonly string[] {
   const seen = new Set<string>();
   const visit = (directory: string, extra: readonly string[]) => {
     const modules = upFrom(directory)
@@ -26,7 +27,7 @@ export function surroundingsOf(agentDirectory: string): readonly string[] {
   };
   // The SDK is there for every agent, also for one without a package.json.
   visit(agentDirectory, ['@hivekeeper/sdk']);
-  const outermost = (path: string) => ![agentDirectory, ...seen].some((other) => path.startsWith(`${other}/`));
+  const outermost = (path: string) => ![own, ...seen].some((other) => path.startsWith(`${other}/`));
   return [...seen].filter(outermost);
 }
 

@@ -12,6 +12,7 @@ const command: Command = {
     { path: '/tmp/project/out', access: 'write' },
     { path: '/tmp/project', access: 'read' },
   ],
+  hiddenPaths: [],
   network: false,
   limits: { memoryBytes: 1_000, cpuCores: 1, maxProcesses: 1, outputBytes: 1, wallTimeMs: 1, graceMs: 1 },
 };

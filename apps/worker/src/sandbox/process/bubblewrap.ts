@@ -94,10 +94,18 @@ export function confinementArguments(command: Command, system: SystemView, featu
     ...system.always,
     ...['--proc', '/proc', '--dev', '/dev', '--size', scratchBytes, '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
     ...['--size', scratchBytes, '--tmpfs', '/tmp'],
-    ...inMountOrder(command.visiblePaths).flatMap(({ path, access }, index) => {
-      const option = access === 'write' ? '--bind' : '--ro-bind';
-      return features.canBindDescriptors ? [`${option}-fd`, String(firstPathDescriptor + index), path] : [option, path, path];
-    }),
+    ...mountArguments(command, features),
+    ...command.hiddenPaths.flatMap((path) => ['--remount-ro', path]),
     ...['--remount-ro', '/', '--chdir', command.workingDirectory],
   ];
+}
+
+/** What is hidden comes before what is granted inside of it, and after what it lies in. */
+function mountArguments({ visiblePaths, hiddenPaths }: Command, { canBindDescriptors }: BubblewrapFeatures): readonly string[] {
+  const shown = inMountOrder(visiblePaths).map(({ path, access }, index) => {
+    const option = access === 'write' ? '--bind' : '--ro-bind';
+    return { path, mount: canBindDescriptors ? [`${option}-fd`, String(firstPathDescriptor + index), path] : [option, path, path] };
+  });
+  const hidden = hiddenPaths.map((path) => ({ path, mount: ['--tmpfs', path] }));
+  return [...hidden, ...shown].toSorted((left, right) => (left.path < right.path ? -1 : 1)).flatMap(({ mount }) => mount);
 }

@@ -28,6 +28,8 @@ export interface Command {
   readonly workingDirectory: string;
   readonly stdin: string;
   readonly visiblePaths: readonly VisiblePath[];
+  /** Directories inside of visible ones that the command finds empty. Canonical, and there. */
+  readonly hiddenPaths: readonly string[];
   readonly network: boolean;
   readonly limits: CommandLimits;
 }

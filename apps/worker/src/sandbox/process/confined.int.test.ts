@@ -59,6 +59,7 @@ function commandOf({ limits, ...changes }: Changes): Command {
     workingDirectory: '/',
     stdin: '',
     visiblePaths: [],
+    hiddenPaths: [],
     network: false,
     ...changes,
     limits: {

@@ -5,8 +5,8 @@ import type { Readable } from 'node:stream';
 import type { Clock, Log } from '@hivekeeper/kernel';
 import { type BubblewrapFeatures, type SystemView, confinementArguments, etcDirectory, inMountOrder } from './bubblewrap.ts';
 import { type Cgroup, type CgroupSite, taskAllowance } from './cgroup.ts';
-import type { Command, CommandEnd, CommandHooks, CommandResult, Runner } from './command.ts';
-import { type Identity, chooseIdentity } from './identity.ts';
+import type { Command, CommandEnd, CommandHooks, CommandResult, Runner, VisiblePath } from './command.ts';
+import { type Identity, chooseIdentity, culpritAmong } from './identity.ts';
 import { type Child, type Ending, type Tree, handOverFaultOf, startFaultOf, supervise } from './supervise.ts';
 import { giveAway, openPaths } from './visible.ts';
 
@@ -91,8 +91,12 @@ const notStarted = (reason: string): CommandResult => ({ kind: 'not-started', re
 /** Undefined: stay who we are. */
 function identityFor({ setprivPath, log }: Confinement, { visiblePaths }: Command): Identity | undefined {
   if (setprivPath === undefined) return undefined;
-  const identity = chooseIdentity([...visiblePaths, { path: etcDirectory, access: 'read' }]);
-  if (identity === undefined) throw new RangeError(`no account can use all of ${visiblePaths.map(({ path }) => path).join(', ')}`);
+  const paths: readonly VisiblePath[] = [...visiblePaths, { path: etcDirectory, access: 'read' }];
+  const identity = chooseIdentity(paths);
+  if (identity === undefined)
+    throw new RangeError(
+      `no account can use ${culpritAmong(paths)?.path} and whatever else the agent is to see: let others read it, or move it`,
+    );
   if (identity.uid === 0) log.info({ paths: visiblePaths }, 'a path is for root only: the agent runs as root without capabilities');
   for (const { path, isNew } of visiblePaths) if (isNew === true) giveAway(path, identity);
   return identity;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Ownership, agentIdentity, chooseIdentity } from './identity.ts';
+import { type Ownership, agentIdentity, chooseIdentity, culpritAmong } from './identity.ts';
 
 const machine: Readonly<Record<string, Ownership>> = {
   '/': { uid: 0, gid: 0, mode: 0o755, isDirectory: true },
@@ -45,5 +45,8 @@ describe('who a command of root’s runs as', () => {
 
   it('is undecidable where two owners keep what it needs to themselves', () => {
     expect(chosen('read /root/agent', 'read /home/ann/work')).toBeUndefined();
+    const paths = ['/srv/agent', '/root/agent', '/home/ann/work'].map((path) => ({ path, access: 'read' as const }));
+    expect(culpritAmong(paths, lookUp)?.path).toBe('/home/ann/work');
+    expect(culpritAmong(paths.slice(0, 2), lookUp)?.path).toBe('/root/agent');
   });
 });

@@ -43,6 +43,17 @@ export function chooseIdentity(
   return [agentIdentity, ...owners, root].find((identity) => paths.every((visible) => mayUse(identity, visible, look)));
 }
 
+/** Of paths that no single account can use, the one to blame: which nobody but its owner can, else which the agent's own cannot. */
+export function culpritAmong(
+  paths: readonly VisiblePath[],
+  ownershipOf: (path: string) => Ownership = readOwnership,
+): VisiblePath | undefined {
+  const isRefused = (identity: Identity) => (visible: VisiblePath) => !mayUse(identity, visible, ownershipOf);
+  return (
+    paths.find((visible) => [agentIdentity, root].every((identity) => isRefused(identity)(visible))) ?? paths.find(isRefused(agentIdentity))
+  );
+}
+
 function mayUse(identity: Identity, { path, access, isNew }: VisiblePath, look: (path: string) => Ownership): boolean {
   const target = look(path);
   const wanted = (access === 'write' ? 0o6 : 0o4) | (target.isDirectory ? 0o1 : 0);

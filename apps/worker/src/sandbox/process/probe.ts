@@ -104,6 +104,7 @@ const trial: Command = {
   workingDirectory: '/',
   stdin: '',
   visiblePaths: [],
+  hiddenPaths: [],
   network: false,
   limits: { memoryBytes: 64 * 1024 * 1024, cpuCores: 1, maxProcesses: 8, outputBytes: 4_096, wallTimeMs: 10_000, graceMs: 100 },
 };

@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newLog, systemClock } from '@hivekeeper/kernel';
@@ -28,12 +39,20 @@ afterAll(() => rmSync(ownDirectory, { recursive: true, force: true }));
 
 const limits = { memoryBytes: 64 * mebibyte, cpuCores: 2, maxProcesses: 64, outputBytes: mebibyte, wallTimeMs: 30_000, graceMs: 200 };
 
-async function linesOf(script: string, visiblePaths: Command['visiblePaths'] = []): Promise<readonly string[]> {
+type Paths = Partial<Pick<Command, 'visiblePaths' | 'hiddenPaths'>>;
+
+async function outputOf(script: string, paths: Paths = {}): Promise<string> {
   const environment = { PATH: '/usr/bin:/bin' };
   const command = { file: '/bin/sh', args: ['-c', script], environment, workingDirectory: '/', stdin: '', network: false };
-  const { stdout } = await sandbox.run({ ...command, visiblePaths, limits }, { signal: new AbortController().signal });
-  return stdout.toString().trimEnd().split('\n');
+  const { stdout } = await sandbox.run(
+    { ...command, visiblePaths: [], hiddenPaths: [], ...paths, limits },
+    { signal: new AbortController().signal },
+  );
+  return stdout.toString();
 }
+
+const linesOf = async (script: string, paths: Paths = {}): Promise<readonly string[]> =>
+  (await outputOf(script, paths)).trimEnd().split('\n');
 
 // Each wall alone: most escapes are stopped by two of them, and a probe of the escape would not see one go missing.
 describe('each wall around a confined command', () => {
@@ -52,7 +71,7 @@ describe('each wall around a confined command', () => {
 
   it('is the loss of every capability and of the user’s name, also where it must stay root outside', async () => {
     const granted = [{ path: ownDirectory, access: 'write' }] as const;
-    expect(await linesOf('id -u; id -g; grep ^Cap /proc/self/status | cut -f2 | sort -u', granted)).toEqual([
+    expect(await linesOf('id -u; id -g; grep ^Cap /proc/self/status | cut -f2 | sort -u', { visiblePaths: granted })).toEqual([
       '65532',
       '65532',
       '0000000000000000',
@@ -83,8 +102,43 @@ describe('each wall around a confined command', () => {
     expect(Number(sizeBytes)).toBe(32 * mebibyte);
   });
 
+  it('is read-only for whatever it does not grant to write, by the flags of its mounts: trying would write to the host', async () => {
+    const paths = { visiblePaths: [{ path: ownDirectory, access: 'write' }] } as const;
+    const mounts = (await linesOf('cut -d" " -f5,6 /proc/self/mountinfo', paths)).map((line) => line.split(' '));
+    const writable = mounts.filter(([, flags = '']) => flags.split(',').includes('rw')).map(([path = '']) => path);
+    const own = ['/tmp', '/dev/shm', '/dev/pts', '/proc', ownDirectory];
+    expect(mounts.map(([path]) => path)).toEqual(expect.arrayContaining(['/', '/usr', ownDirectory]));
+    expect(writable.filter((path) => !own.includes(path) && !/^\/dev\/\w+$/.test(path))).toEqual([]);
+    expect(writable).toEqual(expect.arrayContaining(['/tmp', ownDirectory]));
+  });
+
   it('shows no more of /etc/ssl than certificates and settings', async () => {
     const shown = (await linesOf('ls -A /etc/ssl')).filter((name) => !['certs', 'openssl.cnf'].includes(name));
     expect(shown).toEqual([]);
+  });
+
+  it('finds a hidden directory empty, whatever it is granted around it, and what is granted inside of it', async () => {
+    const top = mkdtempSync(join(ownDirectory, 'around-'));
+    const data = join(top, 'way', 'data');
+    const reports = join(data, 'reports');
+    mkdirSync(reports, { recursive: true });
+    for (const path of [top, join(top, 'way'), data, reports]) chmodSync(path, 0o777);
+    writeFileSync(join(data, 'admin.key'), 'canary');
+    writeFileSync(join(top, 'beside'), 'beside');
+    const probe = `cat ${top}/beside ${data}/admin.key; cd ${data} && echo * && echo x >planted; echo x >${reports}/written; ls ${data}`;
+    const granted = [
+      { path: top, access: 'write' },
+      { path: join(top, 'way'), access: 'write' },
+    ] as const;
+    const shown = await outputOf(probe, { visiblePaths: [...granted, { path: reports, access: 'write' }], hiddenPaths: [data] });
+    expect(shown).toBe('besidereports\nreports\n');
+    expect(readFileSync(join(reports, 'written'), 'utf8')).toBe('x\n');
+    expect(await outputOf(probe, { visiblePaths: [{ path: top, access: 'read' }], hiddenPaths: [data] })).toBe('beside*\n');
+    expect(existsSync(join(data, 'planted'))).toBe(false);
+    const rename = `mv ${data} ${top}/way/new; mv ${top}/way ${top}/new; mv ${top} ${ownDirectory}/new; cat ${top}/*/*/admin.key`;
+    expect(await outputOf(rename, { visiblePaths: granted, hiddenPaths: [data] })).toBe('');
+    expect(readFileSync(join(data, 'admin.key'), 'utf8')).toBe('canary');
+    // Without what hides it the same probe finds it.
+    expect(await outputOf(probe, { visiblePaths: [{ path: top, access: 'read' }] })).toContain('canary');
   });
 });
