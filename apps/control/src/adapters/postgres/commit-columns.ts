@@ -72,7 +72,7 @@ const standing: ColumnsOf<{ readonly run: RunCommit }> = {
 
 const leaseColumns: ColumnsOf<LeaseClaim> = { id: ['text', (lease) => lease.ticketId], worker: ['text', (lease) => lease.workerId] };
 
-// The order and the names are those of the function's parameters in migrations/0008_limits.sql.
+// The order and the names are those of the function's parameters in migrations/0006_limits.sql.
 const columns: readonly Column[] = [
   ...group('n', (batch) => batch.runs.flatMap((run) => (run.origin === undefined ? [] : [{ run, origin: run.origin }])), {
     id: ['text', ({ run }) => run.runId],

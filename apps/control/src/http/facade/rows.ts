@@ -1,7 +1,7 @@
 import {
   type ApprovalView,
   type AttemptView,
-  Failure,
+  type Failure,
   isTerminal,
   type JsonValue,
   type NodeDefinition,
