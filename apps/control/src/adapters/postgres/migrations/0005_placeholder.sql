@@ -1,0 +1,2 @@
+-- Its number is given to a change that comes with another branch.
+SELECT 1;
