@@ -13,6 +13,7 @@ import {
 } from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
+import { diskBackupShelf } from './adapters/backup-files/backup-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
 import {
@@ -30,6 +31,7 @@ import {
 import { TicketDesk } from './flow/tickets/index.ts';
 import { BulkOrders, DeadLetters, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
+import { Backups } from './operations/backups/index.ts';
 import { KeyRing } from './records/keys/index.ts';
 import { Links } from './records/links/index.ts';
 import { isSecretName, Redaction } from './records/redaction/index.ts';
@@ -57,6 +59,7 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Agents below it are trusted. */
   readonly shippedDirectory: string;
+  readonly backups: { readonly directory: string; readonly productVersion: string };
   /** What npm may see of the environment when it installs an agent's dependencies. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Agents known without being registered: `builtin` ones of tests and benchmarks. */
@@ -69,6 +72,7 @@ export async function startEngine({
   config,
   log,
   shippedDirectory,
+  backups,
   environment = {},
   clock = systemClock,
   builtinAgents = [],
@@ -85,20 +89,13 @@ export async function startEngine({
   const peers = new Peers({ line: database.peerLine, clock, log, forgottenAfterMs: watchForgottenAfterMs });
   const board = new NoticeBoard({ store: runStore, tickets: ticketStore, runs: live, peers, clock, log });
   const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, clock, log });
-  const runs = new Runs({
-    store: runStore,
-    tickets: ticketStore,
-    desk,
-    runs: live,
-    lane,
-    board,
-    clock,
-    newRunId: () => newId('run') as RunId,
-    findAgent,
-  });
+  const newRunId = () => newId('run') as RunId;
+  const runs = new Runs({ store: runStore, tickets: ticketStore, desk, runs: live, lane, board, clock, newRunId, findAgent });
   const driver: Driver = postgresDriver({ store: runStore, clock, log, wake: (runId) => runs.wake(runId) });
+  const kept = new Backups({ source: database.backupSource, shelf: diskBackupShelf(backups.directory), clock, log, ...backups });
   await using stack = new AsyncDisposableStack();
   stack.use(peers);
+  stack.use(kept);
   stack.defer(() => lane.idle());
   stack.use(driver);
   stack.defer(() => desk.stopHandingOut());
@@ -117,6 +114,7 @@ export async function startEngine({
       ...ordersOver({ database, runs, lane, workflows, clock, newId }),
       redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
       tickets: ticketStore,
+      backups: kept,
       keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       probeDatabase: () => database.probe(),
       epoch: database.epoch,

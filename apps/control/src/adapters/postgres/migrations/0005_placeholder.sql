@@ -1,2 +1,0 @@
--- Its number is given to a change that comes with another branch.
-SELECT 1;
