@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import {
   type AgentSpec,
@@ -46,6 +47,7 @@ async function start({ directory, step }: EngineStart): Promise<Engine> {
     config: { leaseMs: 30_000, liveRuns: 5_000 },
     log,
     shippedDirectory: directory,
+    backups: { directory: join(directory, 'backups'), productVersion: 'bench' },
     builtinAgents: [agent],
   });
   const executor = new WarmExecutor(control, step);

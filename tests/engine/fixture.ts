@@ -43,12 +43,13 @@ export interface EngineLike {
   readonly hears?: () => boolean;
   readonly clock?: Clock;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly backupDirectory?: string;
 }
 
 /** An engine over the database, with what it was told about. */
 export async function engineOn(
   url: string,
-  { leaseMs = 10_000, hears = () => true, clock = systemClock, environment = {} }: EngineLike = {},
+  { leaseMs = 10_000, hears = () => true, clock = systemClock, environment = {}, backupDirectory = '/nonexistent' }: EngineLike = {},
 ): Promise<Engine> {
   const database = await openDatabase({ url, maxConnections: 4, log });
   const engine = await startEngine({
@@ -66,6 +67,7 @@ export async function engineOn(
     clock,
     environment,
     shippedDirectory: '/nonexistent',
+    backups: { directory: backupDirectory, productVersion: '0.0.0-test' },
     builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],
   });
   return {

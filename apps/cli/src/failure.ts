@@ -20,6 +20,8 @@ const nextCommands: Partial<Record<ErrorCode, string>> = {
   APPROVAL_ALREADY_DECIDED: 'hive approvals',
   APPROVAL_INPUT_CHANGED: 'hive approvals',
   UNREACHABLE: 'hive up',
+  BACKUP_INVALID: 'hive backup list',
+  BACKUP_RUNNING: 'hive backup list',
   CONFIGURATION_INVALID: 'hive --help',
 };
 

@@ -1,6 +1,7 @@
 /** What can be typed. Each command's module is loaded when it is called, and no sooner: `hive --version` loads none. */
 import { Command, Option } from 'commander';
 import { type Act, collect } from './act.ts';
+import { addBackups } from './program-backups.ts';
 import { addApprovals, addDeadTickets } from './program-people.ts';
 import { addRun, addRuns } from './program-runs.ts';
 import type { GlobalOptions } from './session.ts';
@@ -34,7 +35,7 @@ export function programFor(terminal: Terminal, version: string): Program {
       const { openSession } = await import('./session.ts');
       exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
     };
-  for (const add of [addStacks, addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addInsight]) add(command, act);
+  for (const add of [addStacks, addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addBackups, addInsight]) add(command, act);
   return { command, exitCode: () => exitCode };
 }
 
@@ -56,7 +57,8 @@ function addStacks(hive: Command, act: Act): void {
       .option('--port <n>', 'port to listen on (default 9002)')
       .option('--host <address>', 'address to listen on (default 127.0.0.1)')
       .option('--no-auth', 'serve loopback callers without a key')
-      .option('--root <dir>', 'directory below which agents may be granted paths; repeatable', collect);
+      .option('--root <dir>', 'directory below which agents may be granted paths; repeatable', collect)
+      .option('--backups <dir>', 'directory for backups (default: backups in the data directory)');
   const start = (workerCount: number) =>
     act<import('./commands/apps.ts').ControlOptions>(async (session, options) => {
       const { become, controlCommand } = await import('./commands/apps.ts');

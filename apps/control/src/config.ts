@@ -68,6 +68,12 @@ export const controlSettings = {
     description: 'PostgreSQL 15 or newer to use instead of the embedded one.',
     parse: parsePostgresUrl,
   }),
+  backupDirectory: setting({
+    variable: 'HIVE_BACKUPS',
+    option: '--backups',
+    description: 'Where backups are written, preferably another disk; `backups` in the data directory when unset.',
+    parse: parseSetting.text,
+  }),
   databaseConnections: setting({
     variable: 'HIVE_DATABASE_CONNECTIONS',
     description: 'Connections each of the two pools may open.',

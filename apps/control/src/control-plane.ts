@@ -12,7 +12,8 @@ import { defaultTenantId, HiveError } from '@hivekeeper/contract';
 import { startEmbeddedPostgres } from '@hivekeeper/embedded-postgres';
 import { type Log, systemClock } from '@hivekeeper/kernel';
 import { LocalWorkers, type LocalWorkersOptions } from './adapters/local-workers/local-workers.ts';
-import { openDatabase } from './adapters/postgres/index.ts';
+import { readRestoreRecord, requireFinished } from './adapters/backup-files/restore-record.ts';
+import { openDatabase, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
 import { startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
@@ -40,8 +41,17 @@ export async function startControlPlane(
   const dataDirectory = resolve(config.dataDirectory);
   await mkdir(join(dataDirectory, reports), { recursive: true });
   const url = config.databaseUrl ?? (await embedded(stack, dataDirectory, log));
-  const database = stack.use(await openDatabase({ url, maxConnections: config.databaseConnections, log }));
-  const engine = stack.use(await startEngine({ database, config, log, shippedDirectory: join(productDirectory, 'agents'), environment }));
+  const database = stack.use(await openFinished(dataDirectory, { url, maxConnections: config.databaseConnections, log }));
+  const engine = stack.use(
+    await startEngine({
+      database,
+      config,
+      log,
+      shippedDirectory: join(productDirectory, 'agents'),
+      backups: { directory: resolve(config.backupDirectory ?? join(dataDirectory, 'backups')), productVersion: version },
+      environment,
+    }),
+  );
   await registerShipped(engine.services, productDirectory);
   // Named by the place they lie at: control planes that share a database must not take each other's keys away.
   const place = `${hostname()}:${dataDirectory}`;
@@ -103,6 +113,15 @@ function workspaceOf(
     roots: [...given, join(kept, reports)].join(':'),
     protectedDirectories: [kept, ...(environment['HIVE_PROTECTED']?.split(':').filter(Boolean) ?? [])].join(':'),
   };
+}
+
+/** The database, unless a restore into this directory did not finish. @throws HiveError RESTORE_UNFINISHED */
+async function openFinished(
+  dataDirectory: string,
+  options: { readonly url: string; readonly maxConnections: number; readonly log: Log },
+): Promise<PostgresDatabase> {
+  const record = await readRestoreRecord(dataDirectory);
+  return openDatabase({ ...options, requireEpoch: (epoch) => requireFinished(record, epoch) });
 }
 
 async function embedded(stack: AsyncDisposableStack, dataDirectory: string, log: Log): Promise<string> {

@@ -5,6 +5,7 @@
 import { type AgentId, type AgentSpec, defaultTenantId, type LinkId, type RunId, type WorkflowId } from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
+import { diskBackupShelf } from './adapters/backup-files/backup-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
 import {
@@ -22,6 +23,7 @@ import {
 import { Breakers, type FindAgent, TicketDesk } from './flow/tickets/index.ts';
 import { BulkOrders, DeadLetters, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
+import { Backups } from './operations/backups/index.ts';
 import { KeyRing } from './records/keys/index.ts';
 import { Links } from './records/links/index.ts';
 import { isSecretName, Redaction } from './records/redaction/index.ts';
@@ -49,6 +51,7 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Agents below it are trusted. */
   readonly shippedDirectory: string;
+  readonly backups: { readonly directory: string; readonly productVersion: string };
   /** What npm may see of the environment when it installs an agent's dependencies. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Agents known without being registered: `builtin` ones of tests and benchmarks. */
@@ -61,6 +64,7 @@ export async function startEngine({
   config,
   log,
   shippedDirectory,
+  backups,
   environment = {},
   clock = systemClock,
   builtinAgents = [],
@@ -81,8 +85,10 @@ export async function startEngine({
     evaluate: expressions.evaluate,
     newRunId,
   });
+  const kept = new Backups({ source: database.backupSource, shelf: diskBackupShelf(backups.directory), clock, log, ...backups });
   await using stack = new AsyncDisposableStack();
   stack.use(peers);
+  stack.use(kept);
   stack.defer(() => breakers.idle());
   stack.defer(() => lane.idle());
   stack.use(driver);
@@ -104,6 +110,7 @@ export async function startEngine({
       tickets: ticketStore,
       throttles: throttleStore,
       breakers,
+      backups: kept,
       keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       probeDatabase: () => database.probe(),
       epoch: database.epoch,

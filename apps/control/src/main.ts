@@ -1,9 +1,11 @@
-/** The control plane as a process: arguments, signals, one line when ready. */
+/** The control plane as a process: arguments, signals, one line when ready. With a command it does one thing, and ends. */
 import { parseArgs } from 'node:util';
 import { errorBodyOf, HiveError } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
-import { type ControlOptions, readConfig } from './config.ts';
+import { type ControlConfig, type ControlOptions, readConfig } from './config.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { restoredText, verifiedText } from './offline-report.ts';
+import { restoreBackup, tryBackup } from './offline.ts';
 
 const flags = {
   data: { type: 'string' },
@@ -12,21 +14,38 @@ const flags = {
   'no-auth': { type: 'boolean' },
   workers: { type: 'string' },
   root: { type: 'string', multiple: true },
+  backups: { type: 'string' },
+  deep: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
 
-function readArguments(): { readonly options: ControlOptions; readonly isJson: boolean } {
+/** `restore PATH`, `verify PATH`; absent where the control plane is to run. */
+interface Command {
+  readonly name: 'restore' | 'verify';
+  readonly path: string;
+  readonly isDeep: boolean;
+}
+
+interface Arguments {
+  readonly options: ControlOptions;
+  readonly isJson: boolean;
+  readonly command: Command | undefined;
+}
+
+function readArguments(): Arguments {
   try {
-    const { values } = parseArgs({ options: flags, strict: true });
-    const { data, host, port, workers, root } = values;
+    const { values, positionals } = parseArgs({ options: flags, strict: true, allowPositionals: true });
+    const { data, host, port, workers, root, backups } = values;
     return {
       isJson: values.json,
+      command: commandOf(positionals, values.deep),
       options: {
         ...(data !== undefined && { dataDirectory: data }),
         ...(host !== undefined && { host }),
         ...(port !== undefined && { port }),
         ...(workers !== undefined && { workerCount: workers }),
         ...(root !== undefined && { roots: root.join(':') }),
+        ...(backups !== undefined && { backupDirectory: backups }),
         ...(values['no-auth'] === true && { isOpen: 'true' }),
       },
     };
@@ -35,17 +54,36 @@ function readArguments(): { readonly options: ControlOptions; readonly isJson: b
   }
 }
 
+function commandOf([name, path, ...more]: readonly string[], isDeep: boolean): Command | undefined {
+  if (name === undefined) return undefined;
+  if ((name === 'restore' || name === 'verify') && path !== undefined && more.length === 0) return { name, path, isDeep };
+  throw new HiveError('CONFIGURATION_INVALID', `expected restore PATH or verify PATH, not ${[name, path, ...more].join(' ').trim()}`);
+}
+
 function readyLine(plane: ControlPlane, isJson: boolean): string {
   if (isJson) return JSON.stringify({ ready: true, url: plane.url, dataDirectory: plane.dataDirectory, pid: process.pid });
   return `Hivekeeper ready at ${plane.url} (data ${plane.dataDirectory}, admin key in ${plane.dataDirectory}/admin.key)`;
 }
 
+/** Does what the command says; gives the exit status. */
+async function perform({ name, path, isDeep }: Command, config: ControlConfig, isJson: boolean): Promise<number> {
+  // What it does is told at its end; its log is for faults.
+  const log = newLog({ level: config.logLevel === 'info' ? 'warn' : config.logLevel, component: name });
+  const say = (document: unknown, text: string) => process.stdout.write(`${isJson ? JSON.stringify(document, undefined, 2) : text}\n`);
+  if (name === 'restore') {
+    const restored = await restoreBackup(path, config, log);
+    say(restored, restoredText(restored));
+    return 0;
+  }
+  const found = await tryBackup(path, { isDeep }, log);
+  say(found, verifiedText(found));
+  return found.isSound ? 0 : new HiveError('BACKUP_INVALID').entry.exitCode;
+}
+
 /** On top of the drain: after that the process ends for good, whatever still hangs. */
 const patienceMs = 5_000;
 
-async function main(): Promise<void> {
-  const { options, isJson } = readArguments();
-  const config = readConfig(options, process.env);
+async function serve(config: ControlConfig, isJson: boolean): Promise<void> {
   const log = newLog({ level: config.logLevel, component: 'control' });
   const starting = startControlPlane(config, log, process.env);
   let isStopping = false;
@@ -71,6 +109,13 @@ async function main(): Promise<void> {
   process.on('disconnect', () => stop('parent gone'));
   const plane = await starting;
   if (!isStopping) process.stdout.write(`${readyLine(plane, isJson)}\n`);
+}
+
+async function main(): Promise<void> {
+  const { options, isJson, command } = readArguments();
+  const config = readConfig(options, process.env);
+  if (command === undefined) await serve(config, isJson);
+  else process.exitCode = await perform(command, config, isJson);
 }
 
 main().catch((error: unknown) => {

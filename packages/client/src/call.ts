@@ -24,6 +24,8 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Instead of the client's own. */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,7 +37,7 @@ const defaultTimeoutMs = 60_000;
 /** Makes calls to one control plane. @throws HiveError with the server's code, or UNREACHABLE. */
 export function callerOf(options: ClientOptions): Call {
   return async <T>(request: Request) => {
-    const deadline = AbortSignal.timeout(options.timeoutMs ?? defaultTimeoutMs);
+    const deadline = AbortSignal.timeout(request.timeoutMs ?? options.timeoutMs ?? defaultTimeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     const response = await send(options, { ...request, signal });
     const text = await response.text().catch((error: unknown) => Promise.reject(unreachable(options.url, error)));

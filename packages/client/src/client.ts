@@ -2,8 +2,11 @@ import type {
   AgentView,
   ApprovalLink,
   ApprovalView,
+  BackupVerification,
+  BackupView,
   BulkAnswer,
   BulkOrder,
+  CreateBackup,
   CreateLink,
   DeadTicketView,
   DecideApproval,
@@ -96,6 +99,12 @@ export interface Client {
   linkApproval(id: string, body?: CreateLink): Promise<ApprovalLink>;
   workers(): Promise<readonly WorkerView[]>;
   status(): Promise<Status>;
+  /** Begins a backup; {@link backup} waits for its end. */
+  createBackup(body?: CreateBackup): Promise<BackupView>;
+  backups(): Promise<readonly BackupView[]>;
+  backup(name: string, options?: { readonly waitMs?: number }): Promise<BackupView>;
+  /** Reads the whole backup, so it may take minutes. */
+  verifyBackup(name: string): Promise<BackupVerification>;
   /** Resolves where the control plane takes work. */
   ready(): Promise<void>;
   readonly worker: WorkerCalls;
@@ -108,6 +117,8 @@ export function createClient(options: ClientOptions): Client {
 }
 
 const part = encodeURIComponent;
+// Below the 300 s after which fetch gives up by itself.
+const verificationTimeoutMs = 290_000;
 
 const runCalls = (call: Call, options: ClientOptions) =>
   ({
@@ -167,5 +178,9 @@ const operationCalls = (call: Call) =>
     decideApproval: (id, body) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/decision`, body }),
     workers: () => call({ path: '/v1/workers' }),
     status: () => call({ path: '/v1/status' }),
+    createBackup: (body = {}) => call({ method: 'POST', path: '/v1/backups', body }),
+    backups: () => call({ path: '/v1/backups' }),
+    backup: (name, { waitMs } = {}) => call({ path: `/v1/backups/${part(name)}`, query: { waitMs } }),
+    verifyBackup: (name) => call({ path: `/v1/backups/${part(name)}/verification`, timeoutMs: verificationTimeoutMs }),
     ready: () => call({ path: '/ready' }),
   }) satisfies Partial<Client>;

@@ -256,6 +256,45 @@ export const statusSchema = z.object({
 /** {@link statusSchema} */
 export type Status = z.infer<typeof statusSchema>;
 
+/** Names of backups sort by the time they were begun: `backup-20260102-030405-678`. */
+export const backupNameSchema = z.string().regex(/^backup-\d{8}-\d{6}-\d{3}$/, 'expected a name that GET /v1/backups lists');
+/** `POST /v1/backups`. */
+export const createBackupSchema = z.strictObject({
+  keep: z.int().min(1).max(1_000).optional().describe('Remove the oldest whole backups, once this one is written, until so many are left'),
+});
+/** {@link createBackupSchema} */
+export type CreateBackup = z.infer<typeof createBackupSchema>;
+/** Query of `GET /v1/backups/:name`. */
+export const backupQuerySchema = z.strictObject({
+  waitMs: z.coerce.number().int().min(0).max(30_000).default(0).describe('How long to wait for a backup that is being written'),
+});
+/** A backup as the API shows it. */
+export const backupViewSchema = z.object({
+  name: backupNameSchema,
+  state: z.enum(['WRITING', 'COMPLETE', 'FAILED', 'DAMAGED']).describe('DAMAGED: its manifest cannot be read'),
+  path: z.string().describe('Directory on the control plane’s machine'),
+  createdAtMs: atMs.optional().describe('The moment whose state it holds, by the database’s clock'),
+  sizeBytes: z.int().optional(),
+  rowCount: z.int().optional(),
+  schemaVersion: z.int().optional(),
+  productVersion: z.string().optional(),
+  epoch: z.int().optional(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+/** {@link backupViewSchema} */
+export type BackupView = z.infer<typeof backupViewSchema>;
+/** `GET /v1/backups/:name/verification`. */
+export const backupVerificationSchema = z.object({
+  isSound: z.boolean(),
+  faults: z.array(z.object({ part: z.string(), message: z.string() })).describe('At most 100'),
+  partCount: z.int(),
+  rowCount: z.int(),
+  auditEntryCount: z.int(),
+  unprovenEntryCount: z.int().describe('Audit entries from before payloads were kept: only their place in the chain can be checked'),
+});
+/** {@link backupVerificationSchema} */
+export type BackupVerification = z.infer<typeof backupVerificationSchema>;
+
 /**
  * `GET /v1/runs/:id/events` (SSE): `data` of each event. `id` is `version.index`; absent for `attempt.progressed`, which is not
  * kept, and for `stream.ended`, which is no event of the run.

@@ -284,6 +284,30 @@ export const errorCatalogue = {
       'The schema cannot be brought to this version: a migration changed after it was applied, the database is newer, or a lock was not free.',
     remedy: 'Run the version that wrote the schema, or restore the original migration file.',
   }),
+  BACKUP_INVALID: entry(422, ['caller', 'terminal'], {
+    cause: 'The backup is not whole: a part is missing, cut off or changed, or its audit chain is broken.',
+    remedy: 'Use another backup; `hive backup verify` tells which parts are at fault.',
+  }),
+  BACKUP_SCHEMA_UNKNOWN: entry(422, ['caller', 'terminal'], {
+    cause: 'The backup has a schema that this version does not know: it was made by a newer one, or by one with other migrations.',
+    remedy: 'Restore with the version that made the backup, or a newer one.',
+  }),
+  BACKUP_RUNNING: entry(409, ['caller', 'retry'], {
+    cause: 'This control plane is writing another backup.',
+    remedy: 'Wait for it: `hive backup list`.',
+  }),
+  BACKUP_NOT_WRITTEN: entry(500, ['platform', 'retry'], {
+    cause: 'The backup could not be written; nothing of it is left.',
+    remedy: 'Correct what the message names (space, rights, the directory of HIVE_BACKUPS), and try again.',
+  }),
+  RESTORE_TARGET_NOT_EMPTY: entry(409, ['caller', 'terminal'], {
+    cause: 'There are tables already where the backup should be restored.',
+    remedy: 'Restore into a new --data directory or an empty database; move the old one away rather than delete it.',
+  }),
+  RESTORE_UNFINISHED: entry(409, ['caller', 'pause'], {
+    cause: 'A restore into this data directory did not finish, or its database was put back to an older state since.',
+    remedy: 'Repeat the restore; to give it up, remove restore.json from the data directory.',
+  }),
   DATA_DIRECTORY_IN_USE: entry(409, ['caller', 'terminal'], {
     cause: 'Another process holds the data directory.',
     remedy: 'Stop the process that the message names, or use another --data.',

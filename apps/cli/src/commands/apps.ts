@@ -1,4 +1,4 @@
-/** Commands that become another app: up, control, worker. */
+/** Commands that become another app: up, control, worker, and what is done with a backup where no control plane runs. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
@@ -16,6 +16,7 @@ export interface ControlOptions {
   readonly auth: boolean;
   readonly workers?: string;
   readonly root?: readonly string[];
+  readonly backups?: string;
 }
 
 /** Options of `hive worker`, besides the global ones. */
@@ -49,6 +50,7 @@ export const controlCommand = (options: ControlOptions, workerCount: number, { e
       ...option('host', options.host),
       ...option('workers', options.workers ?? (environment['HIVE_WORKERS'] ? undefined : String(workerCount))),
       ...repeated('root', options.root),
+      ...option('backups', options.backups),
       ...(options.auth ? [] : ['--no-auth']),
       ...(options.json ? ['--json'] : []),
     ],
@@ -64,6 +66,10 @@ export const protectedBy = (
   ...(given ?? environment['HIVE_PROTECTED']?.split(':') ?? []),
   ...(existsSync(dataDirectory) ? [dataDirectory] : []),
 ];
+
+/** The command of something the control plane's program does once, and ends. */
+export const offlineCommand = (args: readonly string[], isJson: boolean, { environment }: Pick<Terminal, 'environment'>): AppCommand =>
+  appCommand('control', [...args, ...(isJson ? ['--json'] : [])], environment);
 
 /** The command of a worker. */
 export const workerCommand = ({ url, token, ...options }: WorkerOptions, { environment }: Pick<Terminal, 'environment'>): AppCommand =>

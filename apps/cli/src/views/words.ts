@@ -20,6 +20,12 @@ export function agoText(atMs: number, nowMs: number): string {
   return `${Math.floor(seconds / Number(size))} ${unit} ago`;
 }
 
+/** A size for people: `812 B`, `3.4 MB`. */
+export function bytesText(sizeBytes: number): string {
+  const [size, unit] = sizeBytes < 1_000 ? [1, 'B'] : sizeBytes < 1e6 ? [1e3, 'kB'] : sizeBytes < 1e9 ? [1e6, 'MB'] : [1e9, 'GB'];
+  return `${(sizeBytes / Number(size)).toFixed(size === 1 ? 0 : 1)} ${unit}`;
+}
+
 /** Time of day with milliseconds, UTC. */
 export const timeText = (atMs: number): string => new Date(atMs).toISOString().slice(11, 23);
 

@@ -17,6 +17,7 @@ import type { Services } from './services.ts';
 import {
   addAgents,
   addApprovals,
+  addBackups,
   addBulkOrders,
   addDeadTickets,
   addInstallation,
@@ -71,7 +72,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   addProbes(app, services);
   addLandingPage(app, services);
   const about = [addWorkflows, addRuns, addRunOrders, addReruns, addBulkOrders, addAgents, addApprovals, addDeadTickets, addInstallation];
-  for (const add of [...about, addApprovalPage, addFacade]) add(app, services);
+  for (const add of [...about, addBackups, addApprovalPage, addFacade]) add(app, services);
   addRunStream(app, services, openEnds);
   addWorkerCalls(app, services, openEnds);
   await app.ready();

@@ -2,6 +2,7 @@ import type { Clock, Log } from '@hivekeeper/kernel';
 import type { RunOrders, Runs, RunStore } from '../flow/runs/index.ts';
 import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
 import type { BulkOrders, DeadLetters, Triggers } from '../flow/triggers/index.ts';
+import type { Backups } from '../operations/backups/index.ts';
 import type { KeyRing } from '../records/keys/index.ts';
 import type { Links } from '../records/links/index.ts';
 import type { Redaction } from '../records/redaction/index.ts';
@@ -25,6 +26,7 @@ export interface Services {
   readonly agents: AgentRegistry;
   readonly workflows: WorkflowRegistry;
   readonly keys: KeyRing;
+  readonly backups: Backups;
   readonly clock: Clock;
   readonly log: Log;
   /** Proves that durable work is possible: a write that is committed. @throws HiveError DATABASE_UNAVAILABLE */

@@ -79,7 +79,28 @@ export const withTenant = <T>(pool: Pool, tenantId: string, work: (sql: Sql) => 
 /** Runs `work` in a transaction: commits what it did when it resolves, rolls back when it rejects. */
 export const inTransaction = <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> => pool.transaction('BEGIN', work);
 
-function clientSettings({ url, tenantScope, applicationName }: PoolOptions): pg.ClientConfig {
+/** One connection apart, for work that takes long and holds what it sees: nothing on it has a time limit but the wait for a lock. */
+export async function connectAlone({ url, applicationName }: Pick<PoolOptions, 'url' | 'applicationName'>): Promise<LoneConnection> {
+  const limits = { statement_timeout: 0, idle_in_transaction_session_timeout: 0, query_timeout: 0 };
+  const client = new pg.Client({ ...clientSettings({ url, applicationName, tenantScope: '*' }), ...limits });
+  client.on('error', () => {}); // the query that runs fails with it
+  await client.connect().catch((error: unknown) => {
+    throw translated(error);
+  });
+  return { client, sql: sqlOver((statement) => send(client, statement)), [Symbol.asyncDispose]: () => client.end() };
+}
+
+/** {@link connectAlone}. Closing it ends a transaction that was not committed. */
+export interface LoneConnection extends AsyncDisposable {
+  readonly client: pg.Client;
+  readonly sql: Sql;
+}
+
+function clientSettings({
+  url,
+  tenantScope,
+  applicationName,
+}: Pick<PoolOptions, 'url' | 'tenantScope' | 'applicationName'>): pg.ClientConfig {
   if (!URL.canParse(url)) {
     // The text may hold a password, so it is not repeated.
     throw new HiveError('CONFIGURATION_INVALID', 'The database URL is not a URL: expected postgres://user:password@host:port/database.');

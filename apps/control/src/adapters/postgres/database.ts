@@ -3,10 +3,12 @@ import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel
 import type { PeerLine, RunStore } from '../../flow/runs/index.ts';
 import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
+import type { BackupSource } from '../../operations/backups/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
 import type { LinkStore } from '../../records/links/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
-import { openPool } from './connection.ts';
+import { postgresBackupSource } from './backup/snapshot.ts';
+import { openPool, type Sql } from './connection.ts';
 import { postgresDeadTicketStore } from './dead-ticket-store.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { postgresLinkStore } from './link-store.ts';
@@ -45,6 +47,7 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly peerLine: PeerLine;
   readonly linkStore: LinkStore;
   readonly deadTicketStore: DeadTicketStore;
+  readonly backupSource: BackupSource;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** A tenant's share of the workers beside the others', as it was when the database was opened. */
@@ -61,10 +64,13 @@ export async function openDatabase({
   url,
   maxConnections,
   log,
+  requireEpoch,
 }: {
   readonly url: string;
   readonly maxConnections: number;
   readonly log: Log;
+  /** Told the epoch before anything is changed, 0 where there are no tables yet; throws where it is not the one to go on from. */
+  readonly requireEpoch?: (epoch: number) => void;
 }): Promise<PostgresDatabase> {
   const engine = openPool({ url, tenantScope: '*', maxConnections, applicationName: 'hivekeeper-engine', log });
   const requests = openPool({ url, tenantScope: 'none', maxConnections, applicationName: 'hivekeeper-requests', log });
@@ -73,8 +79,9 @@ export async function openDatabase({
   };
   try {
     await requireSafeDatabase(engine);
+    requireEpoch?.(await readEpoch(engine));
     await migrate(engine, { log });
-    const [installation] = await engine<{ epoch: number }[]>`SELECT epoch FROM installation WHERE tenant_id = ${defaultTenantId}`;
+    const epoch = await readEpoch(engine);
     const tenants = await engine<{ tenant_id: TenantId; weight: number }[]>`SELECT tenant_id, weight FROM tenants`;
     const weights = new Map(tenants.map((tenant) => [tenant.tenant_id, tenant.weight]));
     const newId = idMaker(systemClock, systemRandom);
@@ -87,7 +94,8 @@ export async function openDatabase({
       peerLine: postgresPeerLine(engine),
       linkStore: postgresLinkStore(engine),
       deadTicketStore: postgresDeadTicketStore(requests),
-      epoch: installation?.epoch ?? 1,
+      backupSource: postgresBackupSource(engine, url),
+      epoch,
       weightOf: (tenantId) => weights.get(tenantId) ?? 1,
       async probe() {
         await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
@@ -114,4 +122,11 @@ export async function openDatabase({
     await close();
     throw error;
   }
+}
+
+async function readEpoch(sql: Sql): Promise<number> {
+  const [table] = await sql`SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'installation'`;
+  if (table === undefined) return 0;
+  const [installation] = await sql<{ epoch: number }[]>`SELECT epoch FROM installation WHERE tenant_id = ${defaultTenantId}`;
+  return installation?.epoch ?? 0;
 }

@@ -12,9 +12,10 @@ export interface MigrateOptions {
   readonly maxAttempts?: number;
 }
 
-const shippedMigrations = new URL('./migrations/', import.meta.url);
-// Any number that nobody else takes for the same purpose.
-const advisoryLock = 0x68_69_76_65;
+/** Where the NNNN_name.sql files of this version are. */
+export const shippedMigrations = new URL('./migrations/', import.meta.url);
+/** Held by who changes the schema, shared by who needs it unchanged. Any number that nobody else takes for the same purpose. */
+export const schemaLock = 0x68_69_76_65;
 const longestMigrationMs = 24 * 3_600_000;
 
 /**
@@ -43,9 +44,10 @@ export async function migrate(pool: Pool, { log, directory = shippedMigrations, 
   }
 }
 
-async function applyNext(sql: Sql, migrations: readonly Migration[]): Promise<Migration | undefined> {
+/** Applies the next one in the transaction of `sql`; undefined where there is none. */
+export async function applyNext(sql: Sql, migrations: readonly Migration[]): Promise<Migration | undefined> {
   await sql.unsafe("SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = 0");
-  await sql`SELECT pg_advisory_xact_lock(${advisoryLock})`;
+  await sql`SELECT pg_advisory_xact_lock(${schemaLock})`;
   const [next] = pendingMigrations(migrations, await readApplied(sql));
   if (next === undefined) return undefined;
   try {

@@ -70,6 +70,7 @@ export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Reado
   'POST /v1/runs/bulk': { verb: 'cancel', filter: { workflow: 'review', status: 'RUNNING' }, expectedCount: 0, reason: 'enough' },
   'POST /v1/dead/:ticketId/redrive': {},
   'POST /v1/dead/:ticketId/discard': { reason: 'known' },
+  'POST /v1/backups': { keep: 7 },
   'POST /v1/agents': { entryPath: '/agents/scanner', name: 'scanner' },
   'POST /v1/approvals/:id/decision': { decision: 'APPROVED', notes: 'fine', inputSha256: 'a'.repeat(64) },
   'POST /v1/approvals/:id/links': { expiresAfterMs: 60_000 },
@@ -110,6 +111,7 @@ function subjectOf(url: string, parameter: string, { runId, approvalId, link, de
   if (parameter === 'ticketId') return deadTicketId;
   if (parameter === 'runId' || /^\/v1\/(runs|why)\//.test(url)) return runId;
   if (url.includes('/approvals/')) return approvalId;
+  if (url.includes('/backups/')) return 'backup-20260102-030405-678';
   if (url.includes('/agents/')) return url.startsWith('/api/') ? agent.id : agent.name;
   return workflowId;
 }

@@ -18,6 +18,7 @@ import { Links } from '../../records/links/index.ts';
 import { Redaction } from '../../records/redaction/index.ts';
 import { AgentRegistry, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { Services } from '../services.ts';
+import { memoryBackups } from './memory-backups.ts';
 import { memoryDeadTicketStore } from './memory-dead-ticket-store.ts';
 import { memoryKeyStore } from './memory-key-store.ts';
 import { memoryLinkStore } from './memory-link-store.ts';
@@ -61,6 +62,7 @@ export async function memoryHouse({
   const services: Services = {
     ...engine,
     keys: keyRing,
+    backups: memoryBackups({ clock, log }),
     clock,
     log,
     authentication,
