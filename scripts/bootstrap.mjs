@@ -1,6 +1,6 @@
 /**
- * `npm run demo`, `npm test`, `npm run test:sim` and `npm run bench` begin here: installs what package-lock.json asks for and node_modules
- * lacks, then runs the command with the project's own Node. Plain JavaScript without dependencies: Node 20 runs it.
+ * `npm run demo`, `npm test`, `npm run test:sim`, `npm run test:chaos` and `npm run bench` begin here: installs what package-lock.json
+ * asks for and node_modules lacks, then runs the command with the project's own Node. Plain JavaScript without dependencies: Node 20 runs it.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ const commands = {
   demo: ['apps/cli/bin/hive.mjs', 'demo'],
   test: ['scripts/test.mjs'],
   'test:sim': ['tests/simulation/run.ts'],
+  'test:chaos': ['tests/chaos/run.ts'],
   bench: ['benchmarks/run.ts'],
 };
 

@@ -127,6 +127,27 @@ test('a ticket whose agent was removed goes on when the agent is registered agai
   expect(await ended(engine, runId)).toBe('SUCCESS');
 });
 
+test('an approval that came up at another control plane may be decided at the one that began the run', async () => {
+  await using left = await engineOn(database.url);
+  await using right = await engineOn(database.url);
+  await deploy(left, {
+    name: 'asks-later',
+    nodes: [
+      { id: 'a', agent: 'noop' },
+      { id: 'b', agent: 'noop', needs: ['a'], approval: true },
+    ],
+  });
+  const runId = await start(left, 'asks-later');
+  seatWorker(right, succeed);
+  const asked = () => right.services.runStore.approvals(defaultTenantId, { runId });
+  await expect.poll(asked, { interval: 5, timeout: 10_000 }).toHaveLength(1);
+  const [approval] = await asked();
+  const decision = { tenantId: defaultTenantId, approvalId: approval!.id, approved: true };
+  expect(await codeOf(left.services.orders.decideApproval({ ...decision, by: 'anna' }))).toBe('done');
+  expect(await codeOf(left.services.orders.decideApproval({ ...decision, by: 'bert' }))).toBe('APPROVAL_ALREADY_DECIDED');
+  expect(await ended(right, runId)).toBe('SUCCESS');
+});
+
 test('what PostgreSQL cannot store fails alone, and what was to be stored with it is', async () => {
   await using engine = await engineOn(database.url);
   await deploy(engine, { name: 'asks', nodes: [{ id: 'n', agent: 'risky' }] });

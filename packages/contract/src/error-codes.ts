@@ -271,7 +271,7 @@ export const errorCatalogue = {
   }),
   // The platform
   DATABASE_UNAVAILABLE: entry(503, ['platform', 'retry'], {
-    cause: 'PostgreSQL does not answer.',
+    cause: 'PostgreSQL does not answer, or cannot store anything at the moment (its disk is full, it only reads).',
     remedy: 'Retry; see `hive doctor` and the database’s log.',
   }),
   DATABASE_UNSAFE: entry(500, ['platform', 'pause'], {

@@ -35,6 +35,13 @@ export function newLog({ level, component, destination }: LogOptions): Log {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretPaths, censor: '[redacted]' },
     },
-    destination ?? pino.destination({ dest: 2, sync: true }),
+    destination ?? standardError(),
   );
+}
+
+/** What cannot be written is lost: a full disk behind the log must not end the process. */
+function standardError(): DestinationStream {
+  const stream = pino.destination({ dest: 2, sync: true });
+  stream.on('error', () => {});
+  return stream;
 }

@@ -146,6 +146,21 @@ describe('a fault proxy', () => {
     await once(echo, 'listening');
   });
 
+  it('resets the client in mode reset also where nobody listens behind it', async () => {
+    const { port } = echo.address() as AddressInfo;
+    const closed = once(echo, 'close');
+    echo.close();
+    await closed;
+    proxy.set({ kind: 'reset' });
+    const socket = connect({ host: proxy.host, port: proxy.port });
+    sockets.push(socket);
+    expect(await failure(socket)).toBe('ECONNRESET');
+    // Its own attempt to reach the server fails a moment later, and nobody may be hurt by that.
+    await once(connect({ host: '127.0.0.1', port }), 'error');
+    echo.listen(0, '127.0.0.1');
+    await once(echo, 'listening');
+  });
+
   it('stops in the middle of a black hole and leaves nothing open', async () => {
     proxy.set({ kind: 'blackHole' });
     const socket = await open();

@@ -121,13 +121,13 @@ class Proxy implements FaultProxy {
     client.setNoDelay(true);
     const link: Link = { client, server, forwardedBytes: 0 };
     this.#links.add(link);
-    if (this.#mode.kind === 'reset') return this.cut(link);
-    pump(this, link, [client, server]);
-    pump(this, link, [server, client]);
     for (const socket of [client, server]) {
       socket.on('error', () => {}); // `close` follows and tells
       socket.once('close', () => client.destroyed && server.destroyed && this.#links.delete(link));
     }
+    if (this.#mode.kind === 'reset') return this.cut(link);
+    pump(this, link, [client, server]);
+    pump(this, link, [server, client]);
   }
 }
 

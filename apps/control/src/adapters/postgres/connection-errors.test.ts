@@ -15,6 +15,8 @@ describe('what the driver throws', () => {
     ['too many clients', answer('53300'), '53300'],
     ['a server that starts up', answer('57P03'), '57P03'],
     ['a server that shuts down', answer('57P01'), '57P01'],
+    ['a server that only reads', answer('25006'), '25006'],
+    ['a server whose disk is full', answer('53100'), '53100'],
   ])('is DATABASE_UNAVAILABLE for %s', (_, error, detail) => {
     const told = translated(error);
     expect(told).toMatchObject({ code: 'DATABASE_UNAVAILABLE', message: expect.stringContaining(detail), cause: error });

@@ -2,7 +2,11 @@ import { HiveError } from '@hivekeeper/contract';
 import pg from 'pg';
 
 // SQLSTATE: connection exceptions, too many connections, shutting down, crashed, starting up, idle session or transaction ended.
-const unavailableStates = new Set(['08000', '08001', '08003', '08004', '08006', '53300', '57P01', '57P02', '57P03', '57P05', '25P03']);
+const unreachableStates = ['08000', '08001', '08003', '08004', '08006', '53300', '57P01', '57P02', '57P03', '57P05', '25P03'];
+// SQLSTATE: read-only (a standby, or an operator's wish); out of resources, disk full, out of memory, over a limit; an I/O error.
+// Nothing was stored, and the connection is given up: the next one may reach a server that can.
+const unableStates = ['25006', '53000', '53100', '53200', '53400', '58030'];
+const unavailableStates = new Set([...unreachableStates, ...unableStates]);
 // SQLSTATE: serialization failure, deadlock, lock not available.
 const conflictStates = new Set(['40001', '40P01', '55P03']);
 
@@ -10,13 +14,14 @@ const stateOf = (error: unknown): string => (error instanceof pg.DatabaseError ?
 
 /**
  * What the driver threw, as the rest of the platform sees it: DATABASE_UNAVAILABLE where the server could not be
- * reached or ended the connection, an answer of the server unchanged. The driver has no codes for a connection that is
+ * reached, ended the connection or cannot store anything at the moment, any other answer of the server unchanged. The driver has no codes for a connection that is
  * lost, so everything that is no answer counts as that.
  */
 export function translated(error: unknown): unknown {
   if (error instanceof pg.DatabaseError && !unavailableStates.has(stateOf(error))) return error;
   if (HiveError.is(error) || error instanceof TypeError || error instanceof RangeError) return error;
-  return new HiveError('DATABASE_UNAVAILABLE', `PostgreSQL does not answer: ${reasonOf(error)}`, { cause: error });
+  const lead = unableStates.includes(stateOf(error)) ? 'cannot store anything now' : 'does not answer';
+  return new HiveError('DATABASE_UNAVAILABLE', `PostgreSQL ${lead}: ${reasonOf(error)}`, { cause: error });
 }
 
 /** An AggregateError (each address of a host refused) has no message, but a code. */

@@ -43,6 +43,8 @@ interface Waiting {
   tries: number;
   /** It was in a batch that failed for no known reason: it goes alone, so that it harms nobody. */
   isSuspect: boolean;
+  /** Its run was read for it: what refuses it then is no memory that another control plane has left out of date. */
+  isRead: boolean;
 }
 
 interface Batch {
@@ -83,7 +85,7 @@ export class RunLane {
   /** Resolves when the intent is stored, or found to be so already. @throws HiveError as `judge` does, or DATABASE_UNAVAILABLE. */
   submit(intent: Intent): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ intent, resolve, reject, tries: 0, isSuspect: false });
+      this.#queue.push({ intent, resolve, reject, tries: 0, isSuspect: false, isRead: false });
       this.pump();
     });
   }
@@ -148,6 +150,7 @@ export class RunLane {
 
   async #run(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Promise<void> {
     const absent = new Set(taken.filter((waiting) => this.#needsReading(waiting)).map(({ intent }) => intent.runId));
+    for (const waiting of taken) waiting.isRead ||= absent.has(waiting.intent.runId);
     let batch: Batch | undefined;
     let result: CommitResult;
     try {
@@ -228,7 +231,15 @@ export class RunLane {
     for (const work of batch.works.values()) this.#safely(() => this.#tell(work));
     this.#safely(() => this.#options.desk.deliver(batch.leases, answers, batch.issued));
     for (const { resolve } of batch.accepted) resolve();
-    for (const { waiting, error } of batch.refused) waiting.reject(error);
+    for (const refusal of batch.refused) this.#refuseOrRead(batch, refusal);
+  }
+
+  /** A refusal rests on what was stored with it, or on what was read; memory alone is no ground, so the run is read then. */
+  #refuseOrRead({ works }: Batch, { waiting, error }: Batch['refused'][number]): void {
+    const { runId } = waiting.intent;
+    if (works.has(runId) || waiting.isRead) return waiting.reject(error);
+    this.#options.runs.forget(runId);
+    this.#queue.unshift(waiting);
   }
 
   #tell(work: RunWork): void {

@@ -1,0 +1,167 @@
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { seededRandom } from '@hivekeeper/testkit';
+import postgres from 'postgres';
+import { temporaryDirectory } from '../../stack/stack.ts';
+import { type FaultCounts, FaultInjector } from './faults.ts';
+import { type Fleet, startFleet } from './fleet.ts';
+import { Journal } from './journal.ts';
+import { type Judgement, judge } from './judge/index.ts';
+import { Load } from './load.ts';
+import { drawSchedule } from './schedule.ts';
+import { type ChaosSettings, quietAfterMs } from './settings.ts';
+import { unfence } from './unfenced.ts';
+import { type Sightings, Watch } from './watch.ts';
+
+/** What one chaos run came to. */
+export interface ChaosResult {
+  readonly verdict: 'held' | 'broken' | 'proves nothing';
+  /** Promises that were broken, with how often. */
+  readonly broken: Readonly<Record<string, number>>;
+  readonly examples: readonly string[];
+  /** Where too little happened for the verdict to mean anything. */
+  readonly tooLittle: readonly string[];
+  readonly settings: ChaosSettings;
+  readonly seconds: number;
+  readonly killCount: number;
+  readonly faults: FaultCounts;
+  /** Calls by what their clients were told. */
+  readonly calls: Readonly<Record<string, number>>;
+  readonly judged: Omit<Judgement, 'findings'>;
+  readonly looks: number;
+  readonly quietLooks: number;
+  readonly startsOfControl: number;
+  readonly startsOfWorkers: number;
+  readonly machine: { readonly node: string; readonly cores: number; readonly load: number };
+}
+
+const settleLimitMs = { fenced: 120_000, unfenced: 15_000 };
+const lullMs = 3_000;
+// Of all runs, so many may end because their leases were lost too often.
+const mostLostTooOftenRatio = 0.05;
+
+/** Runs the load under the faults that the seed draws, waits until everything has ended, and judges. */
+export async function runChaos(settings: ChaosSettings, say: (line: string) => void): Promise<ChaosResult> {
+  const beganMs = performance.now();
+  await using directory = await temporaryDirectory('chaos');
+  await using fleet = await startFleet(directory.path);
+  const sql = postgres(fleet.sqlUrl, { max: 2, connect_timeout: 2, onnotice: () => {} });
+  const watch = new Watch(fleet.sqlUrl);
+  try {
+    if (settings.isUnfenced) await unfence(sql);
+    using journal = new Journal(join(directory.path, 'journal'));
+    const load = new Load({ fleet, journal, random: seededRandom(settings.seed + 1), sql, runsAtOnce: settings.runsAtOnce });
+    await load.begin();
+    const injector = new FaultInjector(fleet);
+    await injectAll(injector, settings, say);
+    watch.quiet();
+    // The load goes on for a while without faults, so that what is overdue can be told from what is only waiting its turn.
+    await pause(quietAfterMs + lullMs);
+    load.ebb();
+    await settled(sql, settings.isUnfenced ? settleLimitMs.unfenced : settleLimitMs.fenced);
+    await load.end();
+    const judgement = await judge(sql, { executions: fleet.executions, entries: journal.entries });
+    const sightings = await watch.end();
+    const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
+    return resultOf({ settings, seconds, injector, journal, judgement, sightings, load, fleet });
+  } finally {
+    await watch.end();
+    await sql.end({ timeout: 1 });
+  }
+}
+
+async function injectAll(injector: FaultInjector, { seed, kills, mostMs }: ChaosSettings, say: (line: string) => void): Promise<void> {
+  const schedule = drawSchedule(seededRandom(seed), kills);
+  const endMs = performance.now() + mostMs;
+  let saidAt = 0;
+  // More than asked for where some took no effect: a second schedule from the next seed, and so on.
+  for (let round = 0; injector.killCount < kills && performance.now() < endMs && round < 3; round += 1) {
+    const faults = round === 0 ? schedule : drawSchedule(seededRandom(seed + 1_000 * round), kills - injector.killCount);
+    for (const fault of faults) {
+      if (performance.now() >= endMs) break;
+      await pause(fault.pauseMs);
+      await injector.inject(fault);
+      if (injector.killCount < saidAt + 100) continue;
+      saidAt = injector.killCount;
+      say(`${saidAt} of ${kills} kills`);
+    }
+  }
+  await injector.over();
+}
+
+/** Resolves when every run has ended, or after a while: what is unfinished then is found. */
+async function settled(sql: postgres.Sql, limitMs: number): Promise<void> {
+  for (const endMs = performance.now() + limitMs; performance.now() < endMs; await pause(200)) {
+    const [row] = await sql<{ count: number }[]>`SELECT count(*)::integer AS count FROM runs WHERE finished_at IS NULL`.catch(() => []);
+    if (row?.count === 0) return;
+  }
+}
+
+interface Facts {
+  readonly settings: ChaosSettings;
+  readonly seconds: number;
+  readonly injector: FaultInjector;
+  readonly journal: Journal;
+  readonly judgement: Judgement;
+  readonly sightings: Sightings;
+  readonly load: Load;
+  readonly fleet: Fleet;
+}
+
+function resultOf(facts: Facts): ChaosResult {
+  const { settings, seconds, injector, journal, judgement, sightings, fleet } = facts;
+  const { findings, ...judged } = judgement;
+  const all = [...findings, ...findingsOf(facts)];
+  const calls = Map.groupBy(journal.entries, ({ call, outcome, code }) => [call, outcome, ...(code === undefined ? [] : [code])].join(':'));
+  const tooLittle = missingIn(facts);
+  return {
+    verdict: all.length > 0 ? 'broken' : tooLittle.length > 0 ? 'proves nothing' : 'held',
+    broken: Object.fromEntries([...Map.groupBy(all, ({ promise }) => promise)].map(([promise, found]) => [promise, found.length])),
+    examples: all.slice(0, 12).map(({ promise, detail }) => `${promise}: ${detail}`),
+    tooLittle,
+    settings,
+    seconds,
+    killCount: injector.killCount,
+    faults: injector.counts,
+    calls: Object.fromEntries([...calls].map(([name, { length }]) => [name, length] as const).sort()),
+    judged,
+    looks: sightings.looks,
+    quietLooks: sightings.quietLooks,
+    startsOfControl: fleet.planes.reduce((sum, { process }) => sum + process.startCount, 0),
+    startsOfWorkers: fleet.workers.reduce((sum, { startCount }) => sum + startCount, 0),
+    machine: { node: process.version, cores: cpus().length, load: Math.round((loadavg()[0] ?? 0) * 10) / 10 },
+  };
+}
+
+/** What was seen besides what the checker reads at the end. */
+const findingsOf = ({ sightings, load }: Facts) => [
+  ...sightings.orphans.map((detail) => ({ promise: 'no run is without something that will move it', detail })),
+  ...sightings.overdue.map((detail) => ({ promise: 'nothing stays due when it is quiet', detail })),
+  ...load.internalErrors.map((detail) => ({ promise: 'no fault from outside is answered with a 500', detail })),
+];
+
+/** Rules of evidence: below these, nothing was proved. */
+function missingIn({ settings, seconds, injector, journal, judgement, sightings }: Facts): readonly string[] {
+  const acknowledged = (call: string) => journal.entries.filter((entry) => entry.call === call && entry.outcome === 'ok').length;
+  const tookEffect = (name: string) =>
+    Object.entries(injector.counts).reduce((sum, [kind, counts]) => sum + (kind.startsWith(name) ? counts.tookEffect : 0), 0);
+  const least: readonly (readonly [what: string, count: number, least: number])[] = [
+    ['kills', injector.killCount, Number.isFinite(settings.mostMs) ? 1 : settings.kills],
+    ...(['agent', 'worker', 'control', 'postgres'] as const).map(
+      (target) => [`kills of ${target}`, tookEffect(`kill:${target}`), 1] as const,
+    ),
+    ['stopped and continued', tookEffect('stop:'), 1],
+    ['network faults', tookEffect('net:'), 1],
+    ...(['start', 'cancel', 'decide', 'retry'] as const).map((call) => [`acknowledged ${call}`, acknowledged(call), 1] as const),
+    ['results', judgement.results, settings.kills / 2],
+    ['lost leases', judgement.lostLeases, 1],
+    ['looks for stuck runs', sightings.looks, seconds / 3],
+    ['looks when it was quiet', sightings.quietLooks, 1],
+  ];
+  const tooMany = judgement.lostTooOften > judgement.runs * mostLostTooOftenRatio;
+  return [
+    ...least.flatMap(([what, count, wanted]) => (count >= wanted ? [] : [`${what}: ${count}, at least ${Math.ceil(wanted)} are needed`])),
+    ...(tooMany ? [`${judgement.lostTooOften} of ${judgement.runs} runs ended because leases were lost too often`] : []),
+  ];
+}
