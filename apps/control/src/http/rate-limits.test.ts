@@ -1,6 +1,6 @@
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { describe, expect, it } from 'vitest';
-import type { RateLimits } from './rate-limits.ts';
+import type { RateLimits } from './services.ts';
 import { type Answer, type Door, openDoor } from './testing/door.ts';
 
 guardLeaks();

@@ -2,14 +2,7 @@ import rateLimit from '@fastify/rate-limit';
 import { HiveError } from '@hivekeeper/contract';
 import type { FastifyInstance } from 'fastify';
 import { callerOf } from './route.ts';
-
-/** Calls that are answered within {@link windowMs}; 0 for any number. */
-export interface RateLimits {
-  /** Of one address to `/api`, whatever becomes of them. */
-  readonly apiPerMinute: number;
-  /** Of one key to `/v1`. Workers' calls do not count: how many they make is ours to decide, not theirs. */
-  readonly v1PerMinute: number;
-}
+import type { RateLimits } from './services.ts';
 
 const windowMs = 60_000;
 const probe = '/api/health';

@@ -7,7 +7,14 @@ import type { KeyRing } from '../records/keys/index.ts';
 import type { Links } from '../records/links/index.ts';
 import type { Redaction } from '../records/redaction/index.ts';
 import type { AgentRegistry, WorkflowRegistry } from '../records/registry/index.ts';
-import type { RateLimits } from './rate-limits.ts';
+
+/** Calls that are answered within a minute; 0 for any number. */
+export interface RateLimits {
+  /** Of one address to `/api`, whatever becomes of them. */
+  readonly apiPerMinute: number;
+  /** Of one key to `/v1`. Workers' calls do not count: how many they make is ours to decide, not theirs. */
+  readonly v1PerMinute: number;
+}
 
 /** Everything behind the door, as `main.ts` wires it. */
 export interface Services {

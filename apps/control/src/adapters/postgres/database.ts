@@ -8,7 +8,7 @@ import type { KeyStore } from '../../records/keys/index.ts';
 import type { LinkStore } from '../../records/links/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
 import { postgresBackupSource } from './backup/snapshot.ts';
-import { openPool, type Sql } from './connection.ts';
+import { openPool, type Pool, type Sql } from './connection.ts';
 import { postgresDeadTicketStore } from './dead-ticket-store.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { postgresLinkStore } from './link-store.ts';
@@ -82,8 +82,7 @@ export async function openDatabase({
     requireEpoch?.(await readEpoch(engine));
     await migrate(engine, { log });
     const epoch = await readEpoch(engine);
-    const tenants = await engine<{ tenant_id: TenantId; weight: number }[]>`SELECT tenant_id, weight FROM tenants`;
-    const weights = new Map(tenants.map((tenant) => [tenant.tenant_id, tenant.weight]));
+    const weights = await readWeights(engine);
     const newId = idMaker(systemClock, systemRandom);
     return {
       runStore: postgresRunStore(engine, requests),
@@ -104,18 +103,7 @@ export async function openDatabase({
         await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
         await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
       },
-      async listen({ registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed }) {
-        const listeners = [
-          await engine.listen(registryChannel, registryChanged, registryChanged),
-          await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
-          await engine.listen(watchedChannel, ofRun(runWatched)),
-          await engine.listen(movedChannel, ofRun(runMoved), mayHaveMissed),
-          await engine.listen(roomyChannel, roomMade),
-        ];
-        return async () => {
-          await Promise.all(listeners.map((listening) => listening.unlisten()));
-        };
-      },
+      listen: (listener) => listenOn(engine, listener),
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
@@ -124,9 +112,29 @@ export async function openDatabase({
   }
 }
 
+/** Hears what other control planes say, each thing on its channel. */
+async function listenOn(engine: Pool, listener: DatabaseListener): Promise<() => Promise<void>> {
+  const { registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed } = listener;
+  const listeners = [
+    await engine.listen(registryChannel, registryChanged, registryChanged),
+    await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
+    await engine.listen(watchedChannel, ofRun(runWatched)),
+    await engine.listen(movedChannel, ofRun(runMoved), mayHaveMissed),
+    await engine.listen(roomyChannel, roomMade),
+  ];
+  return async () => {
+    await Promise.all(listeners.map((listening) => listening.unlisten()));
+  };
+}
+
 async function readEpoch(sql: Sql): Promise<number> {
   const [table] = await sql`SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'installation'`;
   if (table === undefined) return 0;
   const [installation] = await sql<{ epoch: number }[]>`SELECT epoch FROM installation WHERE tenant_id = ${defaultTenantId}`;
   return installation?.epoch ?? 0;
+}
+
+async function readWeights(sql: Sql): Promise<ReadonlyMap<TenantId, number>> {
+  const tenants = await sql<{ tenant_id: TenantId; weight: number }[]>`SELECT tenant_id, weight FROM tenants`;
+  return new Map(tenants.map((tenant) => [tenant.tenant_id, tenant.weight]));
 }
