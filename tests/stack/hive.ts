@@ -50,8 +50,8 @@ export async function hiveControl(name: 'up' | 'control', dataDirectory: string,
   const started = hive([name, '--json', '--data', dataDirectory, '--port', '0'], surroundings);
   const { stdout } = started.process;
   const line = stdout === null ? undefined : await Promise.race([once(createInterface({ input: stdout }), 'line'), started.ended]);
-  if (!Array.isArray(line)) throw new HiveDidNotStart(await started.ended);
-  const { url } = JSON.parse(line[0] as string) as { readonly url: string };
+  const { url } = Array.isArray(line) ? (JSON.parse(line[0] as string) as { readonly url?: string }) : {};
+  if (url === undefined) throw new HiveDidNotStart(await started.ended);
   const adminKey = (await readFile(resolve(dataDirectory, 'admin.key'), 'utf8')).trim();
   return { ...started, url, adminKey, client: createClient({ url, token: adminKey }) };
 }
