@@ -14,7 +14,7 @@ module.exports = {
     forbid(
       'kernel-knows-no-domain',
       'Tools without subject matter.',
-      { path: '^packages/kernel/' },
+      { path: '^packages/kernel/', pathNot: '\\.test\\.ts$' },
       { path: '^(packages/(?!kernel/)|apps/)' },
     ),
     forbid(
@@ -109,8 +109,8 @@ module.exports = {
     ),
     forbid(
       'worker-goes-downhill',
-      'intake -> session -> {agents, report} -> sandbox.',
-      { path: '^apps/worker/src/(sandbox|report|agents)/' },
+      'intake -> session -> {agents, report, socket} -> sandbox; socket -> report.',
+      { path: '^apps/worker/src/(sandbox|report|agents|socket)/' },
       { path: '^apps/worker/src/(intake|session|main)' },
     ),
     forbid(

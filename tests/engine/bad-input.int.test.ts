@@ -2,7 +2,7 @@
 import { defaultTenantId, type ErrorCode, errorCatalogue } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import postgres from 'postgres';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { createServer } from '../../apps/control/src/http/index.ts';
 import { badInputCases, type CaseWorld, faultIn } from '../../apps/control/src/http/testing/bad-input.cases.ts';
 import { builtin, deploy, ended, engineOn, migratedDatabase, seatWorker, start, until } from './fixture.ts';
@@ -24,7 +24,7 @@ const app = opening.adopt(
   (server) => server.close(),
 );
 
-// What the requests name is there: a run with a leased ticket and a pending approval, so that one that got through would show.
+// What the requests name is there: a run with a leased ticket, an unknown effect, a step and a pending approval, so that one that got through would show.
 const { id: workflowId } = await deploy(engine, {
   name: 'subject',
   nodes: [
@@ -43,6 +43,10 @@ const { runId } = await engine.services.triggers.fire({
   idempotency: { route: keyedRoute, key: 'taken' },
 });
 const ticket = await worker.ticket(1);
+const holder = { workerId: worker.workerId, ticketId: ticket.ticketId, token: ticket.token };
+const { effectId } = await engine.services.effects.begin({ ...holder, tool: 'mail.send', args: {} });
+await engine.services.effects.doubt({ ...holder, effectId, reason: 'no answer' });
+await engine.services.effects.record({ ...holder, step: 's', outcome: { ok: true, output: 1 } });
 const [approval] = await engine.services.runStore.approvals(defaultTenantId, { runId });
 const link = await engine.services.links.create({
   tenantId: defaultTenantId,
@@ -70,6 +74,25 @@ await deploy(engine, { name: 'frail', nodes: [{ id: 'fails', agent: 'frail' }] }
 seatWorker(engine, () => ({ ok: false, error: { code: 'AGENT_FAILED', message: 'no' } }), 1);
 await ended(engine, await start(engine, 'frail'));
 await engine.services.breakers.idle();
+// Two runs that take turns, an event, and a schedule of which an instant passed unserved.
+await deploy(engine, { name: 'turns', nodes: [{ id: 'waits', wait: { signal: 'go' } }], concurrency: { limit: 1 } });
+const first = await start(engine, 'turns');
+await until(engine, first, ({ type }) => type === 'run.started');
+await start(engine, 'turns');
+const { id: eventId } = await engine.services.events.publish({
+  tenantId: defaultTenantId,
+  type: 'unwanted',
+  key: 'k',
+  payload: null,
+  by: 'test',
+  dedupeKey: 'taken',
+});
+const yearly = { cron: '0 0 1 1 *', timeZone: 'UTC', catchUp: 'none', overlap: 'skip', jitterMs: 0 } as const;
+const scheduled = { tenantId: defaultTenantId, name: 'yearly', workflow: 'subject', rule: yearly, context: {}, by: 'test' };
+await engine.services.schedules.create(scheduled);
+await sql`UPDATE schedules SET dealt_until = now() - interval '2 years', due_at = NULL`;
+await sql`SELECT pg_notify('hive_schedules', '')`;
+await vi.waitUntil(async () => (await sql`SELECT FROM schedules WHERE due_at > now()`).length === 1, { timeout: 10_000 });
 const stranger = 'wrk_01JD0000000000000000000000';
 const issue = (role: 'admin' | 'worker') => engine.services.keys.issue({ tenantId: defaultTenantId, name: `test-${role}`, role });
 const world: CaseWorld = {
@@ -79,7 +102,10 @@ const world: CaseWorld = {
     approvalId: approval?.id ?? '',
     link,
     deadTicketId: dead?.ticketId ?? '',
+    effectId,
     workflowId,
+    scheduleName: 'yearly',
+    eventId,
     agent: { name: agent.name, id: agent.id },
     workerId: worker.workerId,
     ticket: { ticketId: ticket.ticketId, token: ticket.token },
@@ -251,6 +277,31 @@ const refusals: readonly Refusal[] = [
     request: `POST /v1/approvals/${approval?.id}9/decision`,
     body: { decision: 'APPROVED' },
     code: 'NOT_FOUND',
+  },
+  {
+    name: 'a schedule’s name that is taken',
+    request: 'POST /v1/schedules',
+    body: { name: 'yearly', workflow: 'subject', cron: '@daily' },
+    code: 'ALREADY_EXISTS',
+  },
+  {
+    name: 'a schedule of a workflow that is not there',
+    request: 'POST /v1/schedules',
+    body: { name: 'new', workflow: 'absent', cron: '@daily' },
+    code: 'NOT_FOUND',
+  },
+  {
+    name: 'a schedule that is never served',
+    request: 'PUT /v1/schedules/yearly',
+    body: { cron: '0 0 30 2 *' },
+    code: 'SCHEDULE_INVALID',
+    path: '/cron',
+  },
+  {
+    name: 'another event under an id that is used',
+    request: 'POST /v1/events',
+    body: { type: 'unwanted', key: 'k', payload: 1, eventId: 'taken' },
+    code: 'IDEMPOTENCY_KEY_REUSED',
   },
   { name: 'a token nobody was given', request: 'POST /v1/worker/settle', body: { ...settlement, token: '1.999' }, code: 'TICKET_NOT_HELD' },
   {

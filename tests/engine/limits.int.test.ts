@@ -241,7 +241,7 @@ describe('a breaker', () => {
     await worker.settle(await worker.ticket(2), { ok: true, output: 1 });
     await worker.settle(await worker.ticket(3), { ok: true, output: 1 });
     expect(await allEnded(engine, others)).toEqual(['SUCCESS', 'SUCCESS']);
-    expect(await viewOf(engine)).toMatchObject({ state: 'closed', failureCount: 0 });
+    await expect.poll(() => viewOf(engine)).toMatchObject({ state: 'closed', failureCount: 0 });
     const audited = await sql<
       { action: string }[]
     >`SELECT action FROM audit_log WHERE object = 'frail' AND actor = 'platform' ORDER BY seq`;

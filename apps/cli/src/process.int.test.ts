@@ -39,6 +39,6 @@ describe('hive as a process', () => {
 
   it('becomes the control plane with hive up: the same process, its errors and its exit status', async () => {
     const { exitCode, stderr } = await hive('up', '--port', 'many');
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('CONFIGURATION_INVALID: HIVE_PORT') });
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('CONFIGURATION_INVALID: --port') });
   });
 });

@@ -1,10 +1,11 @@
-/** What can be typed about what waits for people: approvals, and tickets that failed for good. */
+/** What can be typed about what waits for people: approvals, tickets that failed for good, effects nobody knows the end of. */
 import { type Command, Option } from 'commander';
 import type { Act } from './act.ts';
 
 const statuses = ['PENDING', 'APPROVED', 'REJECTED', 'EXPIRED', 'CANCELLED', 'ALL'];
 const approvals = () => import('./commands/approvals.ts');
 const dead = () => import('./commands/dead.ts');
+const effects = () => import('./commands/effects.ts');
 
 /** `hive approvals …`, `hive approve` and `hive reject`. */
 export function addApprovals(hive: Command, act: Act): void {
@@ -64,4 +65,36 @@ export function addDeadTickets(hive: Command, act: Act): void {
     .description('say that nothing will be done')
     .requiredOption('--reason <text>', 'why; kept with the ticket')
     .action(act<{ readonly reason: string }>(async (session, options, id = '') => (await dead()).discardDead(session, id, options)));
+}
+
+/** `hive effects …`. */
+export function addEffects(hive: Command, act: Act): void {
+  const group = hive.command('effects').description('what runs did to the world outside: list, show, resolve');
+  group
+    .command('list', { isDefault: true })
+    .argument('[run]')
+    .description('effects of a run, or of all, oldest first (the word "list" may be left out)')
+    .addOption(new Option('--state <state>', 'only effects that stand so').choices(['intended', 'dispatched', 'confirmed', 'unknown']))
+    .option('--limit <n>', 'most to list', '50')
+    .action(
+      act<import('./commands/effects.ts').ListOptions>(async (session, options, run?: string) =>
+        (await effects()).listEffects(session, run, options),
+      ),
+    );
+  group
+    .command('show <id>')
+    .description('an effect, whole')
+    .action(act(async (session, _options, id = '') => (await effects()).showEffect(session, id)));
+  group
+    .command('resolve <id>')
+    .description('say what became of an unknown effect; a run that waits for it goes on')
+    .option('--happened', 'it did happen: it is not made again')
+    .option('--not-happened', 'it did not happen: it is made when the run goes on')
+    .option('--output <json>', 'what it gave, as the agent expects it')
+    .option('--note <text>', 'kept with the effect')
+    .action(
+      act<import('./commands/effects.ts').ResolveOptions>(async (session, options, id = '') =>
+        (await effects()).resolveEffect(session, id, options),
+      ),
+    );
 }

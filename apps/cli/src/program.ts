@@ -2,8 +2,9 @@
 import { Command, Option } from 'commander';
 import { type Act, collect } from './act.ts';
 import { addBackups } from './program-backups.ts';
-import { addApprovals, addDeadTickets } from './program-people.ts';
+import { addApprovals, addDeadTickets, addEffects } from './program-people.ts';
 import { addRun, addRuns } from './program-runs.ts';
+import { addEvents, addSchedules } from './program-time.ts';
 import type { GlobalOptions } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -35,7 +36,8 @@ export function programFor(terminal: Terminal, version: string): Program {
       const { openSession } = await import('./session.ts');
       exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
     };
-  for (const add of [addStacks, addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addBackups, addInsight]) add(command, act);
+  const aboutWork = [addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addEffects, addSchedules, addEvents];
+  for (const add of [addStacks, ...aboutWork, addBackups, addInsight]) add(command, act);
   return { command, exitCode: () => exitCode };
 }
 

@@ -2,7 +2,16 @@
  * The inner half of the composition root: records and flow over a database. Used whole by the control plane, and alone
  * to measure the engine without HTTP.
  */
-import { type AgentId, type AgentSpec, defaultTenantId, type LinkId, type RunId, type WorkflowId } from '@hivekeeper/contract';
+import {
+  type AgentId,
+  type AgentSpec,
+  defaultTenantId,
+  type EffectId,
+  type LinkId,
+  type RunId,
+  type ScheduleId,
+  type WorkflowId,
+} from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
 import { diskBackupShelf } from './adapters/backup-files/backup-files.ts';
@@ -17,24 +26,30 @@ import {
   NoticeBoard,
   Peers,
   RunLane,
+  type RunConsequences,
   RunOrders,
   Runs,
+  Suspensions,
 } from './flow/runs/index.ts';
 import { Breakers, type FindAgent, TicketDesk } from './flow/tickets/index.ts';
-import { BulkOrders, DeadLetters, Triggers } from './flow/triggers/index.ts';
+import { BulkOrders, DeadLetters, declaredIssuesOf, Schedules, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
 import { Backups } from './operations/backups/index.ts';
+import { EffectLedger } from './records/effects/index.ts';
 import { KeyRing } from './records/keys/index.ts';
 import { Links } from './records/links/index.ts';
 import { isSecretName, Redaction } from './records/redaction/index.ts';
 import { type AgentFiles, AgentRegistry, type RegistryStore, WorkflowRegistry } from './records/registry/index.ts';
+import { startWakers, type Wakers } from './wakers.ts';
 
 const sweepIntervalMs = 1_000;
 const silentAfterMs = 5_000;
-const keysIntervalMs = 3_600_000;
+const forgetIntervalMs = 3_600_000;
 // Three rounds may be lost before a watched run is taken for an unwatched one.
 const watchRoundMs = 3_000;
 const watchForgottenAfterMs = 10_000;
+// What is told of effects is told at once; this finds what a crash left untold.
+const newsIntervalMs = 10_000;
 
 /** What moves work forward, without a door: for the control plane, and for measuring it without HTTP. */
 export interface Engine extends AsyncDisposable {
@@ -70,48 +85,47 @@ export async function startEngine({
   builtinAgents = [],
 }: EngineOptions): Promise<Engine> {
   const newId = idMaker(clock, systemRandom);
-  const { runStore, ticketStore, throttleStore, keyStore } = database;
   const expressions = createExpressions();
   const files = diskAgentFiles({ shippedDirectory, environment, log });
   const { agents, workflows } = await openRegistries({ store: database.registryStore, files, expressions, builtinAgents, newId });
 
   const newRunId = () => newId('run') as RunId;
-  const { desk, peers, board, breakers, lane, runs, driver } = openFlow({
-    database,
-    config,
-    clock,
-    log,
-    findAgent: agents.specOf,
-    evaluate: expressions.evaluate,
-    newRunId,
-  });
-  const kept = new Backups({ source: database.backupSource, shelf: diskBackupShelf(backups.directory), clock, log, ...backups });
+  const follow = (consequences: RunConsequences) => wakers.follow(consequences);
+  const told = { findAgent: agents.specOf, evaluate: expressions.evaluate, newRunId, follow };
+  const flow = openFlow({ database, config, clock, log, ...told });
+  const { desk, breakers, lane, runs } = flow;
+  const kept = backupsOf({ database, backups, clock, log });
+  const people = ordersOver({ database, runs, lane, workflows, clock, newId });
+  const ledger = ledgerOver({ database, runs, orders: people.orders, desk, clock, newId });
+  const wakers = startWakers({ ...people, stores: database, lane, newId, clock, log });
   await using stack = new AsyncDisposableStack();
-  stack.use(peers);
+  stack.use(flow.peers);
   stack.use(kept);
   stack.defer(() => breakers.idle());
   stack.defer(() => lane.idle());
-  stack.use(driver);
+  stack.use(flow.driver);
+  stack.use(wakers);
   stack.defer(() => desk.stopHandingOut());
-  await recover({ stack, database, desk, lane, runs, board, peers, agents, workflows, clock, log });
+  const { suspensions } = ledger;
+  await recover({ stack, database, ...flow, suspensions, agents, workflows, wakers, clock, log });
   const started = stack.move();
 
   return {
     services: {
       runs,
-      runStore,
+      ...people,
+      ...ledger,
       desk,
       agents,
       workflows,
       clock,
       log,
-      ...ordersOver({ database, runs, lane, workflows, clock, newId }),
       redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
-      tickets: ticketStore,
-      throttles: throttleStore,
+      ...storesOf(database),
+      events: wakers.events,
       breakers,
       backups: kept,
-      keys: new KeyRing({ store: keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
+      keys: new KeyRing({ store: database.keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       probeDatabase: () => database.probe(),
       epoch: database.epoch,
       startedAtMs: clock.nowMs(),
@@ -120,6 +134,18 @@ export async function startEngine({
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
+
+/** What is read past the rules that change it. */
+const storesOf = ({ runStore, ticketStore, throttleStore, turnStore }: PostgresDatabase) => ({
+  turnStore,
+  runStore,
+  tickets: ticketStore,
+  throttles: throttleStore,
+});
+
+/** The database's backups, in their directory. */
+const backupsOf = ({ database, backups, clock, log }: Pick<EngineOptions, 'database' | 'backups' | 'log'> & { readonly clock: Clock }) =>
+  new Backups({ source: database.backupSource, shelf: diskBackupShelf(backups.directory), clock, log, ...backups });
 
 interface Ordered {
   readonly database: PostgresDatabase;
@@ -140,8 +166,27 @@ function ordersOver({ database, runs, lane, workflows, clock, newId }: Ordered) 
     triggers,
     bulk: new BulkOrders({ store, orders, triggers }),
     dead: new DeadLetters({ store: database.deadTicketStore, triggers }),
+    schedules: new Schedules({ store: database.scheduleStore, workflows, newId: () => newId('sch') as ScheduleId, clock }),
     links: new Links({ store: database.linkStore, clock, random: systemRandom, newId: () => newId('lnk') as LinkId }),
   };
+}
+
+/** What agents at work tell and ask, and who hears of it. */
+function ledgerOver({
+  database: { effectStore },
+  runs,
+  orders,
+  desk,
+  clock,
+  newId,
+}: Omit<Ordered, 'lane' | 'workflows'> & { readonly orders: RunOrders; readonly desk: TicketDesk }) {
+  const effects = new EffectLedger({
+    store: effectStore,
+    nowMs: () => clock.nowMs(),
+    newEffectId: () => newId('eff') as EffectId,
+    counterOf: (token) => desk.counterOf(token),
+  });
+  return { effectStore, effects, suspensions: new Suspensions({ runs, orders, ledger: effects, effects: effectStore }) };
 }
 
 /** The values of variables that agents may see and whose names say that they are secret, as far as this process has them. */
@@ -153,10 +198,11 @@ interface FlowParts extends Pick<EngineOptions, 'database' | 'config' | 'log'> {
   readonly findAgent: FindAgent;
   readonly evaluate: Expressions['evaluate'];
   readonly newRunId: () => RunId;
+  readonly follow: (consequences: RunConsequences) => void;
 }
 
 /** What moves runs and tickets, wired; nothing of it is started. */
-function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAgent, evaluate, newRunId }: FlowParts) {
+function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAgent, evaluate, newRunId, follow }: FlowParts) {
   const { runStore: store, ticketStore: tickets, throttleStore, peerLine, epoch, weightOf } = database;
   const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch, leaseMs, silentAfterMs, weightOf });
   const live = new LiveRuns(store, evaluate, liveRuns);
@@ -167,7 +213,7 @@ function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAge
     peers.tellRoom(fullKey);
   };
   const breakers = new Breakers({ store: throttleStore, findAgent, log, changed: breakerChanged });
-  const lane = new RunLane({ store, runs: live, desk, board, driver: () => driver, findAgent, breakers, clock, log });
+  const lane = new RunLane({ store, runs: live, desk, board, driver: () => driver, findAgent, breakers, follow, clock, log });
   const runs = new Runs({ store, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
   const driver: Driver = postgresDriver({ store, clock, log, wake: (runId) => runs.wake(runId) });
   return { desk, peers, board, breakers, lane, runs, driver };
@@ -186,7 +232,10 @@ async function openRegistries({ store, files, expressions, builtinAgents, newId 
   const agents = new AgentRegistry({ store, files, newId: () => newId('agt') as AgentId });
   const workflows = new WorkflowRegistry({
     store,
-    check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
+    check: (definition, isKnownAgent) => [
+      ...checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
+      ...declaredIssuesOf(definition),
+    ],
     newId: () => newId('wfl') as WorkflowId,
   });
   await agents.refresh();
@@ -203,14 +252,17 @@ interface Recovery {
   readonly runs: Runs;
   readonly board: NoticeBoard;
   readonly peers: Peers;
+  readonly suspensions: Suspensions;
   readonly agents: AgentRegistry;
   readonly workflows: WorkflowRegistry;
+  readonly wakers: Wakers;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Starts what finds interrupted work and what other control planes did: timers, and the database's notifications. */
-async function recover({ stack, database, desk, lane, runs, board, peers, agents, workflows, clock, log }: Recovery): Promise<void> {
+async function recover(recovery: Recovery): Promise<void> {
+  const { stack, database, desk, lane, runs, board, peers, suspensions, agents, workflows, wakers, clock, log } = recovery;
   const quietly = (what: string, work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
   let areAgentsStale = false;
@@ -237,7 +289,10 @@ async function recover({ stack, database, desk, lane, runs, board, peers, agents
   };
   stack.use(clock.every(sweepIntervalMs, sweep));
   stack.use(clock.every(watchRoundMs, () => board.round()));
-  stack.use(clock.every(keysIntervalMs, () => quietly('forgetting old idempotency keys', database.forgetOldKeys())));
+  const tellNews = () => quietly('telling the news of effects', suspensions.tell());
+  stack.use(clock.every(newsIntervalMs, tellNews));
+  tellNews();
+  stack.use(clock.every(forgetIntervalMs, () => quietly('forgetting what is old', database.forgetOld())));
   const registryChanged = () => {
     workflows.refresh();
     quietly('reading agents', readAgents());
@@ -246,6 +301,7 @@ async function recover({ stack, database, desk, lane, runs, board, peers, agents
   const listener = {
     registryChanged,
     ticketsReady: () => desk.noticeMore(),
+    schedulesChanged: () => wakers.schedulesChanged(),
     runWatched: (runId: RunId) => peers.heard(runId),
     runMoved: (runId: RunId) => board.moved(runId),
     roomMade: (fullKey: string) => desk.open(fullKey),

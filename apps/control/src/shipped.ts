@@ -1,14 +1,20 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultTenantId, HiveError, workflowDefinitionSchema } from '@hivekeeper/contract';
+import { retry } from '@hivekeeper/kernel';
 import { parse } from 'yaml';
 import type { Services } from './http/services.ts';
 
-/** Registers the agents and workflows that come with the product, or brings them up to this version. Idempotent. */
-export async function registerShipped(
-  { agents, workflows }: Pick<Services, 'agents' | 'workflows'>,
-  productDirectory: string,
-): Promise<void> {
+/**
+ * Registers the agents and workflows that come with the product, or brings them up to this version. Idempotent, also
+ * where another control plane does the same on a new database at the same time.
+ */
+export function registerShipped(services: Pick<Services, 'agents' | 'workflows'>, productDirectory: string): Promise<void> {
+  const isOvertaken = (error: unknown) => HiveError.is(error) && error.code === 'ALREADY_EXISTS';
+  return retry(() => register(services, productDirectory), { maxAttempts: 10, minDelayMs: 50, maxDelayMs: 500, isRetryable: isOvertaken });
+}
+
+async function register({ agents, workflows }: Pick<Services, 'agents' | 'workflows'>, productDirectory: string): Promise<void> {
   for (const entryPath of await manifestDirectories(join(productDirectory, 'agents'))) {
     await agents.ensure({ tenantId: defaultTenantId, entryPath, given: {}, by: 'platform' });
   }

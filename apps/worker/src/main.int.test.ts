@@ -217,6 +217,25 @@ describe('a worker', () => {
     await expect.poll(() => processesWith(marker), { timeout: 10_000 }).toEqual([]);
   });
 
+  it('leaves no sockets of its agents behind; after a kill the next worker removes them', async () => {
+    const rooms = () => readdirSync(root).filter((name) => name.startsWith('hive-sockets-'));
+    const options = { environment: { TMPDIR: root } };
+    control.hand(ticketOf(typed, { input: { waitMs: 600_000 } }));
+    const killed = startWorker(options);
+    await control.called('heartbeat');
+    expect(rooms().flatMap((room) => readdirSync(join(root, room)))).toEqual(['1']);
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    expect(rooms()).toHaveLength(1);
+    const registered = once(control, 'register');
+    const next = startWorker(options);
+    await registered;
+    expect(rooms()).toEqual([expect.stringContaining(`-${next.pid}-`)]);
+    next.kill('SIGTERM');
+    await once(next, 'exit');
+    expect(rooms()).toEqual([]);
+  });
+
   it('kills its agents and ends when the process that started it closes the channel', async () => {
     const marker = `hive-main-${process.pid}-orphan`;
     control.hand(ticketOf(typed, { input: { waitMs: 600_000, marker } }));

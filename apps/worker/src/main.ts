@@ -13,6 +13,7 @@ import { type Runtimes, findRuntimes, newExecutor } from './agents/process/index
 import { type WorkerConfig, readConfig } from './config.ts';
 import { Intake } from './intake/index.ts';
 import { newDeliver } from './report/index.ts';
+import { openSocketRoom, serveAgent, SessionLedger } from './socket/index.ts';
 import { type SandboxProbe, closeInheritedDescriptors, findProgram, newPlainRunner, probeSandbox } from './sandbox/process/index.ts';
 
 async function work(): Promise<number> {
@@ -26,11 +27,12 @@ async function work(): Promise<number> {
 
   const workerId = idMaker(systemClock, systemRandom)('wrk') as WorkerId;
   const { worker: api } = createClient({ url: config.url, ...(token !== undefined && { token }) });
+  using room = openSocketRoom();
   const setprivPath = findProgram('setpriv', searchPath);
   const parts = { clock: systemClock, random: systemRandom, log };
   const execute = newExecutor({
     ...{ runtimes, environment: process.env },
-    workspace: { roots: config.roots, protectedDirectories: config.protectedDirectories },
+    workspace: { roots: config.roots, protectedDirectories: config.protectedDirectories, isSealed: (path) => room.holds(path) },
     ...(probe.available && { sandbox: probe.runner }),
     plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
   });
@@ -38,6 +40,7 @@ async function work(): Promise<number> {
     ...parts,
     api,
     execute,
+    openSocket: (ticket, hooks) => serveAgent(room.makePlace(), new SessionLedger({ ...parts, ...hooks, api, workerId, ticket })),
     deliver: newDeliver({ ...parts, api, workerId }),
     registration: registrationOf(config, workerId, { probe, runtimes }),
   });

@@ -19,7 +19,7 @@ export type Pause = (delayMs: number, signal?: AbortSignal) => Promise<void>;
 
 /** One request to `/v1`. */
 export interface Request {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;

@@ -6,18 +6,29 @@ import type {
   BackupView,
   BulkAnswer,
   BulkOrder,
+  ChangeSchedule,
   CreateBackup,
   CreateLink,
+  CreateSchedule,
   DeadTicketView,
   DecideApproval,
+  EffectState,
+  EffectView,
+  EventView,
   ForkRun,
   Issue,
+  Published,
+  PublishEvent,
   RegisterAgent,
   Rerun,
+  ResolveEffect,
   RetryRun,
   RunStatus,
   RunSummary,
   RunView,
+  ScheduleDetail,
+  SchedulePreview,
+  ScheduleView,
   SignalRun,
   StartRun,
   Status,
@@ -43,6 +54,25 @@ export interface ListRuns {
 export interface ListDead {
   readonly state?: 'open' | 'resolved' | 'all';
   readonly workflow?: string;
+  readonly limit?: number;
+  /** The last id of the page before. */
+  readonly before?: string;
+}
+
+/** Which effects to list, oldest first. */
+export interface ListEffects {
+  /** Of one run only. */
+  readonly run?: string;
+  readonly state?: EffectState;
+  readonly limit?: number;
+  /** The last id of the page before. */
+  readonly after?: string;
+}
+
+/** Which events to list, newest first. */
+export interface ListEvents {
+  readonly type?: string;
+  readonly key?: string;
   readonly limit?: number;
   /** The last id of the page before. */
   readonly before?: string;
@@ -97,6 +127,22 @@ export interface Client {
   decideApproval(id: string, body: DecideApproval): Promise<ApprovalView>;
   /** A signed link by which whoever has it decides, once. It cannot be read again. */
   linkApproval(id: string, body?: CreateLink): Promise<ApprovalLink>;
+  effects(query?: ListEffects): Promise<readonly EffectView[]>;
+  effect(id: string): Promise<EffectView>;
+  /** Says what became of an unknown effect; a run that waits for it goes on. The same again is no news. */
+  resolveEffect(id: string, body: ResolveEffect): Promise<EffectView>;
+  schedules(query?: { readonly workflow?: string }): Promise<readonly ScheduleView[]>;
+  schedule(name: string): Promise<ScheduleDetail>;
+  previewSchedule(name: string, query?: { readonly count?: number }): Promise<SchedulePreview>;
+  /** The same again is the schedule there is. */
+  createSchedule(body: CreateSchedule): Promise<ScheduleView>;
+  changeSchedule(name: string, body: ChangeSchedule): Promise<ScheduleView>;
+  pauseSchedule(name: string, reason?: string): Promise<ScheduleView>;
+  resumeSchedule(name: string): Promise<ScheduleView>;
+  removeSchedule(name: string): Promise<void>;
+  /** Counts once per `eventId`. */
+  publish(event: PublishEvent): Promise<Published>;
+  listEvents(query?: ListEvents): Promise<readonly EventView[]>;
   workers(): Promise<readonly WorkerView[]>;
   status(): Promise<Status>;
   /** Begins a backup; {@link backup} waits for its end. */
@@ -113,7 +159,8 @@ export interface Client {
 /** A client of one control plane. */
 export function createClient(options: ClientOptions): Client {
   const call = callerOf(options);
-  return { ...runCalls(call, options), ...orderCalls(call), ...definitionCalls(call), ...operationCalls(call), worker: workerCalls(call) };
+  const runs = { ...runCalls(call, options), ...orderCalls(call) };
+  return { ...runs, ...definitionCalls(call), ...timeCalls(call), ...operationCalls(call), worker: workerCalls(call) };
 }
 
 const part = encodeURIComponent;
@@ -170,12 +217,30 @@ const definitionCalls = (call: Call) =>
     removeAgent: (name) => call({ method: 'DELETE', path: `/v1/agents/${part(name)}` }),
   }) satisfies Partial<Client>;
 
+const timeCalls = (call: Call) =>
+  ({
+    schedules: (query = {}) => call({ path: '/v1/schedules', query: { ...query } }),
+    schedule: (name) => call({ path: `/v1/schedules/${part(name)}` }),
+    previewSchedule: (name, query = {}) => call({ path: `/v1/schedules/${part(name)}/preview`, query: { ...query } }),
+    createSchedule: (body) => call({ method: 'POST', path: '/v1/schedules', body }),
+    changeSchedule: (name, body) => call({ method: 'PUT', path: `/v1/schedules/${part(name)}`, body }),
+    pauseSchedule: (name, reason) =>
+      call({ method: 'POST', path: `/v1/schedules/${part(name)}/pause`, body: reason === undefined ? {} : { reason } }),
+    resumeSchedule: (name) => call({ method: 'POST', path: `/v1/schedules/${part(name)}/resume`, body: {} }),
+    removeSchedule: (name) => call({ method: 'DELETE', path: `/v1/schedules/${part(name)}` }),
+    publish: (body) => call({ method: 'POST', path: '/v1/events', body }),
+    listEvents: (query = {}) => call({ path: '/v1/events', query: { ...query } }),
+  }) satisfies Partial<Client>;
+
 const operationCalls = (call: Call) =>
   ({
     approvals: (query = {}) => call({ path: '/v1/approvals', query: { ...query } }),
     approval: (id) => call({ path: `/v1/approvals/${part(id)}` }),
     linkApproval: (id, body = {}) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/links`, body }),
     decideApproval: (id, body) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/decision`, body }),
+    effects: (query = {}) => call({ path: '/v1/effects', query: { ...query } }),
+    effect: (id) => call({ path: `/v1/effects/${part(id)}` }),
+    resolveEffect: (id, body) => call({ method: 'POST', path: `/v1/effects/${part(id)}/resolve`, body }),
     workers: () => call({ path: '/v1/workers' }),
     status: () => call({ path: '/v1/status' }),
     createBackup: (body = {}) => call({ method: 'POST', path: '/v1/backups', body }),

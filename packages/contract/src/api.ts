@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentSpecSchema, capabilitySchema, riskLevelSchema, agentRuntimeSchema, trustSchema } from './agent.ts';
+import { effectCountsSchema } from './effect.ts';
 import {
   agentIdSchema,
   approvalIdSchema,
@@ -118,6 +119,7 @@ export const runViewSchema = runSummarySchema.extend({
       attempts: z.array(attemptSchema),
     }),
   ),
+  effects: effectCountsSchema.optional().describe('How many effects stand where; absent where there are none'),
   blocker: blockerSchema.optional(),
 });
 

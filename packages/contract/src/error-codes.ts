@@ -114,6 +114,14 @@ export const errorCatalogue = {
     cause: 'The workflow is not ACTIVE.',
     remedy: 'Set its status to ACTIVE, or start another workflow.',
   }),
+  SCHEDULE_INVALID: entry(422, ['caller', 'terminal'], {
+    cause: 'The schedule can never be served: its expression, or its time zone, does not exist, or its jitter exceeds its pace.',
+    remedy: 'Correct what `issues` names.',
+  }),
+  SCHEDULE_DECLARED: entry(409, ['caller', 'terminal'], {
+    cause: 'A workflow declares this schedule in its trigger.',
+    remedy: 'Change the trigger and deploy the workflow; pausing and resuming work as for any other.',
+  }),
   AGENT_INVALID: entry(422, ['caller', 'terminal'], {
     cause: 'The agent cannot be registered: no readable manifest or entry at its path, or its install failed.',
     remedy: 'Correct what the message names.',
@@ -202,6 +210,31 @@ export const errorCatalogue = {
   RUN_TOO_LARGE: entry(422, ['caller', 'terminal'], {
     cause: 'The run would need more than 1,000,000 tickets.',
     remedy: 'Map over fewer elements, or split the work into several runs.',
+  }),
+  // Effects and steps
+  EFFECT_AT_WORK: entry(409, ['caller', 'terminal'], {
+    cause: 'The effect is being made right now: an attempt was told to make it and has not said how it ended.',
+    remedy: 'Wait until the attempt ends; `hive effects show` tells where the effect stands.',
+  }),
+  EFFECT_ALREADY_KNOWN: entry(409, ['caller', 'terminal'], {
+    cause: 'What became of the effect is recorded already, and it is something else.',
+    remedy: 'Look at it with `hive effects show`; nothing is left to resolve.',
+  }),
+  EFFECT_NOT_DISPATCHED: entry(409, ['agent', 'terminal'], {
+    cause: 'Only the attempt that was told to make an effect may say how it ended, and only an unknown effect may be probed.',
+    remedy: 'Begin the effect first, and do what the answer says.',
+  }),
+  AGENT_STEPS_MISUSED: entry(500, ['agent', 'terminal'], {
+    cause: 'The agent gave a name to another kind of step than in an earlier execution, or called one step inside of another.',
+    remedy: 'Keep the order of calls that have the same name, give a changed step a new name, and call steps side by side.',
+  }),
+  AGENT_CALLS_TOO_MANY: entry(429, ['agent', 'terminal'], {
+    cause: 'The agent asked its worker for more than one execution may (10,000 calls, 64 at a time).',
+    remedy: 'Split its loop into several nodes or runs.',
+  }),
+  AGENT_SOCKET_ABSENT: entry(503, ['caller', 'terminal'], {
+    cause: 'The agent uses durable steps or effects, but was not started by a worker: HIVE_SOCKET is not set.',
+    remedy: 'Register the agent and start a run of it, or pass a context of your own in tests.',
   }),
   // Tickets and workers
   TICKET_NOT_HELD: entry(409, ['platform', 'terminal'], {

@@ -6,6 +6,8 @@ export const idPrefixes = {
   ticket: 'tkt',
   approval: 'apr',
   effect: 'eff',
+  event: 'evt',
+  schedule: 'sch',
   workflow: 'wfl',
   agent: 'agt',
   worker: 'wrk',
@@ -32,6 +34,10 @@ export const ticketIdSchema = idSchema('ticket');
 export const approvalIdSchema = idSchema('approval');
 /** `eff_…` */
 export const effectIdSchema = idSchema('effect');
+/** `evt_…` */
+export const eventIdSchema = idSchema('event');
+/** `sch_…` */
+export const scheduleIdSchema = idSchema('schedule');
 /** `wfl_…` */
 export const workflowIdSchema = idSchema('workflow');
 /** `agt_…` */
@@ -54,6 +60,10 @@ export type TicketId = z.infer<typeof ticketIdSchema>;
 export type ApprovalId = z.infer<typeof approvalIdSchema>;
 /** Identifies an effect outside the platform. */
 export type EffectId = z.infer<typeof effectIdSchema>;
+/** Identifies an event that was published. */
+export type EventId = z.infer<typeof eventIdSchema>;
+/** Identifies a schedule. */
+export type ScheduleId = z.infer<typeof scheduleIdSchema>;
 /** Identifies a workflow over all its versions. */
 export type WorkflowId = z.infer<typeof workflowIdSchema>;
 /** Identifies a registered agent. */

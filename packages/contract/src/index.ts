@@ -3,7 +3,9 @@
  *
  * json.ts         what JSON may carry · ids.ts  branded ids · label.ts  labels of workers · workflow.ts  what an author writes
  * agent.ts        manifests · throttle.ts  what makes tickets wait · run.ts  states, blockers, views · run-events.ts  journal events and notices
+ * schedule.ts     when runs begin by themselves · schedule-api.ts, event.ts  schedules and events in /v1
  * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
+ * effect.ts       effects and steps: what agents tell, what people see and say
  * api.ts          the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
 export { type JsonDefect, type JsonObject, type JsonValue, findJsonDefect, maxJsonDepth } from './json.ts';
@@ -12,9 +14,11 @@ export {
   type ApiKeyId,
   type ApprovalId,
   type EffectId,
+  type EventId,
   type IdKind,
   type LinkId,
   type RunId,
+  type ScheduleId,
   type TenantId,
   type TicketId,
   type WorkerId,
@@ -27,6 +31,7 @@ export {
   approvalIdSchema,
   defaultTenantId,
   effectIdSchema,
+  eventIdSchema,
   idPrefixes,
   linkIdSchema,
   nameSchema,
@@ -35,6 +40,7 @@ export {
   runIdOfApproval,
   runIdOfTicket,
   runIdSchema,
+  scheduleIdSchema,
   tenantIdSchema,
   ticketIdOf,
   ticketIdSchema,
@@ -63,6 +69,7 @@ export {
   type WorkflowInput,
   approvalRuleSchema,
   compensationRuleSchema,
+  concurrencyRuleSchema,
   defaultApprovalRule,
   jsonObjectSchema,
   jsonValueSchema,
@@ -76,9 +83,36 @@ export {
   signalKeySchema,
   signalNameSchema,
   sleepRuleSchema,
+  triggerSchema,
   waitRuleSchema,
   workflowDefinitionSchema,
 } from './workflow.ts';
+export { type ScheduleRule, cronSchema, declaredSchedulesOf, scheduleRuleSchema } from './schedule.ts';
+export {
+  type ChangeSchedule,
+  type CreateSchedule,
+  type FiringView,
+  type ScheduleDetail,
+  type SchedulePreview,
+  type ScheduleView,
+  changeScheduleSchema,
+  createScheduleSchema,
+  firingOutcomeSchema,
+  firingViewSchema,
+  pauseScheduleSchema,
+  scheduleDetailSchema,
+  schedulePreviewSchema,
+  scheduleViewSchema,
+} from './schedule-api.ts';
+export {
+  type EventView,
+  type Published,
+  type PublishEvent,
+  eventViewSchema,
+  listEventsQuerySchema,
+  publishedSchema,
+  publishEventSchema,
+} from './event.ts';
 export {
   type AgentLimits,
   type AgentManifest,
@@ -106,6 +140,7 @@ export {
   type RunStatus,
   type RunSummary,
   type RunView,
+  type Turn,
   isTerminal,
   nodeStatusSchema,
   runStatusSchema,
@@ -149,6 +184,39 @@ export {
   suspendRequestSchema,
   suspensionSchema,
 } from './ticket.ts';
+export {
+  type BeginEffect,
+  type BegunEffect,
+  type DoubtEffect,
+  type EffectCounts,
+  type EffectState,
+  type EffectView,
+  type FinishEffect,
+  type MemoPage,
+  type ProbeEffect,
+  type ReadMemo,
+  type RecordedStep,
+  type RecordStep,
+  type ResolveEffect,
+  beginEffectSchema,
+  begunEffectSchema,
+  doubtedEffectSchema,
+  doubtEffectSchema,
+  effectCountsSchema,
+  effectStateSchema,
+  effectViewSchema,
+  endedEffectSchema,
+  finishEffectSchema,
+  intendedEffectSchema,
+  listEffectsQuerySchema,
+  memoPageSchema,
+  probedEffectSchema,
+  probeEffectSchema,
+  readMemoSchema,
+  recordedStepSchema,
+  recordStepSchema,
+  resolveEffectSchema,
+} from './effect.ts';
 export {
   type AgentView,
   type ApprovalLink,

@@ -1,6 +1,6 @@
 import type { ApprovalId, EffectId, RunId, TicketId, WorkerId } from './ids.ts';
 import type { JsonObject, JsonValue } from './json.ts';
-import type { Failure, NodeStatus, Outcome, RunStatus } from './run.ts';
+import type { Failure, NodeStatus, Outcome, RunStatus, Turn } from './run.ts';
 
 /**
  * What an agent that gave its ticket back waits for; `step` is the name of the call in its code. When it is over the
@@ -61,7 +61,7 @@ export interface RunCreated {
   /** The run does nothing but this, in this order: it undoes another one. */
   readonly compensation?: readonly CompensationTask[];
   /** So many runs with this key are enough: the run waits for `run.admitted`. */
-  readonly queue?: { readonly key: string; readonly limit: number };
+  readonly queue?: Turn;
 }
 
 /** A worker says what became of its ticket; `token` proves to one that repeats itself that it was its word that was recorded. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApprovalId, EffectId, RunId, TicketId, WorkerId, WorkflowId } from './ids.ts';
+import type { EffectCounts } from './effect.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { ThrottledBy } from './throttle.ts';
 
@@ -27,6 +28,13 @@ export interface Failure {
 
 /** What an attempt came to. */
 export type Outcome = { readonly ok: true; readonly output: JsonValue } | { readonly ok: false; readonly error: Failure };
+
+/** So many runs with this key go at once; `overlap` says what one does for which there is no room but waiting for its turn. */
+export interface Turn {
+  readonly key: string;
+  readonly limit: number;
+  readonly overlap?: 'skip' | 'replace';
+}
 
 /** The one thing an unfinished run waits for; stored in the transaction that made it so. */
 export type Blocker =
@@ -115,5 +123,7 @@ export interface RunSummary {
 export interface RunView extends RunSummary {
   readonly context: JsonObject;
   readonly nodes: readonly NodeView[];
+  /** What its agents did to the world outside; absent where they told of nothing. */
+  readonly effects?: EffectCounts;
   readonly blocker?: Blocker;
 }

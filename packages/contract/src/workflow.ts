@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
 import { agentNameSchema, nameSchema } from './ids.ts';
 import { labelSchema } from './label.ts';
+import { declaredScheduleIssues } from './schedule.ts';
 import { nodeConcurrencySchema } from './throttle.ts';
 
 const dayMs = 86_400_000;
@@ -160,6 +161,22 @@ export const nodeDefinitionSchema = z
     message: 'onFailure: fallback needs a fallbackOutput',
   });
 
+/**
+ * How many runs with the same key go at once. What is too much waits for its turn, the higher priority and then the older
+ * first; or ends CANCELLED at once (`skip`); or cancels what came before it (`replace`).
+ */
+export const concurrencyRuleSchema = z.strictObject({
+  /** A template over the context; the workflow's name where absent. Workflows that name the same key share it. */
+  key: z.string().min(1).max(2_000).optional(),
+  limit: z.int().min(1).max(10_000),
+  overlap: z.enum(['queue', 'skip', 'replace']).default('queue'),
+});
+
+/** What starts runs besides the API: kept as written, read by triggers. */
+export const triggerSchema = jsonValueSchema.superRefine((trigger, refinement) => {
+  for (const { path, message } of declaredScheduleIssues(trigger)) refinement.addIssue({ code: 'custom', path, message });
+});
+
 /** A workflow as its author writes it (JSON, YAML or TypeScript). */
 export const workflowDefinitionSchema = z.strictObject({
   name: nameSchema,
@@ -171,8 +188,9 @@ export const workflowDefinitionSchema = z.strictObject({
     .max(30 * dayMs)
     .optional(),
   priority: prioritySchema.default(0),
-  /** What starts runs besides the API; kept as written, read by triggers. */
-  trigger: jsonValueSchema.optional(),
+  concurrency: concurrencyRuleSchema.optional(),
+  /** `{ schedule: … }`, one {@link scheduleRuleSchema} or several; other keys are kept. */
+  trigger: triggerSchema.optional(),
   nodes: z.array(nodeDefinitionSchema).min(1).max(maxWorkflowNodes),
 });
 

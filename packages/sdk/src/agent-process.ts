@@ -77,7 +77,8 @@ function parseJson(input: string): unknown {
   }
 }
 
-function ofThisProcess(): AgentSurroundings {
+/** The real ones. From here on `console` prints to stderr. */
+export function ofThisProcess(): AgentSurroundings {
   globalThis.console = new Console(process.stderr);
   return {
     // eslint-disable-next-line no-restricted-properties -- this variable is the agent contract

@@ -1,5 +1,6 @@
 import type { ApprovalView, NodeView, NodeWait, RunSummary, RunView } from '@hivekeeper/contract';
 import type { Colors, Output } from '../output.ts';
+import { countsText } from './effects.ts';
 import { tableText } from './table.ts';
 import { agoText, cutText, durationText, statusText, timeText } from './words.ts';
 
@@ -25,6 +26,7 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
     `workflow  ${run.workflowName}@${run.workflowVersion}`,
     `created   ${new Date(run.createdAtMs).toISOString()} by ${run.trigger}`,
     ...(run.durationMs === undefined ? [] : [`duration  ${durationText(run.durationMs)}`]),
+    ...(run.effects === undefined ? [] : [`effects   ${countsText(run.effects)}: hive effects ${run.id}`]),
     ...(run.originRunId === undefined ? [] : [originOf(run.trigger, run.originRunId)]),
     `context   ${cutText(JSON.stringify(run.context), widthColumns - 10)}`,
   ];

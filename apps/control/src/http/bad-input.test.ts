@@ -9,9 +9,15 @@ const door = await openDoor({ clock: new FakeClock(), random: seededRandom(1) })
 const routes = door.app.routeTable.entries;
 const tables = () =>
   JSON.stringify(
-    [door.tables.agents, door.tables.workflows, door.tables.runs, door.tables.tickets, door.tables.approvals, door.tables.links].map(
-      (table) => [...table],
-    ),
+    [
+      door.tables.agents,
+      door.tables.workflows,
+      door.tables.runs,
+      door.tables.tickets,
+      door.tables.approvals,
+      door.tables.links,
+      door.tables.effects,
+    ].map((table) => [...table]),
   );
 afterAll(() => door[Symbol.asyncDispose]());
 

@@ -20,12 +20,16 @@ import {
   addBackups,
   addBulkOrders,
   addDeadTickets,
+  addEffects,
+  addEvents,
   addInstallation,
   addReruns,
   addRunOrders,
   addRuns,
   addRunStream,
+  addSchedules,
   addWorkerCalls,
+  addWorkerLedger,
   addWorkflows,
   OpenEnds,
 } from './v1/index.ts';
@@ -71,8 +75,21 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   addMetrics(app, services);
   addProbes(app, services);
   addLandingPage(app, services);
-  const about = [addWorkflows, addRuns, addRunOrders, addReruns, addBulkOrders, addAgents, addApprovals, addDeadTickets, addInstallation];
-  for (const add of [...about, addBackups, addApprovalPage, addFacade]) add(app, services);
+  const about = [
+    addWorkflows,
+    addRuns,
+    addRunOrders,
+    addReruns,
+    addBulkOrders,
+    addAgents,
+    addApprovals,
+    addDeadTickets,
+    addEffects,
+    addSchedules,
+    addEvents,
+    addInstallation,
+  ];
+  for (const add of [...about, addBackups, addApprovalPage, addFacade, addWorkerLedger]) add(app, services);
   addRunStream(app, services, openEnds);
   addWorkerCalls(app, services, openEnds);
   await app.ready();

@@ -1,8 +1,9 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
-import type { RunOrders, Runs, RunStore } from '../flow/runs/index.ts';
+import type { RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
 import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
-import type { BulkOrders, DeadLetters, Triggers } from '../flow/triggers/index.ts';
+import type { BulkOrders, DeadLetters, Events, Schedules, Triggers } from '../flow/triggers/index.ts';
 import type { Backups } from '../operations/backups/index.ts';
+import type { EffectLedger, EffectStore } from '../records/effects/index.ts';
 import type { KeyRing } from '../records/keys/index.ts';
 import type { Links } from '../records/links/index.ts';
 import type { Redaction } from '../records/redaction/index.ts';
@@ -20,12 +21,18 @@ export interface RateLimits {
 export interface Services {
   readonly runs: Runs;
   readonly orders: RunOrders;
+  readonly suspensions: Suspensions;
+  readonly effects: EffectLedger;
+  readonly effectStore: EffectStore;
   readonly runStore: RunStore;
   readonly triggers: Triggers;
   readonly bulk: BulkOrders;
   readonly dead: DeadLetters;
   readonly links: Links;
   readonly redaction: Redaction;
+  readonly schedules: Schedules;
+  readonly events: Events;
+  readonly turnStore: TurnStore;
   readonly desk: TicketDesk;
   readonly tickets: TicketStore;
   readonly throttles: ThrottleStore;

@@ -1,26 +1,27 @@
-import { type ErrorCode, HiveError, type HeldTicket, type Outcome, type SettleRequest, type WorkerId } from '@hivekeeper/contract';
+import { type ErrorCode, HiveError, type HeldTicket, type SettleRequest, type SuspendRequest, type WorkerId } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import { FakeClock, seededRandom } from '@hivekeeper/testkit';
 import { describe, expect, it } from 'vitest';
 import { backoffMs } from './backoff.ts';
-import { newDeliver } from './deliver.ts';
+import { newDeliver, type Report } from './deliver.ts';
 
 const held = { ticketId: 'tkt_1', token: '1.1' } as HeldTicket;
-const good: Outcome = { ok: true, output: 1 };
-const bad: Outcome = { ok: false, error: { code: 'AGENT_FAILED', message: 'no' } };
+const good = { outcome: { ok: true, output: 1 } } as const;
+const bad = { outcome: { ok: false, error: { code: 'AGENT_FAILED', message: 'no' } } } as const;
+const waits = { suspension: { kind: 'timer', step: 's', forMs: 1 } } as const;
 
 type Answer = ErrorCode | 'broken' | 'ok';
 
 function controlPlane(...answers: readonly Answer[]) {
-  const seen: SettleRequest[] = [];
+  const seen: (SettleRequest | SuspendRequest)[] = [];
   const clock = new FakeClock();
-  const settle = async (body: SettleRequest) => {
-    const answer = answers[seen.push(body) - 1] ?? 'ok';
-    if (answer === 'broken') throw new TypeError('socket hang up');
-    if (answer !== 'ok') throw new HiveError(answer);
+  const answer = async (body: SettleRequest | SuspendRequest) => {
+    const next = answers[seen.push(body) - 1] ?? 'ok';
+    if (next === 'broken') throw new TypeError('socket hang up');
+    if (next !== 'ok') throw new HiveError(next);
   };
   const deliver = newDeliver({
-    api: { settle },
+    api: { settle: answer, suspend: answer },
     workerId: 'wrk_1' as WorkerId,
     clock,
     random: seededRandom(1),
@@ -29,9 +30,9 @@ function controlPlane(...answers: readonly Answer[]) {
   return { seen, clock, deliver };
 }
 
-async function delivered(outcome: Outcome, ...answers: readonly Answer[]) {
+async function delivered(report: Report, ...answers: readonly Answer[]) {
   const { seen, clock, deliver } = controlPlane(...answers);
-  const receipt = deliver(held, outcome, new AbortController().signal);
+  const receipt = deliver(held, report, new AbortController().signal);
   await clock.advance(120_000);
   return { receipt: await receipt, seen };
 }
@@ -40,7 +41,7 @@ describe('delivering a result', () => {
   it('is done when it was taken', async () => {
     expect(await delivered(good)).toMatchObject({
       receipt: 'accepted',
-      seen: [{ workerId: 'wrk_1', ticketId: 'tkt_1', token: '1.1', outcome: good }],
+      seen: [{ workerId: 'wrk_1', ticketId: 'tkt_1', token: '1.1', ...good }],
     });
   });
 
@@ -67,7 +68,13 @@ describe('delivering a result', () => {
   ] as const)('hands in a failure instead of what is refused with %s', async (answer, code) => {
     const { receipt, seen } = await delivered(good, answer);
     expect(receipt).toBe('accepted');
-    expect(seen[1]?.outcome).toMatchObject({ ok: false, error: { code } });
+    expect(seen[1]).toMatchObject({ outcome: { ok: false, error: { code } } });
+  });
+
+  it('tells what an agent waits for, and hands in a failure where that is refused', async () => {
+    const { receipt, seen } = await delivered(waits, 'UNREACHABLE', 'INVALID_REQUEST');
+    expect(receipt).toBe('accepted');
+    expect(seen).toMatchObject([waits, waits, { outcome: { ok: false, error: { code: 'AGENT_OUTPUT_INVALID' } } }]);
   });
 
   it('ends where even the failure is refused', async () => {

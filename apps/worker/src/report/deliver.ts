@@ -1,4 +1,4 @@
-import { HiveError, type HeldTicket, type Outcome, type WorkerId } from '@hivekeeper/contract';
+import { HiveError, type HeldTicket, type Outcome, type SuspendRequest, type Suspension, type WorkerId } from '@hivekeeper/contract';
 import { type Clock, type Log, type Random, pause } from '@hivekeeper/kernel';
 import { backoffMs } from './backoff.ts';
 import type { WorkerApi } from './worker-api.ts';
@@ -9,12 +9,15 @@ import type { WorkerApi } from './worker-api.ts';
  */
 export type Receipt = 'accepted' | 'not-held' | 'refused' | 'given-up';
 
-/** Hands one result in, as often as it takes. */
-export type Deliver = (held: HeldTicket, outcome: Outcome, signal: AbortSignal) => Promise<Receipt>;
+/** What is said at the end of a ticket: what it came to, or what its agent waits for. */
+export type Report = { readonly outcome: Outcome } | { readonly suspension: Suspension };
+
+/** Hands one report in, as often as it takes. */
+export type Deliver = (held: HeldTicket, report: Report, signal: AbortSignal) => Promise<Receipt>;
 
 /** What delivering needs. */
 export interface DeliverOptions {
-  readonly api: Pick<WorkerApi, 'settle'>;
+  readonly api: Pick<WorkerApi, 'settle' | 'suspend'>;
   readonly workerId: WorkerId;
   readonly clock: Clock;
   readonly random: Random;
@@ -22,15 +25,17 @@ export interface DeliverOptions {
 }
 
 /**
- * Delivers results. While the control plane is away they wait in memory, and losing them with the process is harmless:
+ * Delivers reports. While the control plane is away they wait in memory, and losing them with the process is harmless:
  * the lease runs out and the ticket is done again.
  */
 export function newDeliver({ api, workerId, clock, random, log }: DeliverOptions): Deliver {
-  return async ({ ticketId, token }, outcome, signal) => {
-    let delivered = outcome;
+  return async ({ ticketId, token }, report, signal) => {
+    const held = { workerId, ticketId, token };
+    let delivered = report;
     for (let failureCount = 1; !signal.aborted; failureCount++) {
       try {
-        await api.settle({ workerId, ticketId, token, outcome: delivered }, signal);
+        if ('outcome' in delivered) await api.settle({ ...held, outcome: delivered.outcome }, signal);
+        else await api.suspend({ ...held, suspension: delivered.suspension as SuspendRequest['suspension'] }, signal);
         return 'accepted';
       } catch (error) {
         const step = afterRefusal(error, delivered);
@@ -44,8 +49,8 @@ export function newDeliver({ api, workerId, clock, random, log }: DeliverOptions
   };
 }
 
-/** Retry, end, or hand in this failure instead, where the result itself is what cannot be taken. */
-function afterRefusal(error: unknown, outcome: Outcome): 'retry' | Exclude<Receipt, 'accepted' | 'given-up'> | Outcome {
+/** Retry, end, or hand in this failure instead, where the report itself is what cannot be taken. */
+function afterRefusal(error: unknown, report: Report): 'retry' | Exclude<Receipt, 'accepted' | 'given-up'> | Report {
   if (!HiveError.is(error)) return 'retry';
   switch (error.code) {
     case 'TICKET_NOT_HELD':
@@ -58,7 +63,7 @@ function afterRefusal(error: unknown, outcome: Outcome): 'retry' | Exclude<Recei
       return 'retry';
   }
   if (error.entry.fault !== 'caller' || error.entry.consequence !== 'terminal') return 'retry';
-  if (!outcome.ok) return 'refused';
+  if ('outcome' in report && !report.outcome.ok) return 'refused';
   const code = error.code === 'BODY_TOO_LARGE' ? 'AGENT_OUTPUT_TOO_LARGE' : 'AGENT_OUTPUT_INVALID';
-  return { ok: false, error: { code, message: `The control plane refused the result: ${error.message}`.slice(0, 2_000) } };
+  return { outcome: { ok: false, error: { code, message: `The control plane refused the result: ${error.message}`.slice(0, 2_000) } } };
 }

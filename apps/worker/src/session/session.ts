@@ -1,7 +1,8 @@
-import type { JsonValue, LeasedTicket } from '@hivekeeper/contract';
+import type { JsonValue, LeasedTicket, Suspension } from '@hivekeeper/contract';
 import type { Clock, Log } from '@hivekeeper/kernel';
-import type { ExecuteTicket } from '../agents/process/index.ts';
+import type { ExecuteTicket, Execution } from '../agents/process/index.ts';
 import type { Deliver } from '../report/index.ts';
+import type { AgentSocket } from '../socket/index.ts';
 import { type DropReason, type SessionEvent, type SessionState, advance } from './state.ts';
 
 /** One ticket being worked on here. */
@@ -12,26 +13,37 @@ export interface Session {
   progress(): JsonValue | undefined;
   /** Gives the ticket up: its agent is killed and no result is delivered. */
   drop(reason: DropReason): void;
-  /** Resolves when nothing of it is left, also after a drop: no process, no call on its way. */
+  /** Resolves when nothing of it is left, also after a drop: no process, no socket, no call on its way. */
   readonly ended: Promise<void>;
 }
+
+/** What an agent's socket may do to its session. */
+export interface SocketHooks {
+  /** Ends what is asked of the control plane. */
+  readonly signal: AbortSignal;
+  readonly onSuspend: (suspension: Suspension) => void;
+  readonly onNotHeld: () => void;
+  readonly log: Log;
+}
+
+/** Opens the socket by which an agent asks. */
+export type OpenSocket = (ticket: LeasedTicket, hooks: SocketHooks) => Promise<AgentSocket>;
 
 /** What sessions are made of. */
 export interface SessionParts {
   readonly execute: ExecuteTicket;
+  readonly openSocket: OpenSocket;
   readonly deliver: Deliver;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Starts work on a ticket, once `after` has settled: an earlier session of the same ticket must be gone first. */
-export function openSession(
-  ticket: LeasedTicket,
-  { execute, deliver, clock, log }: SessionParts,
-  after: Promise<void> = Promise.resolve(),
-): Session {
-  const controller = new AbortController();
-  const ticketLog = log.child({
+export function openSession(ticket: LeasedTicket, parts: SessionParts, after: Promise<void> = Promise.resolve()): Session {
+  const { deliver, clock } = parts;
+  const dropped = new AbortController();
+  const suspended = new AbortController();
+  const log = parts.log.child({
     ticketId: ticket.ticketId,
     runId: ticket.runId,
     nodeId: ticket.nodeId,
@@ -41,33 +53,66 @@ export function openSession(
   let state: SessionState = { phase: 'accepted' };
   let progress: JsonValue | undefined;
   const step = (event: SessionEvent): SessionState => (state = advance(state, event));
+  const drop = (reason: DropReason) => {
+    step({ type: 'dropped', reason });
+    dropped.abort();
+  };
+  const suspend = (suspension: Suspension) => {
+    step({ type: 'suspended', suspension });
+    suspended.abort();
+  };
 
   const live = async (): Promise<void> => {
     await after;
     if (step({ type: 'started' }).phase !== 'running') return;
-    const execution = await execute(ticket, { signal: controller.signal, log: ticketLog, onProgress: (value) => (progress = value) });
-    const next = execution.kind === 'finished' ? step({ type: 'finished', outcome: execution.outcome }) : state;
+    const execution = await executeWithSocket(ticket, parts, {
+      signals: { dropped: dropped.signal, suspended: suspended.signal },
+      onProgress: (value) => (progress = value),
+      onSuspend: suspend,
+      onNotHeld: () => drop('revoked'),
+      log,
+    });
+    const next = step(execution.kind === 'finished' ? { type: 'finished', outcome: execution.outcome } : { type: 'ended' });
     if (next.phase !== 'reporting') return;
-    step({ type: 'reported', receipt: await deliver({ ticketId: ticket.ticketId, token: ticket.token }, next.outcome, controller.signal) });
+    const held = { ticketId: ticket.ticketId, token: ticket.token };
+    step({ type: 'reported', receipt: await deliver(held, next.report, dropped.signal) });
   };
   const startedAtMs = clock.monotonicMs();
   const ended = live().then(() =>
-    ticketLog.info({ ...summaryOf(state), durationMs: Math.round(clock.monotonicMs() - startedAtMs) }, 'ticket ended'),
+    log.info({ ...summaryOf(state), durationMs: Math.round(clock.monotonicMs() - startedAtMs) }, 'ticket ended'),
   );
-  return {
-    ticket,
-    state: () => state,
-    progress: () => progress,
-    drop: (reason) => {
-      step({ type: 'dropped', reason });
-      controller.abort();
-    },
-    ended,
-  };
+  return { ticket, state: () => state, progress: () => progress, drop, ended };
+}
+
+interface Hooks extends Omit<SocketHooks, 'signal'> {
+  readonly signals: { readonly dropped: AbortSignal; readonly suspended: AbortSignal };
+  readonly onProgress: (progress: JsonValue) => void;
+}
+
+/** Runs the agent with a socket of its own, which goes with it. */
+async function executeWithSocket(
+  ticket: LeasedTicket,
+  { execute, openSocket }: SessionParts,
+  { signals, onProgress, ...hooks }: Hooks,
+): Promise<Execution> {
+  try {
+    await using socket = await openSocket(ticket, { ...hooks, signal: signals.dropped });
+    const signal = AbortSignal.any([signals.dropped, signals.suspended]);
+    return await execute(ticket, { signal, socket, log: hooks.log, onProgress });
+  } catch (error) {
+    // Executing fails in no case: it is the socket that could not be opened, or removed.
+    hooks.log.error({ err: error }, 'the agent has no socket');
+    return {
+      kind: 'finished',
+      outcome: { ok: false, error: { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) } },
+    };
+  }
 }
 
 function summaryOf(state: SessionState): object {
   if (state.phase === 'dropped') return { phase: state.phase, reason: state.reason };
   if (state.phase !== 'done') return { phase: state.phase };
-  return { phase: state.phase, receipt: state.receipt, ok: state.outcome.ok, ...(!state.outcome.ok && { code: state.outcome.error.code }) };
+  const { phase, report, receipt } = state;
+  if ('suspension' in report) return { phase, receipt, waitsFor: report.suspension.kind };
+  return { phase, receipt, ok: report.outcome.ok, ...(!report.outcome.ok && { code: report.outcome.error.code }) };
 }

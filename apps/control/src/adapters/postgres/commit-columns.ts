@@ -33,7 +33,7 @@ const perRun =
   (batch: CommitBatch) =>
     batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
 
-/** What commit_rare in migrations/0004_orders.sql does; null, as nearly always, where there is nothing. */
+/** What commit_rare in migrations/0009_time.sql does; null, as nearly always, where there is nothing. */
 function rareOf({ runs }: CommitBatch): string | null {
   const groups = {
     held: runs.flatMap(({ runId, holding }) => (holding === undefined ? [] : [{ run_id: runId, is_held: holding === 'hold' }])),
@@ -43,6 +43,8 @@ function rareOf({ runs }: CommitBatch): string | null {
       awaited.map(({ slotAt, name, key }) => ({ run_id: runId, slot_at: slotAt, tenant_id: tenantId, name, key })),
     ),
     dead: runs.flatMap(({ runId, tenantId, atMs, dead }) => dead.map((ticket) => deadRow(ticket, { runId, tenantId, atMs }))),
+    turns: runs.flatMap(turnRow),
+    turned_away: runs.flatMap(({ runId, turn }) => (turn === 'ended' ? [{ run_id: runId }] : [])),
   };
   const rare = Object.fromEntries(Object.entries(groups).filter(([, rows]) => rows.length > 0));
   return Object.keys(rare).length === 0 ? null : JSON.stringify(rare);
@@ -61,6 +63,12 @@ const deadRow = (ticket: DeadTicket, { runId, tenantId, atMs }: Pick<RunCommit, 
   error: ticket.error,
   at_ms: atMs,
 });
+
+function turnRow({ runId, tenantId, turn }: RunCommit) {
+  if (turn === undefined || turn === 'ended') return [];
+  const { key, limit, overlap, priority, isPaused } = turn;
+  return [{ run_id: runId, tenant_id: tenantId, key, most: limit, overlap, priority, is_paused: isPaused }];
+}
 
 /** What the run's row says about where it stands. */
 const standing: ColumnsOf<{ readonly run: RunCommit }> = {

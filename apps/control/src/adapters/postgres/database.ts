@@ -1,15 +1,19 @@
 import { defaultTenantId, type RunId, type TenantId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
-import type { PeerLine, RunStore } from '../../flow/runs/index.ts';
+import type { PeerLine, RunStore, TurnStore } from '../../flow/runs/index.ts';
 import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
+import type { EventStore, ScheduleStore } from '../../flow/triggers/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
 import type { BackupSource } from '../../operations/backups/index.ts';
+import type { EffectStore } from '../../records/effects/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
 import type { LinkStore } from '../../records/links/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
 import { postgresBackupSource } from './backup/snapshot.ts';
 import { openPool, type Pool, type Sql } from './connection.ts';
 import { postgresDeadTicketStore } from './dead-ticket-store.ts';
+import { postgresEffectStore } from './effect-store.ts';
+import { forgetOldEvents, postgresEventStore } from './event-store.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { postgresLinkStore } from './link-store.ts';
 import { migrate } from './migrate.ts';
@@ -18,8 +22,10 @@ import { registryChannel } from './registry-change.ts';
 import { postgresRegistryStore } from './registry-store.ts';
 import { postgresRunStore } from './run-store.ts';
 import { requireSafeDatabase } from './safety.ts';
+import { forgetOldFirings, postgresScheduleStore, schedulesChannel } from './schedule-store.ts';
 import { postgresThrottleStore } from './throttle-store.ts';
 import { postgresTicketStore, ticketsChannel } from './ticket-store.ts';
+import { postgresTurnStore } from './turn-store.ts';
 
 /** Told what other control planes did. */
 export interface DatabaseListener {
@@ -34,6 +40,7 @@ export interface DatabaseListener {
   roomMade(fullKey: string): void;
   /** Listening began, perhaps again: what was said before was not heard. */
   mayHaveMissed(): void;
+  schedulesChanged(): void;
 }
 
 /** A database that is migrated, safe, and open. */
@@ -48,14 +55,18 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly linkStore: LinkStore;
   readonly deadTicketStore: DeadTicketStore;
   readonly backupSource: BackupSource;
+  readonly effectStore: EffectStore;
+  readonly turnStore: TurnStore;
+  readonly eventStore: EventStore;
+  readonly scheduleStore: ScheduleStore;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** A tenant's share of the workers beside the others', as it was when the database was opened. */
   readonly weightOf: (tenantId: TenantId) => number;
   /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
   probe(): Promise<void>;
-  /** Deletes idempotency keys older than 7 days, and links that ended 30 days ago. */
-  forgetOldKeys(): Promise<void>;
+  /** Deletes idempotency keys older than 7 days; links that ended, events and firings of schedules older than 30. */
+  forgetOld(): Promise<void>;
   listen(listener: DatabaseListener): Promise<() => Promise<void>>;
 }
 
@@ -88,20 +99,26 @@ export async function openDatabase({
       runStore: postgresRunStore(engine, requests),
       ticketStore: postgresTicketStore(engine),
       throttleStore: postgresThrottleStore(engine),
-      registryStore: postgresRegistryStore(engine, requests),
+      registryStore: postgresRegistryStore(engine, requests, () => newId('sch')),
+      turnStore: postgresTurnStore(engine),
+      eventStore: postgresEventStore(engine, requests),
+      scheduleStore: postgresScheduleStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
       peerLine: postgresPeerLine(engine),
       linkStore: postgresLinkStore(engine),
       deadTicketStore: postgresDeadTicketStore(requests),
+      effectStore: postgresEffectStore(engine, requests),
       backupSource: postgresBackupSource(engine, url),
       epoch,
       weightOf: (tenantId) => weights.get(tenantId) ?? 1,
       async probe() {
         await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
       },
-      async forgetOldKeys() {
+      async forgetOld() {
         await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
         await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
+        await forgetOldEvents(engine);
+        await forgetOldFirings(engine);
       },
       listen: (listener) => listenOn(engine, listener),
       [Symbol.asyncDispose]: close,
@@ -114,13 +131,14 @@ export async function openDatabase({
 
 /** Hears what other control planes say, each thing on its channel. */
 async function listenOn(engine: Pool, listener: DatabaseListener): Promise<() => Promise<void>> {
-  const { registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed } = listener;
+  const { registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed, schedulesChanged } = listener;
   const listeners = [
     await engine.listen(registryChannel, registryChanged, registryChanged),
     await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
     await engine.listen(watchedChannel, ofRun(runWatched)),
     await engine.listen(movedChannel, ofRun(runMoved), mayHaveMissed),
     await engine.listen(roomyChannel, roomMade),
+    await engine.listen(schedulesChannel, schedulesChanged, schedulesChanged),
   ];
   return async () => {
     await Promise.all(listeners.map((listening) => listening.unlisten()));

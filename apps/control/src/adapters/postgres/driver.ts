@@ -1,5 +1,5 @@
 import type { RunId } from '@hivekeeper/contract';
-import type { Clock, Log, Timer } from '@hivekeeper/kernel';
+import { Alarm, type Clock, type Log } from '@hivekeeper/kernel';
 import type { Driver, RunStore } from '../../flow/runs/index.ts';
 
 /** What the driver needs. */
@@ -16,32 +16,16 @@ const longestSleepMs = 5_000;
 
 /** Wakes runs by the due times stored with them: one timer, set to the earliest. */
 export function postgresDriver({ store, clock, log, wake }: DriverOptions): Driver {
-  let timer: Timer | undefined;
-  let dueAtMs = Number.POSITIVE_INFINITY;
-  let isClosed = false;
-  const looking = new Set<Promise<void>>();
-
-  const set = (atMs: number) => {
-    if (isClosed || atMs >= dueAtMs) return;
-    dueAtMs = atMs;
-    timer?.cancel();
-    timer = clock.after(Math.max(0, Math.min(atMs - clock.nowMs(), longestSleepMs)), () => {
-      dueAtMs = Number.POSITIVE_INFINITY;
-      const look = lookAndSet().finally(() => looking.delete(look));
-      looking.add(look);
-    });
-  };
-
-  const lookAndSet = async () => {
-    const soonestMs = clock.nowMs() + longestSleepMs;
+  const look = async (): Promise<number> => {
     try {
-      const { runIds, nextAtMs = soonestMs } = await store.due(clock.nowMs(), batch);
+      const { runIds, nextAtMs = Number.POSITIVE_INFINITY } = await store.due(clock.nowMs(), batch);
       const woken = await Promise.all(runIds.map(tryWake));
+      const delayMs = nextAtMs - clock.nowMs();
       // What cannot be woken stays due: asking for it again at once would never end.
-      set(woken.includes(false) && nextAtMs <= clock.nowMs() ? soonestMs : nextAtMs);
+      return woken.includes(false) && delayMs <= 0 ? longestSleepMs : delayMs;
     } catch (error) {
       log.warn({ err: error }, 'due runs could not be read; trying again');
-      set(soonestMs);
+      return longestSleepMs;
     }
   };
 
@@ -54,14 +38,10 @@ export function postgresDriver({ store, clock, log, wake }: DriverOptions): Driv
       },
     );
 
-  set(clock.nowMs());
+  const alarm = new Alarm({ clock, look, longestSleepMs });
   return {
     wake: (runId) => void tryWake(runId),
-    wakeAt: (_runId, atMs) => set(atMs),
-    [Symbol.asyncDispose]: async () => {
-      isClosed = true;
-      timer?.cancel();
-      await Promise.all(looking);
-    },
+    wakeAt: (_runId, atMs) => alarm.ring(atMs - clock.nowMs()),
+    [Symbol.asyncDispose]: () => alarm[Symbol.asyncDispose](),
   };
 }

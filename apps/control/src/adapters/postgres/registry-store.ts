@@ -5,7 +5,7 @@ import type { Within } from './registry-change.ts';
 import { workflowCalls } from './workflow-tables.ts';
 
 /** Agents and workflows in PostgreSQL; `engine` reads all tenants, `requests` is confined to the one it is told. */
-export function postgresRegistryStore(engine: Pool, requests: Pool): RegistryStore {
+export function postgresRegistryStore(engine: Pool, requests: Pool, newScheduleId: () => string): RegistryStore {
   const within: Within = (tenantId, work) => withTenant(requests, tenantId, work);
-  return { ...agentCalls(engine, within), ...workflowCalls(within) };
+  return { ...agentCalls(engine, within), ...workflowCalls(within, newScheduleId) };
 }

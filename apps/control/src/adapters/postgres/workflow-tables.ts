@@ -11,6 +11,7 @@ import type { AgentCalls } from './agent-table.ts';
 import { audit } from './audit.ts';
 import type { Sql } from './connection.ts';
 import { jsonOrNull, mustFind, refuseTwins, tell, type Within } from './registry-change.ts';
+import { declareSchedules, removeSchedules } from './schedule-declaration.ts';
 
 interface WorkflowRow {
   readonly id: WorkflowId;
@@ -26,7 +27,7 @@ interface WorkflowRow {
 }
 
 /** Workflows and their versions in PostgreSQL. */
-export const workflowCalls = (within: Within): Omit<RegistryStore, keyof AgentCalls> => ({
+export const workflowCalls = (within: Within, newScheduleId: () => string): Omit<RegistryStore, keyof AgentCalls> => ({
   workflowsUsing: (tenantId, agentName) =>
     within(tenantId, async (sql) => {
       const rows = await sql<{ name: string }[]>`
@@ -58,11 +59,12 @@ export const workflowCalls = (within: Within): Omit<RegistryStore, keyof AgentCa
       );
       await insertVersion(sql, { tenantId, id, version: 1, definition, sha256 });
       await audit(sql, { tenantId, actor: by, action: 'workflow.deployed', object: `${definition.name}@1`, payload: { sha256 } });
+      await declareSchedules(sql, newScheduleId, { tenantId, workflowId: id, definition, by });
       await tell(sql);
       return mustFind(await findWorkflow(sql, tenantId, { reference: { id } }), id);
     }),
 
-  addVersion: (change) => within(change.tenantId, (sql) => addVersion(sql, change)),
+  addVersion: (change) => within(change.tenantId, (sql) => addVersion(sql, change, newScheduleId)),
 
   updateWorkflow: ({ tenantId, id, status, description, by }) =>
     within(tenantId, async (sql) => {
@@ -82,12 +84,17 @@ export const workflowCalls = (within: Within): Omit<RegistryStore, keyof AgentCa
         await sql`UPDATE workflows SET removed_at = now() WHERE tenant_id = ${tenantId} AND id = ${id} AND removed_at IS NULL`;
       if (count === 0) return false;
       await audit(sql, { tenantId, actor: by, action: 'workflow.removed', object: id, payload: {} });
+      await removeSchedules(sql, { tenantId, workflowId: id, by });
       await tell(sql);
       return true;
     }),
 });
 
-async function addVersion(sql: Sql, change: Parameters<RegistryStore['addVersion']>[0]): Promise<StoredWorkflow> {
+async function addVersion(
+  sql: Sql,
+  change: Parameters<RegistryStore['addVersion']>[0],
+  newScheduleId: () => string,
+): Promise<StoredWorkflow> {
   const { tenantId, id, definition, sha256, by } = change;
   // Locks the workflow, so that versions are numbered one after the other.
   const [head] = await sql<{ latest_version: number; sha256: string }[]>`
@@ -105,6 +112,7 @@ async function addVersion(sql: Sql, change: Parameters<RegistryStore['addVersion
       object: `${definition.name}@${version}`,
       payload: { sha256 },
     });
+    await declareSchedules(sql, newScheduleId, { tenantId, workflowId: id, definition, by });
     await tell(sql);
   }
   return mustFind(await findWorkflow(sql, tenantId, { reference: { id } }), id);

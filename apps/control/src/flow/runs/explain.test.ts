@@ -37,6 +37,27 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     sinceMs: 90_000,
   },
   {
+    what: 'waits for its turn behind another',
+    facts: blockedBy({ kind: 'concurrency', key: 'press', limit: 1 }, { holders: ['run_0' as RunId] }),
+    says: 'The run waits for its turn: one run with the key "press" goes at a time, and run_0 has not ended.',
+    type: 'hive why run_0',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'waits for its turn behind several',
+    facts: blockedBy({ kind: 'concurrency', key: 'press', limit: 3 }, { holders: ['run_0' as RunId, 'run_2' as RunId] }),
+    says: 'The run waits for its turn: 3 runs with the key "press" go at a time, and run_0 and others have not ended.',
+    type: 'hive why run_0',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'is about to get its turn',
+    facts: blockedBy({ kind: 'concurrency', key: 'press', limit: 1 }, { holders: [] }),
+    says: 'The run waits for its turn: one run with the key "press" goes at a time, and it begins in a moment.',
+    type: 'hive runs --status RUNNING',
+    sinceMs: 90_000,
+  },
+  {
     what: 'waits to try again',
     facts: blockedBy({ kind: 'retry', nodeId: 'scan', dueAtMs: nowMs + 5_000, lastError: { code: 'AGENT_FAILED', message: 'no luck' } }),
     says: 'Node scan failed (AGENT_FAILED: no luck) and is tried again in 5 s.',

@@ -10,6 +10,8 @@ export interface WhyFacts {
   readonly throttledBy?: ThrottledBy | undefined;
   /** What each connected worker has: what it found out about itself, and its labels. */
   readonly workers: readonly (readonly string[])[];
+  /** The oldest runs whose turn it is, where the blocker is that it is not yet this one's. */
+  readonly holders?: readonly RunId[] | undefined;
   readonly nowMs: number;
 }
 
@@ -74,12 +76,23 @@ function because(runId: RunId, blocker: Blocker, facts: WhyFacts): Pick<Why, 'ex
         sinceMs: nowMs - blocker.sinceMs,
       };
     case 'concurrency':
-      return {
-        explanation: `The run waits for its turn: at most ${blocker.limit} runs with the key "${blocker.key}" go at once.`,
-        nextCommand: `hive runs --status RUNNING`,
-        sinceMs: nowMs - run.createdAtMs,
-      };
+      return becauseOfTurn(blocker, facts);
   }
+}
+
+function becauseOfTurn(
+  { key, limit }: Extract<Blocker, { kind: 'concurrency' }>,
+  { holders = [], nowMs, run }: WhyFacts,
+): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
+  const [holder] = holders;
+  const some = limit === 1 ? 'one run' : `${limit} runs`;
+  const goes = limit === 1 ? 'goes' : 'go';
+  const before = holder === undefined ? 'it begins in a moment' : `${holder}${holders.length > 1 ? ' and others have' : ' has'} not ended`;
+  return {
+    explanation: `The run waits for its turn: ${some} with the key "${key}" ${goes} at a time, and ${before}.`,
+    nextCommand: holder === undefined ? 'hive runs --status RUNNING' : `hive why ${holder}`,
+    sinceMs: nowMs - run.createdAtMs,
+  };
 }
 
 function becauseOfSignal(

@@ -6,6 +6,8 @@
  * live-runs.ts    runs in memory, a cache of their journals
  * run-work.ts     what one batch does to one run · lane.ts  the group commit
  * runs.ts         what the platform and its workers do to runs · orders.ts  what people order
+ * suspensions.ts  agents that wait, and the news of effects for them
+ * turns.ts        who goes next where runs take turns · turn-store.ts  its port · consequences.ts  what a commit means to others
  * explain.ts      why a run waits · watching/  telling watchers, also of what other control planes commit
  * run-store.ts    the port to the database · driver.ts  the port that wakes runs
  */
@@ -30,6 +32,10 @@ export type {
   RunStore,
   StoredRun,
 } from './run-store.ts';
-export { type Decision, type Order, RunOrders, type SignalOrder } from './orders.ts';
+export type { RunConsequences } from './consequences.ts';
+export { Turns } from './turns.ts';
+export type { TurnDecision, TurnKey, TurnQueue, TurnStore, Waiter } from './turn-store.ts';
+export { type Decision, type EventOffer, type Order, RunOrders, type SignalOrder } from './orders.ts';
 export { type NewRun, Runs } from './runs.ts';
+export { Suspensions } from './suspensions.ts';
 export { NoticeBoard, type PeerLine, Peers, type RunNews, type Watcher } from './watching/index.ts';

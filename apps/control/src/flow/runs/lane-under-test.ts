@@ -16,6 +16,7 @@ import {
 } from '@hivekeeper/contract';
 import { type Clock, newLog } from '@hivekeeper/kernel';
 import { type IssuedTicket, type Observation, TicketDesk, type TicketStore } from '../tickets/index.ts';
+import type { RunConsequences } from './consequences.ts';
 import { RunLane } from './lane.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { CommitResult, LeaseClaim, RunCommit, RunStore, StoredRun } from './run-store.ts';
@@ -175,6 +176,8 @@ export class LaneUnderTest {
   readonly revoked: TicketId[] = [];
   /** What was said of agents. */
   readonly observed: Observation[] = [];
+  /** What others were told of. */
+  readonly followed: RunConsequences[] = [];
   #runCount = 0;
 
   constructor(clock: Clock) {
@@ -199,6 +202,7 @@ export class LaneUnderTest {
       driver: () => driver,
       findAgent,
       breakers,
+      follow: (consequences) => void this.followed.push(consequences),
       clock,
       log,
     });

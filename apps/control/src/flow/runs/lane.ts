@@ -2,6 +2,7 @@ import { HiveError, isTerminal, type RunEvent, type RunId, type TicketId, type W
 import type { Clock, Log } from '@hivekeeper/kernel';
 import type { Assignment, Breakers, FindAgent, IssuedTicket, LeaseAnswers, TicketDesk } from '../tickets/index.ts';
 import { runStatusOf, wakeAtOf, type RunState } from './core/index.ts';
+import { consequencesOf, type RunConsequences } from './consequences.ts';
 import type { Driver } from './driver.ts';
 import type { LiveRun, LiveRuns } from './live-runs.ts';
 import type { CommitResult, Ending, LeaseClaim, RunOrigin, RunStore, StoredRun } from './run-store.ts';
@@ -17,6 +18,8 @@ export interface Intent {
   readonly actor: string;
   /** Turns the wish into an event, against the state at its turn. `undefined`: it is so already. Throws HiveError to refuse. */
   judge(state: RunState, atMs: number): RunEvent | undefined;
+  /** Judged by the journal, not by what is in memory: where nothing would be done, nobody would notice that memory is behind it. */
+  readonly isReread?: boolean | undefined;
   /** The ticket this ends, and who holds it. */
   readonly settles?: Ending | undefined;
   /** Whether the journal shows it done: asked when a repeated call finds its ticket gone. */
@@ -32,6 +35,8 @@ export interface LaneOptions {
   readonly driver: () => Driver;
   readonly findAgent: FindAgent;
   readonly breakers: Pick<Breakers, 'observe'>;
+  /** Told what others may wait for, once it is stored. */
+  readonly follow: (consequences: RunConsequences) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -149,6 +154,7 @@ export class RunLane {
   }
 
   async #run(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Promise<void> {
+    for (const { intent } of taken) if (intent.isReread === true) this.#options.runs.forget(intent.runId);
     const absent = new Set(taken.filter((waiting) => this.#needsReading(waiting)).map(({ intent }) => intent.runId));
     for (const waiting of taken) waiting.isRead ||= absent.has(waiting.intent.runId);
     let batch: Batch | undefined;
@@ -244,7 +250,7 @@ export class RunLane {
 
   #tell(work: RunWork): void {
     const { before, after, notices, settled, revoked, holding, rankShiftMs } = work;
-    const { runs, desk, board, driver, breakers } = this.#options;
+    const { runs, desk, board, driver, breakers, follow } = this.#options;
     const live = { ...after, version: before.version + 1 };
     if (isTerminal(runStatusOf(live.state))) runs.forget(live.runId);
     else runs.keep(live);
@@ -260,6 +266,8 @@ export class RunLane {
     if (rankShiftMs !== 0) desk.rank(live.runId, rankShiftMs);
     board.post(live, notices);
     for (const verdict of verdictsOf(work)) breakers.observe(verdict);
+    const consequences = consequencesOf(work);
+    if (consequences !== undefined) follow(consequences);
   }
 
   #safely(tell: () => void): void {

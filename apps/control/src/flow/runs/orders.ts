@@ -2,6 +2,7 @@ import {
   type ApprovalId,
   type ApprovalView,
   type EffectId,
+  type EventId,
   HiveError,
   isTerminal,
   type JsonValue,
@@ -10,7 +11,7 @@ import {
   runIdOfApproval,
   type TenantId,
 } from '@hivekeeper/contract';
-import { maxSignalsPerRun, type RunState, runStatusOf } from './core/index.ts';
+import { awaitsEvent, eventPrefix, maxSignalsPerRun, type RunState, runStatusOf } from './core/index.ts';
 import type { RunLane } from './lane.ts';
 import type { RunStore } from './run-store.ts';
 
@@ -45,6 +46,19 @@ export interface SignalOrder extends Omit<Order, 'reason'> {
   readonly name: string;
   readonly key?: string | undefined;
   readonly payload: JsonValue;
+}
+
+/** Events that a slot of a run may get, the oldest first. */
+export interface EventOffer {
+  readonly runId: RunId;
+  readonly slotAt: number;
+  readonly events: readonly {
+    readonly id: EventId;
+    readonly type: string;
+    readonly key?: string | undefined;
+    readonly payload: JsonValue;
+    readonly by: string;
+  }[];
 }
 
 /**
@@ -103,6 +117,48 @@ export class RunOrders {
       if (state.signalIds.length >= maxSignalsPerRun) throw new HiveError('SIGNALS_TOO_MANY');
       return { ...mustLive(state, { atMs, by }), type: 'signal.received', signalId, name, payload, ...(key !== undefined && { key }) };
     });
+  }
+
+  /**
+   * Gives a slot that waits for an event the first of these that its run has not had; false where the run has had them
+   * all and the slot still waits. @throws HiveError SIGNALS_TOO_MANY
+   */
+  async offerEvents(offer: EventOffer): Promise<boolean> {
+    const answer = await this.#offer(offer);
+    // Another control plane may have made the slot wait: then it is the memory here that does not know.
+    const sure = answer === 'not awaited' ? await this.#offer(offer, { isReread: true }) : answer;
+    return sure !== 'had all';
+  }
+
+  async #offer(
+    { runId, slotAt, events }: EventOffer,
+    more: { readonly isReread?: boolean } = {},
+  ): Promise<'given' | 'had all' | 'not awaited'> {
+    let answer: 'given' | 'had all' | 'not awaited' = 'not awaited';
+    await this.#lane.submit({
+      ...more,
+      runId,
+      actor: 'platform',
+      judge: (state, atMs) => {
+        const had = new Set(state.signalIds);
+        const event = events.find(({ id }) => !had.has(id));
+        const isAwaited = awaitsEvent(state, slotAt, event ?? events[0]);
+        answer = !isAwaited ? 'not awaited' : event === undefined ? 'had all' : 'given';
+        if (event === undefined || !isAwaited) return undefined;
+        if (had.size >= maxSignalsPerRun) throw new HiveError('SIGNALS_TOO_MANY');
+        const { id, type, key, payload, by } = event;
+        return {
+          type: 'signal.received',
+          atMs,
+          signalId: id,
+          name: `${eventPrefix}${type}`,
+          payload,
+          by,
+          ...(key !== undefined && { key }),
+        };
+      },
+    });
+    return answer;
   }
 
   /** Starts an agent again that waits for what became of an effect. Does nothing where none does. @throws HiveError NOT_FOUND. */

@@ -10,6 +10,7 @@ import type {
   RunSummary,
   TenantId,
   TicketId,
+  Turn,
   WorkerId,
   WorkflowDefinition,
   WorkflowId,
@@ -73,6 +74,13 @@ export interface DeadTicket {
   readonly error: Failure;
 }
 
+/** A run's place among those that take turns with it. */
+export interface QueuedTurn extends Turn {
+  readonly priority: number;
+  /** It is passed over until it goes on. */
+  readonly isPaused: boolean;
+}
+
 /** Everything one commit changes of one run. */
 export interface RunCommit {
   readonly runId: RunId;
@@ -106,6 +114,8 @@ export interface RunCommit {
   /** Slots that wait for no event any more. */
   readonly forgotten: readonly number[];
   readonly dead: readonly DeadTicket[];
+  /** Where the run waits for its turn: its place, or that it ended waiting. */
+  readonly turn?: QueuedTurn | 'ended' | undefined;
 }
 
 /** A lease of a ticket that was ready before this commit; the more urgent come first among those with throttles. */

@@ -139,6 +139,7 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
     awaited: [...work.awaited.values()],
     forgotten: [...work.forgotten],
     dead: work.dead,
+    turn: queuedTurnOf(work),
   };
 }
 
@@ -153,4 +154,13 @@ export function verdictsOf({ before, after, events }: RunWork): readonly Observa
     const agent = agentOfTicket(before.state, before.rules.plan, ticketId);
     return agent === undefined ? [] : [{ tenantId: after.tenantId, agent, ticketId, outcome }];
   });
+}
+
+function queuedTurnOf({ before, after: { state } }: RunWork): RunCommit['turn'] {
+  const { phase, priority, pause } = state;
+  if (phase.kind === 'queued') {
+    const { key, limit, overlap } = phase;
+    return { key, limit, priority, isPaused: pause !== undefined, ...(overlap !== undefined && { overlap }) };
+  }
+  return before.state.phase.kind === 'queued' && phase.kind === 'ended' ? 'ended' : undefined;
 }

@@ -15,13 +15,14 @@ import {
   type Suspension,
   type TenantId,
   type TicketId,
+  type Turn,
   type WorkerId,
   type WorkflowDefinition,
   type WorkflowId,
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
-import { carriedFrom, nodeViewsOf, runStatusOf } from './core/index.ts';
+import { carriedFrom, nodeViewsOf, runStatusOf, turnOf } from './core/index.ts';
 import type { RunLane } from './lane.ts';
 import type { LiveRuns } from './live-runs.ts';
 import type { RunOrigin, RunStore, StoredRun } from './run-store.ts';
@@ -52,6 +53,8 @@ export interface NewRun extends RunOrigin {
   readonly carried?: readonly CarriedNode[] | undefined;
   /** Nothing is to be done but this: what an earlier run did is undone. */
   readonly compensation?: readonly CompensationTask[] | undefined;
+  /** What it takes its turn at where its workflow says nothing of that. */
+  readonly turn?: Turn | undefined;
 }
 
 /** A worker's word about a ticket it holds. */
@@ -71,12 +74,18 @@ export class Runs {
     this.#options = options;
   }
 
-  /** Starts a run. @throws HiveError IDEMPOTENCY_KEY_REUSED where its key is taken: look the run up by the key. */
+  /**
+   * Starts a run; one that takes turns with others begins when it is its turn.
+   * @throws HiveError IDEMPOTENCY_KEY_REUSED where its key is taken: look the run up by the key; TEMPLATE_UNRESOLVED where
+   *   the context lacks what the concurrency key names.
+   */
   async start(run: NewRun): Promise<RunId> {
     const runId = this.#options.newRunId();
     const live = this.#options.runs.begin({ ...run, runId });
     const { by, context, carried = [], compensation, definition } = run;
     const gatedNodeIds = this.#gatedNodeIdsOf(run);
+    // What undoes a run does not wait for its like.
+    const queue = compensation === undefined ? (turnOf(live.rules, { runId, context }) ?? run.turn) : undefined;
     await this.#options.lane.submit({
       runId,
       begin: { live, origin: run },
@@ -90,6 +99,7 @@ export class Runs {
         ...(gatedNodeIds.length > 0 && { gatedNodeIds }),
         ...(carried.length > 0 && { carried }),
         ...(compensation !== undefined && { compensation }),
+        ...(queue !== undefined && { queue }),
       }),
     });
     return runId;

@@ -1,10 +1,20 @@
 /**
- * Triggers: whatever starts a run comes through here.
+/**
+ * Triggers: whatever starts a run, or moves one on from outside, comes through here.
  *
  * triggers.ts  once per key, one-at-a-time.ts  also where calls come together · rerun.ts  what a run that goes on from another one is (pure)
  * bulk.ts      orders for many runs at once · dead-letters.ts  what becomes of tickets that failed for good
+ * schedules/   instants.ts  cron and time zones, policy.ts  what is due, what is let go, what stands in the way (both pure)
+ *              schedules.ts  what people do with schedules · schedule-clock.ts  serves them · schedule-store.ts  the port
+ * events/      events.ts  brings published events to runs that wait · event-store.ts  the port · canonical.ts  whether two say the same
  */
 export { type BulkCall, BulkOrders } from './bulk.ts';
 export { DeadLetters, type DeadOrder } from './dead-letters.ts';
 export type { Rerun } from './rerun.ts';
 export { type Idempotency, type RerunTrigger, type Trigger, type Triggered, Triggers } from './triggers.ts';
+export { declaredIssuesOf } from './schedules/instants.ts';
+export { ScheduleClock } from './schedules/schedule-clock.ts';
+export { Schedules } from './schedules/schedules.ts';
+export type { Firing, FiringEnd, Former, ScheduleChange, ScheduleStore, StoredSchedule, Verdict } from './schedules/schedule-store.ts';
+export { Events } from './events/events.ts';
+export type { EventStore, EventWait, NewEvent, StoredEvent } from './events/event-store.ts';

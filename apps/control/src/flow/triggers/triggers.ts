@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
-import { HiveError, type JsonObject, type RunId, type TenantId } from '@hivekeeper/contract';
+import { HiveError, type JsonObject, type RunId, type TenantId, type Turn } from '@hivekeeper/contract';
 import type { Reference, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { NewRun, Runs, RunStore, StoredRun } from '../runs/index.ts';
+import { canonicalText } from './canonical.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 import { type Rerun, rerunOf } from './rerun.ts';
 
@@ -16,11 +17,13 @@ export interface Trigger {
   readonly tenantId: TenantId;
   readonly workflow: Reference;
   readonly context: JsonObject;
-  /** What kind of thing it was: `api`, `manual`. */
+  /** What kind of thing it was: `api`, `manual`, `schedule`. */
   readonly kind: string;
   /** Who caused it. */
   readonly by: string;
   readonly idempotency?: Idempotency | undefined;
+  /** What the run takes its turn at where its workflow says nothing of that. */
+  readonly turn?: Turn | undefined;
 }
 
 /** Somebody wants a run that goes on from an ended one. */
@@ -69,7 +72,7 @@ export class Triggers {
    * @throws HiveError NOT_FOUND, WORKFLOW_NOT_ACTIVE, IDEMPOTENCY_KEY_REUSED
    */
   async fire(trigger: Trigger): Promise<Triggered> {
-    const { tenantId, idempotency, context, kind, by } = trigger;
+    const { tenantId, idempotency, context, kind, by, turn } = trigger;
     const workflow = await this.#workflows.latest(tenantId, trigger.workflow);
     return this.#once({
       tenantId,
@@ -78,7 +81,7 @@ export class Triggers {
       newRun: () => {
         if (workflow.status !== 'ACTIVE') throw new HiveError('WORKFLOW_NOT_ACTIVE', `workflow ${workflow.name} is ${workflow.status}`);
         const { id, version, definition } = workflow;
-        return { tenantId, workflowId: id, workflowVersion: version, definition, context, trigger: kind, by };
+        return { tenantId, workflowId: id, workflowVersion: version, definition, context, trigger: kind, by, turn };
       },
     });
   }
@@ -102,6 +105,17 @@ export class Triggers {
     });
   }
 
+  /** The run that a trigger with this key started, whatever else the trigger said. */
+  async startedBy({
+    tenantId,
+    idempotency,
+  }: {
+    readonly tenantId: TenantId;
+    readonly idempotency: Idempotency;
+  }): Promise<RunId | undefined> {
+    return (await this.#store.findByKey(tenantId, idempotency.route, idempotency.key))?.runId;
+  }
+
   #once(wanted: Wanted): Promise<Triggered> {
     const { tenantId, idempotency } = wanted;
     const name = idempotency === undefined ? undefined : JSON.stringify([tenantId, idempotency.route, idempotency.key]);
@@ -109,7 +123,7 @@ export class Triggers {
   }
 
   async #start(wanted: Wanted): Promise<Triggered> {
-    const bodySha256 = hash('sha256', JSON.stringify(sorted(wanted.body)));
+    const bodySha256 = hash('sha256', canonicalText(wanted.body));
     const earlier = await this.#earlier(wanted, bodySha256);
     if (earlier !== undefined) return earlier;
     const run = await wanted.newRun();
@@ -136,15 +150,4 @@ export class Triggers {
     if (summary === undefined) throw new HiveError('NOT_FOUND', `there is no run ${found.runId}`);
     return { runId: found.runId, workflowVersion: summary.workflowVersion, isReplay: true };
   }
-}
-
-/** The same value with its keys in order, so that the order a client writes them in makes no difference. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  );
 }

@@ -1,7 +1,7 @@
 import {
   approvalViewSchema,
   jsonObjectSchema,
-  jsonValueSchema,
+  triggerSchema,
   nameSchema,
   projectIdSchema as projectId,
   riskLevelSchema,
@@ -64,7 +64,7 @@ export const createWorkflowSchema = z.strictObject({
   projectId,
   name: nameSchema,
   description: z.string().max(4_000).nullish(),
-  trigger: jsonValueSchema.refine((trigger) => trigger !== null, 'expected a JSON value other than null'),
+  trigger: triggerSchema.refine((trigger) => trigger !== null, 'expected a JSON value other than null'),
   nodes: z.array(node).min(1).max(10_000),
   status: z.literal('ACTIVE', 'a new workflow is ACTIVE; change its status with PUT').optional(),
 });

@@ -102,6 +102,22 @@ describe('/api/workflows', () => {
     });
   });
 
+  it('keeps a trigger of another system as it is, and checks the schedules of ours', async () => {
+    const agentId = await createAgent(door);
+    const create = (name: string, trigger: unknown) => door.call('POST /api/workflows', { body: review(agentId, { name, trigger }) });
+    for (const [name, trigger] of [
+      ['text', 'webhook'],
+      ['cron', { type: 'cron', schedule: '0 7 * * *' }],
+      ['ours', { schedule: { cron: '@daily' } }],
+    ] as const)
+      expect((await create(name, trigger)).body).toMatchObject({ name, trigger });
+    expect(await create('wrong', { schedule: { cron: 'whenever' } })).toMatchObject({
+      status: 400,
+      body: { issues: [{ path: '/trigger/schedule/cron' }] },
+    });
+    expect((await create('never', { schedule: [{ cron: '0 0 30 2 *' }] })).body).toMatchObject({ code: 'WORKFLOW_INVALID' });
+  });
+
   it('lists newest first, by project and status', async () => {
     const agentId = await createAgent(door);
     for (const name of ['first', 'second']) {

@@ -28,7 +28,10 @@ export interface CaseSubjects {
   readonly approvalId: string;
   readonly link: string;
   readonly deadTicketId: string;
+  readonly effectId: string;
   readonly workflowId: string;
+  readonly scheduleName: string;
+  readonly eventId: string;
   readonly agent: { readonly name: string; readonly id: string };
   readonly workerId: string;
   readonly ticket: { readonly ticketId: string; readonly token: string };
@@ -47,16 +50,40 @@ export const nobody: CaseSubjects = {
   approvalId: `apr_${ulid}.0`,
   link: `lnk_${ulid}.secret`,
   deadTicketId: `tkt_${ulid}.0`,
+  effectId: `eff_${ulid}`,
   workflowId: `wfl_${ulid}`,
+  scheduleName: 'absent',
+  eventId: `evt_${ulid}`,
   agent: { name: 'absent', id: `agt_${ulid}` },
   workerId: `wrk_${ulid}`,
   ticket: { ticketId: `tkt_${ulid}.0`, token: '1.1' },
 };
 
 const node = { id: 'scan', agent: 'scanner' };
+const outcome = { ok: true, output: 1 };
+
+const schedule = { cron: '0 7 * * *', timeZone: 'UTC', catchUp: 'last', overlap: 'skip', jitterMs: 0, context: {} };
+
+type Bodies = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+const workerBodiesOf = ({ workerId, ticket, effectId }: CaseSubjects): Bodies => ({
+  'POST /v1/worker/register': { workerId, name: 'w', capabilities: ['node'], maxParallel: 1 },
+  'POST /v1/worker/poll': { workerId, credits: 1, held: [ticket], waitMs: 0 },
+  'POST /v1/worker/heartbeat': { workerId, tickets: [ticket] },
+  'POST /v1/worker/settle': { workerId, ...ticket, outcome },
+  'POST /v1/worker/release': { workerId, tickets: [ticket] },
+  'POST /v1/worker/effects/begin': { workerId, ...ticket, step: 's', tool: 'mail.send', args: {}, hasProbe: true },
+  'POST /v1/worker/effects/finish': { workerId, ...ticket, effectId, outcome },
+  'POST /v1/worker/effects/doubt': { workerId, ...ticket, effectId, reason: 'no answer' },
+  'POST /v1/worker/effects/probed': { workerId, ...ticket, effectId, happened: true, output: 1 },
+  'POST /v1/worker/steps': { workerId, ...ticket, step: 's', outcome },
+  'POST /v1/worker/memo': { workerId, ...ticket, after: 's' },
+  'POST /v1/worker/suspend': { workerId, ...ticket, suspension: { kind: 'timer', step: 's', forMs: 1 } },
+});
 
 /** A body each route would take. */
-export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Readonly<Record<string, Readonly<Record<string, unknown>>>> => ({
+export const sampleBodiesOf = (subjects: CaseSubjects): Bodies => ({
+  ...workerBodiesOf(subjects),
   'POST /v1/workflows': { name: 'review', description: 'd', timeoutMs: 1_000, priority: 1, nodes: [node] },
   'POST /v1/workflows/validate': { name: 'review', nodes: [node] },
   'POST /v1/workflows/:name/runs': { context: {} },
@@ -75,11 +102,12 @@ export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Reado
   'POST /v1/approvals/:id/decision': { decision: 'APPROVED', notes: 'fine', inputSha256: 'a'.repeat(64) },
   'POST /v1/approvals/:id/links': { expiresAfterMs: 60_000 },
   'POST /approve/:link': { decision: 'APPROVED', name: 'Ann', notes: 'fine' },
-  'POST /v1/worker/register': { workerId, name: 'w', capabilities: ['node'], maxParallel: 1 },
-  'POST /v1/worker/poll': { workerId, credits: 1, held: [ticket], waitMs: 0 },
-  'POST /v1/worker/heartbeat': { workerId, tickets: [ticket] },
-  'POST /v1/worker/settle': { workerId, ...ticket, outcome: { ok: true, output: 1 } },
-  'POST /v1/worker/release': { workerId, tickets: [ticket] },
+  'POST /v1/schedules': { name: 'nightly', workflow: 'review', ...schedule },
+  'PUT /v1/schedules/:name': schedule,
+  'POST /v1/schedules/:name/pause': { reason: 'holidays' },
+  'POST /v1/schedules/:name/resume': {},
+  'POST /v1/events': { type: 'order.paid', key: '42', payload: { amount: 7 }, eventId: 'e-1' },
+  'POST /v1/effects/:id/resolve': { happened: true, output: 1, notes: 'seen in the bank' },
   'POST /api/agents': {
     projectId: 1,
     name: 'scanner',
@@ -94,7 +122,7 @@ export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Reado
     projectId: 1,
     name: 'review',
     trigger: { type: 'manual' },
-    nodes: [{ agentId: agent.id, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }],
+    nodes: [{ agentId: subjects.agent.id, action: 'scan', inputsJson: {}, _symbolicId: 'scan' }],
   },
   'PUT /api/workflows/:id': { description: 'd', status: 'DRAFT' },
   'POST /api/workflows/:id/trigger': { contextJson: {} },
@@ -106,12 +134,16 @@ export const sampleBodiesOf = ({ agent, workerId, ticket }: CaseSubjects): Reado
 const addressOf = ({ url }: Pick<RouteEntry, 'url'>, subjects: CaseSubjects): string =>
   url.replaceAll(/:(\w+)/g, (_, parameter: string) => encodeURIComponent(subjectOf(url, parameter, subjects)));
 
-function subjectOf(url: string, parameter: string, { runId, approvalId, link, deadTicketId, workflowId, agent }: CaseSubjects): string {
+function subjectOf(url: string, parameter: string, subjects: CaseSubjects): string {
+  const { runId, approvalId, link, deadTicketId, effectId, workflowId, scheduleName, eventId, agent } = subjects;
   if (parameter === 'link') return link;
   if (parameter === 'ticketId') return deadTicketId;
   if (parameter === 'runId' || /^\/v1\/(runs|why)\//.test(url)) return runId;
   if (url.includes('/approvals/')) return approvalId;
   if (url.includes('/backups/')) return 'backup-20260102-030405-678';
+  if (url.includes('/effects/')) return effectId;
+  if (url.includes('/schedules/')) return scheduleName;
+  if (url.includes('/events/')) return eventId;
   if (url.includes('/agents/')) return url.startsWith('/api/') ? agent.id : agent.name;
   return workflowId;
 }

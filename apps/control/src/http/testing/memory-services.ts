@@ -3,27 +3,44 @@ import {
   type AgentSpec,
   agentManifestSchema,
   defaultTenantId,
+  type EffectId,
+  type EventId,
   HiveError,
   type LinkId,
   type RunId,
+  type ScheduleId,
   type TenantId,
   type WorkflowId,
 } from '@hivekeeper/contract';
 import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
-import { checkWorkflow, createExpressions, LiveRuns, NoticeBoard, RunLane, RunOrders, Runs } from '../../flow/runs/index.ts';
+import {
+  checkWorkflow,
+  createExpressions,
+  type Expressions,
+  LiveRuns,
+  NoticeBoard,
+  RunLane,
+  RunOrders,
+  Runs,
+  Suspensions,
+} from '../../flow/runs/index.ts';
 import { Breakers, TicketDesk } from '../../flow/tickets/index.ts';
-import { BulkOrders, DeadLetters, Triggers } from '../../flow/triggers/index.ts';
+import { BulkOrders, DeadLetters, declaredIssuesOf, Events, Schedules, Triggers } from '../../flow/triggers/index.ts';
+import { EffectLedger, type EffectStore } from '../../records/effects/index.ts';
 import { KeyRing } from '../../records/keys/index.ts';
 import { Links } from '../../records/links/index.ts';
 import { Redaction } from '../../records/redaction/index.ts';
-import { AgentRegistry, WorkflowRegistry } from '../../records/registry/index.ts';
+import { AgentRegistry, type RegistryStore, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { Services } from '../services.ts';
 import { memoryBackups } from './memory-backups.ts';
 import { memoryDeadTicketStore } from './memory-dead-ticket-store.ts';
+import { memoryEffectStore } from './memory-effect-store.ts';
+import { memoryEventStore } from './memory-event-store.ts';
 import { memoryKeyStore } from './memory-key-store.ts';
 import { memoryLinkStore } from './memory-link-store.ts';
 import { memoryRegistryStore } from './memory-registry-store.ts';
 import { memoryRunStore } from './memory-run-store.ts';
+import { memoryScheduleStore } from './memory-schedule-store.ts';
 import { MemoryTables } from './memory-tables.ts';
 import { memoryThrottleStore } from './memory-throttle-store.ts';
 import { memoryTicketStore } from './memory-ticket-store.ts';
@@ -96,6 +113,16 @@ const pretendFiles = {
   },
 };
 
+/** Nothing is ever due. */
+const noDriver = { wake: () => undefined, wakeAt: () => undefined, [Symbol.asyncDispose]: async () => undefined };
+
+/** Nobody gives turns here: runs that take them stay queued. */
+const noTurns: Services['turnStore'] = {
+  settle: async () => ({ holders: [], waiting: [], given: [], ended: [] }),
+  unsettled: async () => [],
+  holders: async () => [],
+};
+
 function engineOver(
   tables: MemoryTables,
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Services['log'] },
@@ -106,22 +133,17 @@ function engineOver(
   const tickets = memoryTicketStore(tables);
   const registry = memoryRegistryStore(tables);
   const agents = new AgentRegistry({ store: registry, files: pretendFiles, newId: () => newId('agt') as AgentId });
-  const workflows = new WorkflowRegistry({
-    store: registry,
-    check: (definition, isKnownAgent) => checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
-    newId: () => newId('wfl') as WorkflowId,
-  });
+  const workflows = workflowsOver(registry, expressions, () => newId('wfl') as WorkflowId);
   const findAgent = agents.specOf;
   const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
   const live = new LiveRuns(runStore, expressions.evaluate, 1_000);
   const peers = { announce: () => undefined, tell: () => undefined };
   const board = new NoticeBoard({ store: runStore, tickets, runs: live, peers, clock, log });
-  const driver = { wake: () => undefined, wakeAt: () => undefined, [Symbol.asyncDispose]: async () => undefined };
   const throttles = memoryThrottleStore(() => clock.nowMs());
   const breakers = new Breakers({ store: throttles, findAgent, log, changed: (fullKey) => desk.open(fullKey) });
-  const lane = new RunLane({ store: runStore, runs: live, desk, board, driver: () => driver, findAgent, breakers, clock, log });
-  const newRunId = () => newId('run') as RunId;
-  const runs = new Runs({ store: runStore, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
+  const shared = { store: runStore, runs: live, desk, board, findAgent, clock };
+  const lane = new RunLane({ ...shared, driver: () => noDriver, breakers, follow: () => undefined, log });
+  const runs = new Runs({ ...shared, tickets, lane, newRunId: () => newId('run') as RunId });
   const capacityChanged = () => {
     lane.pump();
     void desk.refill();
@@ -134,9 +156,15 @@ function engineOver(
   });
   const orders = new RunOrders({ store: runStore, lane, newSignalId: () => newId('sig') });
   const triggers = new Triggers({ runs, store: runStore, workflows });
+  const effectStore = memoryEffectStore(tables);
+  const effects = ledgerOver(effectStore, desk, { clock, newEffectId: () => newId('eff') as EffectId });
+  const suspensions = new Suspensions({ runs, orders, ledger: effects, effects: effectStore });
   return {
     runs,
     orders,
+    effects,
+    effectStore,
+    suspensions,
     runStore,
     desk,
     tickets,
@@ -149,5 +177,24 @@ function engineOver(
     dead: new DeadLetters({ store: memoryDeadTicketStore(tables), triggers }),
     links: new Links({ store: memoryLinkStore(tables), clock, random, newId: () => newId('lnk') as LinkId }),
     redaction: new Redaction(() => [declaredSecret]),
+    events: new Events({ store: memoryEventStore(tables), orders, newId: () => newId('evt') as EventId, log }),
+    schedules: new Schedules({ store: memoryScheduleStore(tables), workflows, newId: () => newId('sch') as ScheduleId, clock }),
+    turnStore: noTurns,
   };
 }
+
+const ledgerOver = (
+  store: EffectStore,
+  desk: TicketDesk,
+  { clock, newEffectId }: { readonly clock: Clock; readonly newEffectId: () => EffectId },
+) => new EffectLedger({ store, nowMs: () => clock.nowMs(), newEffectId, counterOf: (token) => desk.counterOf(token) });
+
+const workflowsOver = (store: RegistryStore, { parse }: Expressions, newId: () => WorkflowId) =>
+  new WorkflowRegistry({
+    store,
+    check: (definition, isKnownAgent) => [
+      ...checkWorkflow(definition, { isKnownAgent, parseExpression: parse }),
+      ...declaredIssuesOf(definition),
+    ],
+    newId,
+  });

@@ -3,8 +3,10 @@ import type {
   ApprovalView,
   Blocker,
   DeadTicketView,
+  EffectId,
   JsonValue,
   LinkId,
+  MemoEntry,
   RunEvent,
   RunId,
   RunSummary,
@@ -14,6 +16,8 @@ import type {
   WorkflowDefinition,
 } from '@hivekeeper/contract';
 import type { IssuedTicket } from '../../flow/tickets/index.ts';
+import type { Effect } from '../../records/effects/index.ts';
+import type { NewEvent, StoredEvent, StoredSchedule } from '../../flow/triggers/index.ts';
 import type { Principal } from '../../records/keys/index.ts';
 import type { SealedLink } from '../../records/links/index.ts';
 import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
@@ -32,7 +36,11 @@ export class MemoryTables {
   readonly links = new Map<LinkId, SealedLink>();
   /** Who did what to what, besides runs. */
   readonly audit: { readonly actor: string; readonly action: string; readonly object: string }[] = [];
+  readonly effects = new Map<EffectId, Effect>();
+  readonly steps = new Map<string, MemoEntry>();
   readonly keys = new Map<string, Principal>();
+  readonly schedules = new Map<string, StoredSchedule>();
+  readonly events = new Map<string, { event: StoredEvent; dedupe: NewEvent['dedupe'] }>();
   readonly idempotency = new Map<string, { runId: RunId; bodySha256: string }>();
   readonly nowMs: () => number;
   #counter = 0;

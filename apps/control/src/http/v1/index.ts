@@ -1,15 +1,18 @@
 /**
  * `/v1`, one file per noun. Each checks nothing but shapes, asks one service, and shows the result as the contract says.
  *
- * workflows.ts, runs.ts, agents.ts, approvals.ts, backups.ts, installation.ts
+ * workflows.ts, runs.ts, agents.ts, approvals.ts, effects.ts, schedules.ts, events.ts, backups.ts, installation.ts
  * run-orders.ts   what one run is ordered · reruns.ts  retries, forks, and orders for many · dead.ts  what failed for good
  * run-stream.ts   a run's events (SSE)   · event-frames.ts  what goes down the wire, and when it is too much
  * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
+ * worker-ledger.ts  effects, steps and suspensions of agents at work
  * open-ends.ts    calls that wait, so that they can be ended
  */
 export { addAgents } from './agents.ts';
 export { addApprovals } from './approvals.ts';
 export { addBackups } from './backups.ts';
+export { addEffects } from './effects.ts';
+export { addEvents } from './events.ts';
 export { addInstallation } from './installation.ts';
 export { OpenEnds } from './open-ends.ts';
 export { addBulkOrders, addReruns } from './reruns.ts';
@@ -17,5 +20,7 @@ export { addDeadTickets } from './dead.ts';
 export { addRunOrders } from './run-orders.ts';
 export { addRunStream } from './run-stream.ts';
 export { addRuns } from './runs.ts';
+export { addSchedules } from './schedules.ts';
 export { addWorkerCalls } from './worker.ts';
+export { addWorkerLedger } from './worker-ledger.ts';
 export { addWorkflows } from './workflows.ts';

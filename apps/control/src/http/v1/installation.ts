@@ -18,6 +18,8 @@ import type { Services } from '../services.ts';
 
 const tags = ['platform'];
 const access = 'admin';
+// One is named, and whether there are more.
+const shownHolders = 2;
 const whyParams = z.strictObject({
   id: z
     .union([runIdSchema, ticketIdSchema, approvalIdSchema], 'expected the id of a run, a ticket or an approval, such as run_01JD…')
@@ -94,10 +96,12 @@ async function whyOf(
     blocker?.kind === 'ticket' ? (await services.tickets.ofRun(runId)).find(({ ticketId }) => ticketId === blocker.ticketId) : undefined;
   const throttledBy =
     ticket === undefined || ticket.workerId !== undefined ? undefined : await services.throttles.throttledBy(ticket.ticketId);
+  const holders = blocker?.kind === 'concurrency' ? await services.turnStore.holders({ tenantId, key: blocker.key }, shownHolders) : [];
   return explain({
     run,
     ticket,
     throttledBy,
+    holders,
     workers: services.desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? [capabilities] : [])),
     nowMs: services.clock.nowMs(),
   });

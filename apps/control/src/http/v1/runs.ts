@@ -34,6 +34,11 @@ export function addRuns(app: App, services: Services): void {
         response: answers({ 200: runViewSchema }),
       },
     },
-    async (request, reply) => reply.send((await services.runs.view(callerOf(request).tenantId, request.params.id)) as never),
+    async (request, reply) => {
+      const { tenantId } = callerOf(request);
+      const { id } = request.params;
+      const [run, effects] = await Promise.all([services.runs.view(tenantId, id), services.effectStore.counts(tenantId, id)]);
+      return reply.send({ ...run, ...(Object.keys(effects).length > 0 && { effects }) } as never);
+    },
   );
 }

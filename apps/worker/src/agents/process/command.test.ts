@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HiveError, type LeasedTicket, leasedTicketSchema } from '@hivekeeper/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CommandSources, commandFor, maxArgumentBytes } from './command.ts';
+import { type CommandSources, commandFor as commandWith, maxArgumentBytes } from './command.ts';
 
 let top: string;
 beforeEach(() => {
@@ -30,10 +30,12 @@ const ticketOf = ({ agent = {}, ...changes }: Omit<Partial<LeasedTicket>, 'agent
 });
 const sources = (changes: Partial<CommandSources> = {}): CommandSources => ({
   runtimes: { node: { file: '/opt/node/bin/node', paths: ['/opt/node/bin/node'] } },
-  workspace: { roots: [top], protectedDirectories: [] },
+  workspace: { roots: [top], protectedDirectories: [], isSealed: () => false },
   environment: {},
   ...changes,
 });
+const socket = { directory: '/tmp/hive-sockets-1-x/1', path: '/tmp/hive-sockets-1-x/1/hive.sock' };
+const commandFor = (ticket: LeasedTicket, from: CommandSources) => commandWith(ticket, from, socket);
 const refusal = (ticket: LeasedTicket) => {
   try {
     return commandFor(ticket, sources());
@@ -56,6 +58,7 @@ describe('the command of a ticket', () => {
       HIVE_NODE_ID: 'scan',
       HIVE_ATTEMPT: '2',
       HIVE_ACTION: 'look',
+      HIVE_SOCKET: socket.path,
     });
     expect(command.visiblePaths).toEqual(
       expect.arrayContaining([
@@ -87,6 +90,7 @@ describe('the command of a ticket', () => {
       'HIVE_ATTEMPT',
       'HIVE_NODE_ID',
       'HIVE_RUN_ID',
+      'HIVE_SOCKET',
       'HOME',
       'LANG',
       'PATH',
@@ -122,10 +126,15 @@ describe('the command of a ticket', () => {
   it('hides what is protected in whatever it makes visible, the agent’s own directory included', () => {
     const data = join(top, 'data');
     mkdirSync(data);
-    const workspace = { roots: [top], protectedDirectories: [data] };
+    const workspace = { roots: [top], protectedDirectories: [data], isSealed: () => false };
     expect(commandFor(ticketOf(), sources({ workspace })).hiddenPaths).toEqual([data]);
     writeFileSync(join(data, 'index.ts'), '');
     expect(() => commandFor(ticketOf({ agent: { directory: data } }), sources({ workspace }))).toThrow('kept from agents');
+  });
+
+  it('sees the directory of its socket, which is its own', () => {
+    const { visiblePaths } = commandFor(ticketOf(), sources());
+    expect(visiblePaths).toContainEqual({ path: socket.directory, access: 'read', isNew: true, isPrivate: true });
   });
 
   it('runs an executable itself', () => {

@@ -15,6 +15,12 @@ export interface CommandSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** The socket by which an agent asks its worker, in a directory of its own. */
+export interface SocketPaths {
+  readonly directory: string;
+  readonly path: string;
+}
+
 /**
  * The kernel refuses a single argument or variable above 128 KB (MAX_ARG_STRLEN). A longer input travels by stdin alone,
  * and `AGENT_INPUT` and the argument are absent; stdin always carries it.
@@ -30,7 +36,7 @@ const withheld = /^(HIVE_|LD_|NODE_OPTIONS$|PATH$|HOME$)/;
  *
  * @throws HiveError AGENT_NOT_RUNNABLE, PATH_NOT_ALLOWED
  */
-export function commandFor(ticket: LeasedTicket, sources: CommandSources): Command {
+export function commandFor(ticket: LeasedTicket, sources: CommandSources, socket: SocketPaths): Command {
   const { agent } = ticket;
   const { directory, entry } = locate(agent);
   if (isProtected(directory, sources.workspace)) throw notRunnable(`${directory} of ${agent.name} is kept from agents`);
@@ -45,10 +51,14 @@ export function commandFor(ticket: LeasedTicket, sources: CommandSources): Comma
   return {
     file: runtime.file,
     args: [...runtime.args, ...(argument === undefined ? [] : [argument])],
-    environment: environmentOf(ticket, argument, sources),
+    environment: { ...environmentOf(ticket, argument, sources), HIVE_SOCKET: socket.path },
     workingDirectory: directory,
     stdin: inputText,
-    visiblePaths: merged([...visible, ...waysTo(hiddenPaths, visible)]),
+    visiblePaths: merged([
+      ...visible,
+      ...waysTo(hiddenPaths, visible),
+      { path: socket.directory, access: 'read', isNew: true, isPrivate: true },
+    ]),
     hiddenPaths,
     network: agent.network,
     limits: { ...agent.limits, wallTimeMs: ticket.timeoutMs, graceMs },

@@ -61,7 +61,7 @@ async function execute(
   const progress: JsonValue[] = [];
   const executor = newExecutor({
     runtimes: { node: { file: '/usr/bin/node', paths: [] } },
-    workspace: { roots: [directory], protectedDirectories },
+    workspace: { roots: [directory], protectedDirectories, isSealed: () => false },
     environment: {},
     ...(sandbox !== undefined && { sandbox }),
     plain,
@@ -69,6 +69,7 @@ async function execute(
   const execution = await executor(ticket, {
     signal: new AbortController().signal,
     onProgress: (value) => progress.push(value),
+    socket: { directory: '/tmp/socket', path: '/tmp/socket/hive.sock' },
     log: newLog({ level: 'silent', component: 'test' }),
   });
   return { ...execution, progress };

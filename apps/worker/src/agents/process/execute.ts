@@ -1,7 +1,7 @@
 import { HiveError, type JsonValue, type LeasedTicket, type Outcome } from '@hivekeeper/contract';
 import type { Log } from '@hivekeeper/kernel';
 import type { Command, Runner } from '../../sandbox/process/index.ts';
-import { type CommandSources, commandFor } from './command.ts';
+import { type CommandSources, commandFor, type SocketPaths } from './command.ts';
 import { failed, printable } from './failure.ts';
 import { type Capability, outcomeOf } from './outcome.ts';
 import { type SchemaCheck, newSchemaCheck } from './schema.ts';
@@ -15,6 +15,8 @@ export type Execution = { readonly kind: 'finished'; readonly outcome: Outcome }
 export interface ExecutionHooks {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: JsonValue) => void;
+  /** By which the agent asks its worker. */
+  readonly socket: SocketPaths;
   readonly log: Log;
 }
 
@@ -60,7 +62,7 @@ async function attempt(
     else hooks.log.debug({ line: printable(text) }, 'agent says');
     if (line.kind === 'error') toldError = line.message;
   };
-  const command = commandFor(ticket, options);
+  const command = commandFor(ticket, options, hooks.socket);
   if (!runner.confines) refuseToHide(command);
   const result = await runner.run(command, { signal: hooks.signal, onStderrLine });
   const known = {

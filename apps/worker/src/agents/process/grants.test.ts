@@ -16,8 +16,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(top, { recursive: true, force: true }));
 
-const grant = (access: 'read' | 'write', input: JsonObject) =>
-  resolveGrants([{ field: 'target', access }], input, { roots: [root], protectedDirectories: [] });
+const workspace = (roots = [root]) => ({ roots, protectedDirectories: [], isSealed: (path: string) => path.includes('sealed') });
+const grant = (access: 'read' | 'write', input: JsonObject) => resolveGrants([{ field: 'target', access }], input, workspace());
 const refusal = (access: 'read' | 'write', target: JsonObject[string]) => {
   try {
     return grant(access, { target });
@@ -100,8 +100,8 @@ describe('a path grant', () => {
     mkdirSync(join(data, 'reports'), { recursive: true });
     writeFileSync(join(data, 'admin.key'), 'secret');
     symlinkSync(data, join(root, 'link'));
-    const workspace = { roots: [root, data, join(data, 'reports')], protectedDirectories: [data] };
-    const ask = (access: 'read' | 'write', target: string) => () => resolveGrants([{ field: 'target', access }], { target }, workspace);
+    const guarded = { ...workspace([root, data, join(data, 'reports')]), protectedDirectories: [data] };
+    const ask = (access: 'read' | 'write', target: string) => () => resolveGrants([{ field: 'target', access }], { target }, guarded);
     for (const target of [data, join(data, 'admin.key'), join(root, 'link', 'admin.key'), join(data, 'reports', '..')])
       expect(ask('read', target)).toThrow('kept from agents');
     expect(ask('write', join(data, 'new'))).toThrow('kept from agents');
@@ -112,8 +112,15 @@ describe('a path grant', () => {
   });
 
   it('is refused over the system’s own directories, whatever the roots', () => {
-    expect(() =>
-      resolveGrants([{ field: 'target', access: 'write' }], { target: '/usr/share' }, { roots: ['/usr'], protectedDirectories: [] }),
-    ).toThrow('it belongs to the system');
+    expect(() => resolveGrants([{ field: 'target', access: 'write' }], { target: '/usr/share' }, workspace(['/usr']))).toThrow(
+      'it belongs to the system',
+    );
+  });
+
+  it('is refused where other agents could be reached through it', () => {
+    mkdirSync(join(root, 'sealed'));
+    expect(refusal('read', join(root, 'sealed'))).toBe(
+      "PATH_NOT_ALLOWED The input's target cannot be granted: the sockets of other agents lie there.",
+    );
   });
 });

@@ -59,6 +59,7 @@ function canonical(field: string, path: string, { access, workspace }: Terms): F
   if (isProtected(real, workspace))
     throw refusal(field, 'it lies in a directory that is kept from agents (--protect), and in no root inside of that');
   if (reserved.some((directory) => isBelow(real, directory))) throw refusal(field, 'it belongs to the system');
+  if (workspace.isSealed(real)) throw refusal(field, 'the sockets of other agents lie there');
   if (existing === path) return { path: real };
   if (access === 'read') throw refusal(field, 'there is no such file or directory');
   const made = makeBelow(real, path.slice(existing.length).split(sep).filter(Boolean));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hiddenIn, isProtected, waysTo } from './workspace.ts';
 
-const workspace = { roots: ['/w', '/w/a/data/reports', '/other'], protectedDirectories: ['/w/a/data'] };
+const workspace = { roots: ['/w', '/w/a/data/reports', '/other'], protectedDirectories: ['/w/a/data'], isSealed: () => false };
 const read = (path: string) => ({ path, access: 'read' }) as const;
 const write = (path: string) => ({ path, access: 'write' }) as const;
 

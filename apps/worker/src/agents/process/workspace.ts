@@ -6,6 +6,8 @@ export interface Workspace {
   readonly roots: readonly string[];
   /** Such as the data directory with its keys. A root inside of one is open all the same: that is where reports go. */
   readonly protectedDirectories: readonly string[];
+  /** Paths by which one agent would reach another: never granted. */
+  readonly isSealed: (path: string) => boolean;
 }
 
 /** True for the directory itself and everything in it. Both are canonical. */
@@ -13,7 +15,7 @@ export const isBelow = (path: string, directory: string): boolean =>
   path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`);
 
 /** True on and in a protected directory, but for the roots inside of it. */
-export function isProtected(path: string, { roots, protectedDirectories }: Workspace): boolean {
+export function isProtected(path: string, { roots, protectedDirectories }: Pick<Workspace, 'roots' | 'protectedDirectories'>): boolean {
   const opens = (root: string, directory: string) => root !== directory && isBelow(root, directory) && isBelow(path, root);
   return protectedDirectories.some((directory) => isBelow(path, directory) && !roots.some((root) => opens(root, directory)));
 }

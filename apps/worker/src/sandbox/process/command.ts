@@ -4,6 +4,8 @@ export interface VisiblePath {
   readonly access: 'read' | 'write';
   /** An empty directory made for this command: whoever the command runs as is to own it. */
   readonly isNew?: boolean;
+  /** Nobody but the command may enter it. */
+  readonly isPrivate?: boolean;
 }
 
 /** What one command may use up. */

@@ -98,7 +98,7 @@ function identityFor({ setprivPath, log }: Confinement, { visiblePaths }: Comman
       `no account can use ${culpritAmong(paths)?.path} and whatever else the agent is to see: let others read it, or move it`,
     );
   if (identity.uid === 0) log.info({ paths: visiblePaths }, 'a path is for root only: the agent runs as root without capabilities');
-  for (const { path, isNew } of visiblePaths) if (isNew === true) giveAway(path, identity);
+  for (const visible of visiblePaths) if (visible.isNew === true) giveAway(visible, identity);
   return identity;
 }
 

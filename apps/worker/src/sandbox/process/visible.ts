@@ -24,14 +24,14 @@ export function openPaths(paths: readonly VisiblePath[]): Disposable & { readonl
 }
 
 /**
- * Gives a new directory to whoever the command runs as. It keeps this process's group and lets it write, so that a later
- * command that must run as root without capabilities can use it as well.
+ * Gives a new directory to whoever the command runs as. One that is not private keeps this process's group and lets it
+ * write, so that a later command that must run as root without capabilities can use it as well.
  */
-export function giveAway(path: string, { uid }: Identity): void {
+export function giveAway({ path, isPrivate }: VisiblePath, { uid }: Identity): void {
   const descriptor = openExactly(path, constants.O_DIRECTORY);
   try {
     fchownSync(descriptor, uid, process.getgid?.() ?? uid);
-    fchmodSync(descriptor, 0o775);
+    fchmodSync(descriptor, isPrivate === true ? 0o700 : 0o775);
   } finally {
     closeSync(descriptor);
   }

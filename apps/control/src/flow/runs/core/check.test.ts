@@ -135,3 +135,24 @@ describe('large workflows', () => {
     expect(issues[0]?.message).toMatch(/^these nodes need each other in a circle: n0 → n9999 → n9998 → .* → … \(10000 nodes\) → n0$/);
   });
 });
+
+describe('the key that runs take turns at', () => {
+  const issuesOf = (key: string) =>
+    checkWorkflow(workflowDefinitionSchema.parse({ name: 'test', nodes: [node('scan')], concurrency: { key, limit: 1 } }), ports).map(
+      ({ path, message }) => `${path} ${message}`,
+    );
+
+  it('may name the context', () => {
+    expect(issuesOf('customer-{{ context.customer }}')).toEqual([]);
+    expect(issuesOf('{{ string(size(context.files)) }}')).toEqual([]);
+  });
+
+  it.each([
+    ['{{ scan.output.total }}', 'scan.output.total: only the context is there when a run takes its turn'],
+    ['{{ item }}', 'item: only the context is there when a run takes its turn'],
+    ['{{ nodes.ghost.output }}', 'nodes.ghost.output: there is no node "ghost"'],
+    ['{{ context.a', '{{ context.a: "{{" has no matching "}}"'],
+  ])('may not be %s', (key, message) => {
+    expect(issuesOf(key)).toEqual([`/concurrency/key ${message}`]);
+  });
+});

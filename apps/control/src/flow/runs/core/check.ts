@@ -1,7 +1,7 @@
 import type { Issue, NodeDefinition, WorkflowDefinition } from '@hivekeeper/contract';
 import { ancestryOf, circleIn, type Needs, orderOf } from './graph.ts';
 import { compileNode, positionsOf } from './plan.ts';
-import { type Expression, expressionsIn, nodesIn, type PlacedExpression, usesItem } from './templates/template.ts';
+import { compileTemplate, type Expression, expressionsIn, nodesIn, type PlacedExpression, usesItem } from './templates/template.ts';
 
 /** What the check has to be told about the world. */
 export interface CheckPorts {
@@ -29,6 +29,7 @@ export function checkWorkflow(definition: WorkflowDefinition, ports: CheckPorts)
     ...definition.nodes.flatMap((node, position) => nodeIssues(checked, node, position)),
     ...circleIssues(definition, circle),
     ...definition.nodes.flatMap((node, position) => templateIssues(checked, node, position)),
+    ...concurrencyIssues(checked),
   ];
 }
 
@@ -95,6 +96,21 @@ function templateIssues(checked: Checked, node: NodeDefinition, position: number
   expressionsIn(input, `${pointer}/input`).forEach(judge(map !== undefined));
   if (concurrency !== undefined) expressionsIn(concurrency.key, `${pointer}/concurrency/key`).forEach(judge(map !== undefined));
   return issues;
+}
+
+function concurrencyIssues({ definition, positionById, ports }: Checked): Issue[] {
+  const key = definition.concurrency?.key;
+  if (key === undefined) return [];
+  return expressionsIn(compileTemplate(key, positionById), '/concurrency/key').flatMap(({ pointer, expression }) => {
+    const message = turnKeyFault(expression, ports);
+    return message === undefined ? [] : [{ path: pointer, message: `${expression.text}: ${message}` }];
+  });
+}
+
+function turnKeyFault(expression: Expression, ports: CheckPorts): string | undefined {
+  if (expression.kind === 'defect') return expression.reason;
+  if (usesItem(expression) || nodesIn(expression).length > 0) return 'only the context is there when a run takes its turn';
+  return expression.kind === 'cel' ? ports.parseExpression(expression.text) : undefined;
 }
 
 function expressionFault(

@@ -110,6 +110,7 @@ describe('what follows what', () => {
     run.fail('b', { code: 'AGENT_FAILED', message: 'second by definition', nodeId: 'forged' });
     run.fail('a', { code: 'AGENT_FAILED', message: 'first by definition' });
     expect(errorOf(run.state)).toEqual({ code: 'AGENT_FAILED', message: 'second by definition', nodeId: 'b' });
+    expect(run.node('b').attempts).toMatchObject([{ error: { nodeId: 'b' } }]);
   });
 
   it.each<[NonNullable<NodeInput['onFailure']>, JsonValue | undefined, JsonValue]>([

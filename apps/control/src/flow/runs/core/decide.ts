@@ -155,6 +155,7 @@ function createRun(draft: Draft, event: RunCreated): void {
   for (const id of gatedNodeIds) gate(draft, rules.plan.positionById.get(id), true);
   if (queue === undefined) return beginRun(draft, context);
   run.phase = { kind: 'queued', context, ...queue };
+  run.turnKey = queue.key;
   draft.notices.push({ type: 'run.queued', atMs, key: queue.key });
 }
 
@@ -227,12 +228,10 @@ function dropStaleDue({ run }: Draft): void {
 function isInForce({ slots, approvals }: RunState, due: Due): boolean {
   if (due.kind === 'expiry') return at(approvals, due.approval).isPending;
   const slot = at(slots, due.slotAt);
-  if (due.kind === 'retry') return slot.phase === 'backoff' && slot.dueAtMs === due.atMs;
+  if (due.kind === 'retry') return slot.phase === 'backoff';
   if (slot.phase !== 'suspended') return false;
-  const { wait } = slot;
-  return due.kind === 'timer'
-    ? wait.kind === 'timer' && wait.dueAtMs === due.atMs
-    : wait.kind === 'signal' && wait.expiresAtMs === due.atMs;
+  // Only a wait for a signal may end before its time: then the slot may wait for something else already.
+  return due.kind === 'timer' || (slot.wait.kind === 'signal' && slot.wait.expiresAtMs === due.atMs);
 }
 
 /** Ends a run before its time: nothing stays live. What a queued run was spared stays done. */
@@ -255,6 +254,5 @@ function endRun(draft: Draft, status: 'SUCCESS' | 'FAILED' | 'CANCELLED' | 'TIME
   run.phase = { kind: 'ended', status, error, toUndo: toUndo.length > 0 ? toUndo : undefined };
   run.finishedAtMs = atMs;
   run.pause = undefined;
-  draft.moves.length = 0;
   draft.notices.push({ type: 'run.finished', atMs, status, ...(error !== undefined && { error }) });
 }

@@ -7,10 +7,10 @@
  * decide.ts     event → transition                   · news.ts             which events change anything
  * draft.ts      the one copy a fold works on, and its commands
  * nodes.ts      starting, gating, ending nodes       · slots.ts            results, losses, retries
- * waits.ts      what slots wait for                  · approvals.ts        what people decide
+ * waits.ts, node-waits.ts  what slots wait for, and how it is shown · approvals.ts  what people decide
  * compensation.ts  undoing                           · carry.ts            what a later run need not do again
  * ledger.ts     issuing and closing tickets and approvals · due.ts, backoff.ts  what happens later, and when
- * waits.ts, node-waits.ts  what a slot waits for, and how it is shown · carry.ts  what a new run need not do again
+ * turn.ts       what a run takes its turn at
  * templates/    `{{ … }}`: reading, checking, resolving
  */
 export { type CheckPorts, checkWorkflow } from './check.ts';
@@ -20,5 +20,6 @@ export { planOf, type RunPlan } from './plan.ts';
 export type { RunState } from './state.ts';
 export { carriedFrom } from './carry.ts';
 export { agentOfTicket } from './ledger.ts';
-export { maxSignalsPerRun } from './waits.ts';
+export { turnOf } from './turn.ts';
+export { awaitsEvent, eventPrefix, maxSignalsPerRun } from './waits.ts';
 export { blockerOf, errorOf, nodeViewsOf, runStatusOf, wakeAtOf } from './views.ts';

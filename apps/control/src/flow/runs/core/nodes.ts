@@ -83,7 +83,8 @@ function waitOfItem({ rules, atMs }: Draft, node: number, scope: Scope): Pick<Ta
   }
 }
 
-function asKey(value: JsonValue): string {
+/** @throws HiveError TEMPLATE_UNRESOLVED */
+export function asKey(value: JsonValue): string {
   if (typeof value === 'string' && value.length > 0 && value.length <= maxKeyLength) return value;
   if (typeof value === 'number') return String(value);
   throw unresolved('key', `${JSON.stringify(value).slice(0, 100)} is not a text of 1 to ${maxKeyLength} characters`);

@@ -44,6 +44,8 @@ export interface RunPlan {
   readonly nodes: readonly NodePlan[];
   readonly positionById: ReadonlyMap<string, number>;
   readonly initialNodes: readonly NodeState[];
+  /** Present where the workflow names what its runs take turns at. */
+  readonly turnKey?: Template | undefined;
 }
 
 /** Precomputes a workflow that `checkWorkflow` found to be sound. */
@@ -58,7 +60,9 @@ export function planOf(definition: WorkflowDefinition): RunPlan {
     unmetCount: needs[position]?.length ?? 0,
     isGated: node.approval !== undefined,
   }));
-  return { definition, nodes, positionById, initialNodes };
+  const key = definition.concurrency?.key;
+  const turnKey = key === undefined ? undefined : compileTemplate(key, positionById);
+  return { definition, nodes, positionById, initialNodes, turnKey };
 }
 
 /** Where each id first stands in the workflow. */
@@ -77,10 +81,16 @@ export function compileNode(definition: NodeDefinition, positionById: ReadonlyMa
     input: compileTemplate(input, positionById),
     when: when === undefined ? undefined : compileExpression(when, positionById),
     map: map === undefined ? undefined : compileTemplate(map, positionById),
-    approval: approval === true ? defaultApprovalRule : approval || undefined,
+    approval: approvalOf(approval),
     compensation: compensate === undefined ? undefined : { ...compensate, input: compileTemplate(compensate.input, positionById) },
     concurrency: concurrency === undefined ? undefined : { key: compileTemplate(concurrency.key, positionById), limit: concurrency.limit },
   };
+}
+
+/** A rule that was stored before it could say all this means what the defaults say. */
+function approvalOf(approval: NodeDefinition['approval']): ApprovalRule | undefined {
+  if (approval === undefined || approval === false) return undefined;
+  return approval === true ? defaultApprovalRule : { ...defaultApprovalRule, ...approval };
 }
 
 function compileWork({ agent = '', action, wait, sleep }: NodeDefinition, positionById: ReadonlyMap<string, number>): NodeWork {

@@ -97,7 +97,7 @@ function call(
 
 /** What a slot waited for has come, or will not. An agent is started again, and finds it in its memo. */
 export function resumeSlot(draft: Draft, place: SlotPlace, outcome: Outcome): void {
-  const { run, rules, atMs } = draft;
+  const { rules, atMs } = draft;
   const slot = suspendedAt(draft, place.slotAt);
   if (slot === undefined) return;
   const { task, tries, wait } = slot;
@@ -106,7 +106,7 @@ export function resumeSlot(draft: Draft, place: SlotPlace, outcome: Outcome): vo
   draft.notices.push({ type: 'node.resumed', atMs, nodeId: definition.id, slot: slotNumberOf(draft, place) });
   // A step without name is no step of an agent: a node that only waits, or a call that a person had to allow.
   if (wait.step === '' && !outcome.ok) failSlot(draft, place, outcome.error);
-  else if (work.kind !== 'agent' && run.compensation === undefined) completeSlot(draft, place, outcome.ok ? outcome.output : null);
+  else if (work.kind !== 'agent') completeSlot(draft, place, outcome.ok ? outcome.output : null);
   else repeat(draft, place, { task: isMemorable(wait) ? remembering(task, { step: wait.step, outcome }) : task, tries });
 }
 

@@ -10,6 +10,7 @@ import type {
   NodeStatus,
   RunId,
   TicketId,
+  Turn,
   WorkerId,
 } from '@hivekeeper/contract';
 import type { Due } from './due.ts';
@@ -30,7 +31,7 @@ import type { Due } from './due.ts';
  */
 export type RunPhase =
   | { readonly kind: 'pending' }
-  | { readonly kind: 'queued'; readonly context: JsonObject; readonly key: string; readonly limit: number }
+  | ({ readonly kind: 'queued'; readonly context: JsonObject } & Turn)
   | { readonly kind: 'live'; readonly context: JsonObject }
   | {
       readonly kind: 'ended';
@@ -229,6 +230,8 @@ export interface RunState {
   /** While it is there no ticket of the run is handed out. */
   readonly pause?: { readonly atMs: number; readonly by: string; readonly reason?: string | undefined } | undefined;
   readonly priority: number;
+  /** The key of the turn it waits or waited for; its end lets the next one in. */
+  readonly turnKey?: string | undefined;
   /** What a run that has not begun will not have to do. */
   readonly carried?: readonly CarriedNode[] | undefined;
   /** Present in a run that undoes another one. */

@@ -1,8 +1,8 @@
-import type { WorkflowInput } from '@hivekeeper/contract';
+import type { WorkflowDefinition, WorkflowInput } from '@hivekeeper/contract';
 import { describe, expect, it } from 'vitest';
 import { createExpressions } from '../expressions.ts';
-import { blockerOf, errorOf, runStatusOf, wakeAtOf } from './index.ts';
-import { issued, node, type NodeInput, RunUnderTest } from './run-under-test.ts';
+import { blockerOf, errorOf, fold, initialState, planOf, runStatusOf, wakeAtOf } from './index.ts';
+import { issued, node, type NodeInput, RunUnderTest, testRunId } from './run-under-test.ts';
 
 const { evaluate } = createExpressions();
 const runOf = (nodes: NodeInput[], more: Partial<WorkflowInput> = {}) => new RunUnderTest({ name: 'test', nodes, ...more }, evaluate);
@@ -101,6 +101,26 @@ describe('approval', () => {
     run.answer('a', true);
     run.send({ type: 'approval.decided', atMs: 1, approvalId: 'apr_01JD0000000000000000000000.7' as never, approved: true, by: 'ann' });
     expect(run.state).toBe(state);
+  });
+
+  it('keeps who started the run, whether they may decide, and who decided what', () => {
+    const run = runOf([node('a', { approval: { excludeRequester: true } }), node('b', { approval: true })]).create({ by: 'bob' });
+    expect(run.state.startedBy).toBe('bob');
+    expect(run.commands).toMatchObject([{ excludeRequester: true }, { excludeRequester: false }]);
+    run.answer('a', false);
+    expect(run.state.approvals).toMatchObject([
+      { nodeId: 'a', excludeRequester: true, isPending: false, decided: { approved: false, by: 'ann' } },
+      { nodeId: 'b', excludeRequester: false, isPending: true },
+    ]);
+  });
+
+  it('fills in what a workflow stored by an earlier version does not say', () => {
+    const run = runOf([node('a', { approval: { expiresAfterMs: 5_000 } })]);
+    const [written] = run.rules.plan.definition.nodes;
+    const stored = { ...run.rules.plan.definition, nodes: [{ ...written, approval: { expiresAfterMs: 5_000 } }] } as WorkflowDefinition;
+    const rules = { ...run.rules, plan: planOf(stored) };
+    const { commands } = fold(initialState(testRunId, rules.plan), [{ type: 'run.created', atMs: 1_000, context: {} }], rules);
+    expect(commands).toMatchObject([{ type: 'request-approval', expiresAtMs: 6_000, excludeRequester: false }]);
   });
 
   it('tells the notes of whoever rejected', () => {

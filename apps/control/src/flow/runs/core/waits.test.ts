@@ -73,6 +73,16 @@ describe('a node that waits for a signal', () => {
     expect(run.node('each').output).toEqual([1, 2]);
   });
 
+  it.each(['x'.repeat(500), 'x', 7])('takes a key of 1 to 500 characters, or a number: %s', (key) => {
+    const run = runOf([waiting('a', { signal: 's', key: '{{ context.key }}' })]).create({ context: { key } });
+    expect(blockerOf(run.state)).toMatchObject({ kind: 'signal', key: String(key) });
+  });
+
+  it.each(['', 'x'.repeat(501), null])('refuses any other key: %s', (key) => {
+    const run = runOf([waiting('a', { signal: 's', key: '{{ context.key }}' })]).create({ context: { key } });
+    expect(errorOf(run.state)?.code).toBe('TEMPLATE_UNRESOLVED');
+  });
+
   it('fails where its key is no text', () => {
     const run = runOf([waiting('a', { signal: 's', key: '{{ context.key }}' })]).create({ context: { key: [] } });
     expect(errorOf(run.state)).toMatchObject({ code: 'TEMPLATE_UNRESOLVED', message: 'key: [] is not a text of 1 to 500 characters' });
@@ -109,6 +119,16 @@ describe('a node that sleeps', () => {
     expect(run.wake(6 * day)).toEqual([]);
   });
 
+  it('wakes with everything else that is due by then', () => {
+    const run = runOf([
+      { id: 'short', sleep: { forMs: 1_000 } },
+      { id: 'long', sleep: { forMs: 2_000 } },
+      { id: 'longer', sleep: { forMs: 9_000 } },
+    ]).create();
+    run.wake(8_000);
+    expect(run.statuses()).toEqual({ short: 'SUCCESS', long: 'SUCCESS', longer: 'RUNNING' });
+  });
+
   it('sleeps until a time that a template gives, and not at all where it is past', () => {
     const run = runOf([
       { id: 'later', sleep: { until: '{{ context.at }}' } },
@@ -124,7 +144,7 @@ describe('a node that sleeps', () => {
     expect(runStatusOf(run.state)).toBe('SUCCESS');
   });
 
-  it.each(['tomorrow', '2026-01-01T00:00:00', true, 1.5, 365 * day + 1_001, '9999-01-01T00:00:00Z'])(
+  it.each(['tomorrow', '1970-01-01T00:00:00', true, 1.5, 365 * day + 1_001, '9999-01-01T00:00:00Z'])(
     'fails where the time is %j',
     (until) => {
       const run = runOf([{ id: 'a', sleep: { until: '{{ context.until }}' } }]).create({ context: { until } });
@@ -217,6 +237,17 @@ describe('an agent that waits', () => {
     ]);
     expect([run.state.listeners, run.state.liveTicketCount, run.state.pendingApprovalCount]).toEqual([[], 0, 0]);
     expect(runStatusOf(run.state)).toBe('FAILED');
+  });
+
+  it('goes on in every slot when a person says what became of the effect that they share', () => {
+    const effectId = 'eff_01JD0000000000000000000000' as EffectId;
+    const run = runOf([node('m', { map: '{{ context.list }}' })]).create({ context: { list: [0, 1] } });
+    for (const slot of [0, 1]) run.suspend('m', { kind: 'effect', step: 'pay', effectId, tool: 'bank.transfer' }, slot);
+    expect(run.send({ type: 'effect.resolved', atMs: 2_000, effectId, by: 'ann' })).toMatchObject([
+      { type: 'issue', slot: 0 },
+      { type: 'issue', slot: 1 },
+    ]);
+    expect(run.state.unknownEffects).toEqual([]);
   });
 
   it('waits for a person where nobody knows what became of its effect', () => {

@@ -2,7 +2,7 @@ import type { Failure, JsonObject, JsonValue, Suspension } from '@hivekeeper/con
 import { at, type Draft, nodeIdAt } from './draft.ts';
 import { pushDue } from './due.ts';
 import { closeApproval, requestApproval } from './ledger.ts';
-import type { Signal, SlotPlace, SlotState, Task, Tries, Wait } from './state.ts';
+import type { RunState, Signal, SlotPlace, SlotState, Task, Tries, Wait } from './state.ts';
 
 /** What the names of events begin with where signals and events stand side by side. */
 export const eventPrefix = 'event:';
@@ -135,6 +135,17 @@ export const suspendedAt = ({ run }: Draft, slotAt: number): Extract<SlotState, 
   const slot = run.slots[slotAt];
   return slot?.phase === 'suspended' ? slot : undefined;
 };
+
+/** True while the slot waits for an event of that type and key. */
+export function awaitsEvent(
+  { slots }: RunState,
+  slotAt: number,
+  event: { readonly type: string; readonly key?: string | undefined } | undefined,
+): boolean {
+  const slot = slots[slotAt];
+  if (event === undefined || slot?.phase !== 'suspended' || slot.wait.kind !== 'signal') return false;
+  return slot.wait.name === `${eventPrefix}${event.type}` && slot.wait.key === event.key;
+}
 
 /** The answer to an approval, as the agent that asked for it reads it. */
 export const decisionOutput = (decision: 'APPROVED' | 'REJECTED' | 'EXPIRED', by?: string, notes?: string): JsonObject => ({

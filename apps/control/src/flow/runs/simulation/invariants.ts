@@ -1,4 +1,4 @@
-import { ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { blockerOf, runStatusOf, type RunState, wakeAtOf } from '../core/index.ts';
 
 /** What must hold of every state, whatever led to it. @throws AssertionError that says what does not */
@@ -11,7 +11,8 @@ export function checkState(state: RunState): void {
   strictEqual(blockerOf(state) !== undefined, isUnfinished, 'an unfinished run, and no other, waits for something');
   const isAsking = state.approvals.some(({ isPending }) => isPending);
   strictEqual(status === 'WAITING_APPROVAL', isAsking, 'a run waits for approval while one is pending, and only then');
-  if (state.phase.kind === 'queued') strictEqual(state.slots.length, 0, 'a queued run does nothing');
+  if (state.phase.kind === 'queued') deepStrictEqual([state.slots.length, status], [0, 'PENDING'], 'a queued run does nothing');
+  else strictEqual(state.carried?.length ?? 0, 0, 'what was carried over is in its nodes');
   if (state.phase.kind === 'ended') checkEnd(state);
 }
 

@@ -1,4 +1,4 @@
-import { ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import type { ApprovalId, EffectId } from '@hivekeeper/contract';
 import type { Stage } from './stage.ts';
 import type { AskedPerson } from './witness.ts';
@@ -10,7 +10,10 @@ export function decide(stage: Stage, [approvalId, { answer, expiresAtMs }]: read
   witness.asked.delete(approvalId);
   if (answer === 'reject') scenario.tally.add('approval rejected');
   if (expiresAtMs <= atMs) scenario.tally.add('answered late');
-  stage.send({ type: 'approval.decided', atMs, approvalId, approved: answer === 'approve', by: 'ann' });
+  const approved = answer === 'approve';
+  stage.send({ type: 'approval.decided', atMs, approvalId, approved, by: 'ann' });
+  const { decided } = stage.run.state.approvals.find((approval) => approval.approvalId === approvalId) ?? {};
+  deepStrictEqual(decided, { approved, by: 'ann' }, 'who decided what is kept');
 }
 
 /** A person says what became of an effect. */

@@ -140,7 +140,7 @@ export const undoListOf = (nodes: ReadonlyMap<string, SimulatedNode>, ended: Rea
   [...ended].reverse().flatMap(([nodeId, { status, output }]): CompensationTask[] => {
     const work = nodes.get(nodeId)?.work;
     if (status !== 'SUCCESS' || work?.kind !== 'agent' || work.undoing === undefined) return [];
-    const of = { nodeId, agent: 'undoer' };
+    const of = { nodeId, agent: 'undoer', action: 'undo' };
     if (work.undoing.isBroken) return [{ ...of, error: { code: 'TEMPLATE_UNRESOLVED', message: '' } }];
     return [{ ...of, input: { of: output ?? null } }];
   });

@@ -39,35 +39,44 @@ function endsAfter({ run, scenario, witness }: Stage): Map<string, End> {
 }
 
 function checkAgainst(stage: Stage, reference: ReadonlyMap<string, readonly End[]>): void {
-  const { scenario, run } = stage;
-  const { tally, undoing } = scenario;
+  const { scenario, run, witness } = stage;
   const status = runStatusOf(run.state);
   const wasStopped = status === 'CANCELLED' || status === 'TIMED_OUT';
   const ends = endsAfter(stage);
-  const carried = new Set(scenario.carried?.map(({ nodeId }) => nodeId));
+  const carried = checkCarried(stage);
   for (const [id, end] of ends) {
+    strictEqual(end.status, witness.ended.get(id)?.status ?? end.status, 'what has ended stays as it ended');
     if (wasStopped && end.status === 'CANCELLED' && !carried.has(id)) continue;
     const possible = (reference.get(id) ?? []).map(textOf);
     ok(possible.includes(textOf(end)), `${id} ended ${textOf(end)}, and not ${possible.join(' or ')}`);
-    if (end.status === 'SKIPPED' && undoing === undefined) tally.add('node skipped');
-    if (Array.isArray(end.output)) tally.add('node mapped');
+    countEnd(scenario, end);
   }
   if (!wasStopped) checkStatus(stage, ends);
   checkReplay(stage);
 }
 
+function countEnd({ tally, undoing }: Scenario, { status, output }: End): void {
+  if (status === 'SKIPPED' && undoing === undefined) tally.add('node skipped');
+  if (Array.isArray(output)) tally.add('node mapped');
+}
+
+function checkCarried({ scenario, run }: Stage): ReadonlySet<string> {
+  const carried = new Set(scenario.carried?.map(({ nodeId }) => nodeId));
+  const shown = nodeViewsOf(run.state, run.rules.plan).filter(({ isCarried }) => isCarried);
+  deepStrictEqual(new Set(shown.map(({ id }) => id)), carried, 'what was carried over says so');
+  return carried;
+}
+
 const textOf = ({ status, code, output }: End): string => JSON.stringify([status, code, output]);
 
-function checkStatus({ scenario, run }: Stage, ends: ReadonlyMap<string, End>): void {
+function checkStatus({ scenario, run, witness }: Stage, ends: ReadonlyMap<string, End>): void {
   const { nodes, tally, undoing } = scenario;
   const fatal = nodes.filter(({ id, onFailure }) => isFailure(ends.get(id)?.status) && (onFailure === 'fail' || undoing !== undefined));
   const status = fatal.length > 0 ? 'FAILED' : 'SUCCESS';
   strictEqual(runStatusOf(run.state), status, 'a run fails with a node that fails it, and only then');
-  if (fatal.length > 0)
-    ok(
-      fatal.some(({ id }) => id === errorOf(run.state)?.nodeId),
-      'a failed run names a node that failed it',
-    );
+  const fatalIds = new Set(fatal.map(({ id }) => id));
+  const first = [...witness.ended.keys()].find((id) => fatalIds.has(id));
+  strictEqual(errorOf(run.state)?.nodeId, first, 'a failed run names the first node that failed it');
   if (undoing === undefined) tally.add(status === 'FAILED' ? 'run failed' : 'run good');
 }
 
@@ -126,7 +135,11 @@ function goOn(stage: Stage): void {
   const from = world.goOn === 'from a node' ? scenario.nodes[world.seed % scenario.nodes.length]?.id : undefined;
   const carried = carriedFrom(run.state, run.rules.plan, from);
   const kept = keptOf(scenario.nodes, ends, from);
-  strictEqual(String(carried.map(({ nodeId }) => nodeId).sort()), String([...kept].sort()), 'what need not be done again is carried over');
+  deepStrictEqual(new Set(carried.map(({ nodeId }) => nodeId)), kept, 'what need not be done again is carried over');
+  for (const view of nodeViewsOf(run.state, run.rules.plan)) {
+    const { status, output, error } = carried.find(({ nodeId }) => nodeId === view.id) ?? view;
+    deepStrictEqual([status, output, error], [view.status, view.output, view.error], 'what is carried over is how it ended');
+  }
   const nodes = world.goOn === 'healed' ? scenario.nodes.map(healed) : scenario.nodes;
   const next = play(new Stage({ nodes, tally, carried, world: { ...world, seed: world.seed + 2 } }));
   checkAgainst(next, endsOf(nodes, new Map(carried.map(endOfCarried))));

@@ -1,6 +1,8 @@
 import { strictEqual } from 'node:assert/strict';
 import type { CarriedNode, CompensationTask, RunEvent } from '@hivekeeper/contract';
+import { blockerOf } from '../core/index.ts';
 import { RunUnderTest } from '../core/run-under-test.ts';
+import { checkBlocker } from './blockers.ts';
 import { checkState, freeze } from './invariants.ts';
 import type { End } from './reference.ts';
 import type { Tally } from './tally.ts';
@@ -71,6 +73,8 @@ export class Stage {
     this.scenario.tally.add(event.type);
     witness.record(notices.slice(noticeCount), commands);
     witness.check(run.state, this.sent);
+    const blocker = blockerOf(run.state);
+    if (blocker !== undefined) checkBlocker(blocker, witness, run.state);
     freeze(run.state);
     checkState(run.state);
     return true;

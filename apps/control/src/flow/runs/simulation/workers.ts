@@ -72,11 +72,11 @@ function suspensionOf(step: string, act: Waiting): Suspension {
     case 'approval':
       return { kind: 'approval', step, message: step, input: { step }, expiresAfterMs: askedMs };
     case 'call':
-      return { kind: 'agent', step, agent: step, input: { path: step }, ...(act.gate !== 'none' && { isGated: true }) };
+      return { kind: 'agent', step, agent: step, action: 'called', input: { path: step }, ...(act.gate !== 'none' && { isGated: true }) };
     case 'effect':
       return { kind: 'effect', step, effectId: effectIdOf(step), tool: 'bank.transfer' };
   }
 }
 
-// Slots of one node share their effects: what becomes of one is news for all that wait for it.
-const effectIdOf = (step: string): EffectId => `eff_${step.split('.')[0]}.${step.split('.').at(-1)}` as EffectId;
+// Everything that a node does shares one effect: what becomes of it is news for all that wait for it.
+const effectIdOf = (step: string): EffectId => `eff_${step.split('.')[0]}` as EffectId;

@@ -67,6 +67,7 @@ export interface World {
 }
 
 export const approvalMs = 10_000;
+export const defaultApprovalMs = 86_400_000;
 export const askedMs = 3_000;
 export const signalMs = 5_000;
 export const timerMs = 150;
@@ -117,8 +118,9 @@ function workOf({ id, mapCount, work }: SimulatedNode): Partial<WorkflowInput['n
       const input = { of: undoing?.isBroken === true ? `{{ ${id}.output.missing }}` : `{{ ${id}.output }}` };
       return {
         agent: 'agent',
-        approval: gate !== 'none' && !isRisky && { expiresAfterMs: approvalMs, onExpiry },
-        ...(undoing !== undefined && { compensate: { agent: 'undoer', input } }),
+        action: 'do',
+        approval: gate !== 'none' && !isRisky && { expiresAfterMs: approvalMs, onExpiry, excludeRequester: true },
+        ...(undoing !== undefined && { compensate: { agent: 'undoer', action: 'undo', input } }),
       };
     }
     case 'wait': {
