@@ -54,12 +54,9 @@ describe('runs that take turns', () => {
     await using engine = await engineOn(database.url);
     await deploy(engine, { ...chain('ordered', 1), concurrency: { limit: 1 } });
     const worker = seatWorker(engine, () => undefined);
-    const runIds = [
-      await start(engine, 'ordered'),
-      await start(engine, 'ordered'),
-      await start(engine, 'ordered'),
-      await start(engine, 'ordered'),
-    ];
+    const runIds = [await start(engine, 'ordered')];
+    await worker.ticket(1);
+    for (let count = 1; count < 4; count += 1) runIds.push(await start(engine, 'ordered'));
     const urgent = runIds[3] as RunId;
     await engine.services.orders.reprioritise({ tenantId: defaultTenantId, runId: urgent, by: 'test', priority: 50 });
     for (let nth = 1; nth <= 4; nth += 1) {
