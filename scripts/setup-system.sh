@@ -14,6 +14,7 @@ need() {
 need bwrap bubblewrap 'the sandbox probes, and every agent that does not ship with the product'
 need setpriv util-linux 'the tests that kill a parent with -9'
 need faketime faketime 'the tests of clocks that are wrong'
+need curl curl 'the example of an agent that asks its worker with curl'
 [ "${1:-}" = bench ] && need redis-server redis-server 'the comparison with BullMQ'
 [ -z "$missing" ] && exit 0
 

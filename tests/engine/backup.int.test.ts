@@ -10,6 +10,7 @@ import { postgresBackupSource } from '../../apps/control/src/adapters/postgres/b
 import { openPool } from '../../apps/control/src/adapters/postgres/connection.ts';
 import { migrate } from '../../apps/control/src/adapters/postgres/migrate.ts';
 import { tryBackup } from '../../apps/control/src/offline.ts';
+import { restoredText } from '../../apps/control/src/offline-report.ts';
 import { Backups } from '../../apps/control/src/operations/backups/index.ts';
 import { asSuperuser, backUp, log, placePerTest } from './backups.ts';
 import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
@@ -72,6 +73,36 @@ describe('a backup', () => {
     await using engine = await engineOn(target.url);
     seatWorker(engine, succeed);
     for (const runId of before) expect(await ended(engine, runId)).toBe('SUCCESS');
+  });
+
+  test('knows which effects were on their way; they are told to the person, and are not simply made again', async () => {
+    await using source = await migratedDatabase();
+    let path: string;
+    const pay = { tool: 'bank.pay', args: { to: 'ann' } };
+    let effectId: string;
+    let runId: RunId;
+    {
+      await using engine = await place.engine(source, { leaseMs: 600_000 });
+      await deploy(engine, chain('one', 1));
+      const worker = seatWorker(engine, () => undefined);
+      runId = await start(engine, 'one');
+      const { ticketId, token } = await worker.ticket(1);
+      const held = { workerId: worker.workerId, ticketId, token };
+      ({ effectId } = await engine.services.effects.begin({ ...held, ...pay }));
+      const over = await engine.services.effects.begin({ ...held, tool: 'mail.send', args: {} });
+      await engine.services.effects.finish({ ...held, effectId: over.effectId, outcome: { ok: true, output: 1 } });
+      path = await backUp(engine);
+    }
+    await using target = await freshDatabase();
+    const restored = await place.restore(path, target);
+    expect(restored.lostWindow).toMatchObject({ openEffectCount: 1, openEffects: [{ effectId, runId, tool: 'bank.pay' }] });
+    expect(restoredText(restored)).toContain(
+      `On their way then: 1 effects. They are unknown now (hive effects --state unknown):\n  ${effectId}  bank.pay  ${runId}\n`,
+    );
+    await using engine = await engineOn(target.url);
+    const worker = seatWorker(engine, () => undefined);
+    const { ticketId, token } = await worker.ticket(1);
+    expect(await engine.services.effects.begin({ workerId: worker.workerId, ticketId, token, ...pay })).toMatchObject({ state: 'unknown' });
   });
 
   test('restores every row as it was, under row security, and writes down that it was restored', async () => {

@@ -229,8 +229,8 @@ export const errorCatalogue = {
     remedy: 'Keep the order of calls that have the same name, give a changed step a new name, and call steps side by side.',
   }),
   AGENT_CALLS_TOO_MANY: entry(429, ['agent', 'terminal'], {
-    cause: 'The agent asked its worker for more than one execution may (10,000 calls, 64 at a time).',
-    remedy: 'Split its loop into several nodes or runs.',
+    cause: 'The agent asked its worker for more than one execution may (10,000 calls, 64 at a time, 64 MiB in all).',
+    remedy: 'Split its loop into several nodes or runs, and keep data in granted paths.',
   }),
   AGENT_SOCKET_ABSENT: entry(503, ['caller', 'terminal'], {
     cause: 'The agent uses durable steps or effects, but was not started by a worker: HIVE_SOCKET is not set.',

@@ -31,6 +31,7 @@ const receipt = { ok: true, output: { to: 'ann', key: 'before' } } as const;
 
 let directory: string;
 let execute: ExecuteTicket;
+let executePlain: ExecuteTicket;
 beforeAll(async () => {
   closeInheritedDescriptors();
   directory = realpathSync(mkdtempSync(join(tmpdir(), 'hive-socket-')));
@@ -38,13 +39,14 @@ beforeAll(async () => {
   const searchPath = process.env.PATH ?? '';
   const probe = await probeSandbox({ clock: systemClock, log, searchPath });
   if (!probe.available) expect.fail(`no sandbox: ${probe.reasons.join('; ')}`);
-  execute = newExecutor({
+  const parts = {
     runtimes: await findRuntimes(searchPath),
     workspace: { roots: [directory], protectedDirectories: [], isSealed: () => false },
     environment: {},
-    sandbox: probe.runner,
     plain: newPlainRunner({ clock: systemClock }),
-  });
+  };
+  execute = newExecutor({ ...parts, sandbox: probe.runner });
+  executePlain = newExecutor(parts);
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -56,7 +58,7 @@ interface Told {
 
 /** Runs an agent in the sandbox over a ledger that begins effects as it is told. */
 async function run(
-  agent: { readonly runtime: string; readonly code: string; readonly memo?: LeasedTicket['memo'] },
+  agent: { readonly runtime: string; readonly code: string; readonly memo?: LeasedTicket['memo']; readonly isConfined?: boolean },
   begun: BegunEffect,
 ): Promise<Told> {
   const place = join(directory, agent.runtime);
@@ -75,7 +77,14 @@ async function run(
     },
     input: { to: 'ann' },
     memo: agent.memo ?? [],
-    agent: { name: 'fixture', version: '1.0.0', trust: 'untrusted', directory: place, entry: 'agent', runtime: agent.runtime },
+    agent: {
+      name: 'fixture',
+      version: '1.0.0',
+      trust: agent.isConfined === false ? 'trusted' : 'untrusted',
+      directory: place,
+      entry: 'agent',
+      runtime: agent.runtime,
+    },
   });
   const asked: [string, object][] = [];
   const suspended = new AbortController();
@@ -100,7 +109,12 @@ async function run(
   };
   const ledger = new SessionLedger({ ...parts, api, workerId: `wrk_${ulid}` as WorkerId, ticket, onSuspend });
   await using socket = await serveAgent(room.makePlace(), ledger);
-  const execution = await execute(ticket, { signal: suspended.signal, socket, log, onProgress: () => undefined });
+  const execution = await (agent.isConfined === false ? executePlain : execute)(ticket, {
+    signal: suspended.signal,
+    socket,
+    log,
+    onProgress: () => undefined,
+  });
   return { execution, asked, suspension };
 }
 
@@ -139,6 +153,12 @@ describe('an agent in the sandbox, without network, as the README shows it', () 
   it('in Python waits for time, and is ended meanwhile', async () => {
     const { execution, suspension } = await run({ ...python, memo: [] }, { state: 'dispatched', effectId });
     expect([execution, suspension]).toEqual([{ kind: 'aborted' }, { kind: 'timer', step: 'a minute', forMs: 60_000 }]);
+  });
+
+  it('asks as well where it is trusted and there is no sandbox', async () => {
+    const { execution, asked } = await run({ ...shell, isConfined: false }, { state: 'dispatched', effectId });
+    expect(execution).toEqual({ kind: 'finished', outcome: { ok: true, output: 'sent' } });
+    expect(asked.map(([name]) => name)).toEqual(['begin', 'finish']);
   });
 
   it('sees no socket but its own, in a directory that is closed to others and that it cannot write to', async () => {
@@ -183,6 +203,17 @@ describe('an agent’s socket', () => {
       code: 'BODY_TOO_LARGE',
     });
     expect(await ask({ url: '/memo', method: 'GET' })).toEqual({ status: 200, code: undefined });
+  });
+
+  it('takes 64 MiB in all, and no more', async () => {
+    using room = openSocketRoom(directory);
+    const taking = { ...ledger, record: async () => ({ outcome: receipt }) } as unknown as SessionLedger;
+    await using socket = await serveAgent(room.makePlace(), taking);
+    const body = JSON.stringify({ step: 's', outcome: { ok: true, output: 'x'.repeat(255 * 1024) } });
+    const tell = () => asking(socket.path, { url: '/steps', body });
+    const taken = Math.floor((64 * 1024 * 1024) / body.length);
+    for (let count = 0; count < taken; count += 1) expect((await tell()).status).toBe(200);
+    expect(await tell()).toEqual({ status: 429, code: 'AGENT_CALLS_TOO_MANY' });
   });
 
   it('answers 10,000 calls, and no more', async () => {

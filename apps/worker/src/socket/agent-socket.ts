@@ -13,6 +13,8 @@ export interface AgentSocket extends AsyncDisposable {
 
 const mostBodyBytes = 256 * 1024;
 const mostCalls = 10_000;
+/** Of all bodies of one execution: what an agent tells is stored. */
+const mostTotalBytes = 64 * 1024 * 1024;
 const mostAtOnce = 64;
 
 /** Serves one agent's questions by HTTP on a Unix socket, which needs no network and is reached by nobody who does not see it. */
@@ -28,17 +30,24 @@ export async function serveAgent(place: SocketPlace, ledger: SessionLedger): Pro
 interface Limit {
   /** @throws HiveError AGENT_CALLS_TOO_MANY */
   enter(): void;
+  /** @throws HiveError AGENT_CALLS_TOO_MANY */
+  weigh(sizeBytes: number): void;
   leave(): void;
 }
 
 function newLimit(): Limit {
   let calls = 0;
   let atOnce = 0;
+  let totalBytes = 0;
   return {
     enter: () => {
       calls += 1;
       if (calls > mostCalls || atOnce >= mostAtOnce) throw new HiveError('AGENT_CALLS_TOO_MANY');
       atOnce += 1;
+    },
+    weigh: (sizeBytes) => {
+      totalBytes += sizeBytes;
+      if (totalBytes > mostTotalBytes) throw new HiveError('AGENT_CALLS_TOO_MANY');
     },
     leave: () => {
       atOnce -= 1;
@@ -57,7 +66,9 @@ async function serve(
     return refuse(response, error);
   }
   try {
-    const answer = await answerTo({ method: request.method ?? '', url: request.url ?? '', body: await bodyOf(request) }, ledger);
+    const body = await bodyOf(request);
+    limit.weigh(body.length);
+    const answer = await answerTo({ method: request.method ?? '', url: request.url ?? '', body }, ledger);
     // Left open: the call does not come back, and keeps a process alive that has nothing else to do until it is ended.
     if (answer !== undefined) send(response, 200, answer);
   } catch (error) {
