@@ -1,7 +1,7 @@
 /** The control plane as a process: arguments, signals, one line when ready. With a command it does one thing, and ends. */
 import { parseArgs } from 'node:util';
 import { errorBodyOf, HiveError } from '@hivekeeper/contract';
-import { newLog } from '@hivekeeper/kernel';
+import { newLog, releaseStartMemory } from '@hivekeeper/kernel';
 import { type ControlConfig, type ControlOptions, readConfig } from './config.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { restoredText, verifiedText } from './offline-report.ts';
@@ -108,7 +108,9 @@ async function serve(config: ControlConfig, isJson: boolean): Promise<void> {
   // Started by another program of ours: its end is ours.
   process.on('disconnect', () => stop('parent gone'));
   const plane = await starting;
-  if (!isStopping) process.stdout.write(`${readyLine(plane, isJson)}\n`);
+  if (isStopping) return;
+  process.stdout.write(`${readyLine(plane, isJson)}\n`);
+  releaseStartMemory();
 }
 
 async function main(): Promise<void> {

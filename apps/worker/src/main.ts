@@ -8,7 +8,7 @@
 import { closeSync, readFileSync } from 'node:fs';
 import { HiveError, type RegisterWorker, type WorkerId } from '@hivekeeper/contract';
 import { createClient } from '@hivekeeper/client';
-import { type Log, idMaker, newLog, systemClock, systemRandom } from '@hivekeeper/kernel';
+import { type Log, idMaker, newLog, releaseStartMemory, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { type Runtimes, findRuntimes, newExecutor } from './agents/process/index.ts';
 import { type WorkerConfig, readConfig } from './config.ts';
 import { Intake } from './intake/index.ts';
@@ -45,6 +45,7 @@ async function work(): Promise<number> {
     registration: registrationOf(config, workerId, { probe, runtimes }),
   });
   const wasAbandoned = leaveOnRequest(intake, log);
+  releaseStartMemory();
   await intake.run();
   log.info({ workerId }, 'worker ends');
   return wasAbandoned() ? 1 : 0;

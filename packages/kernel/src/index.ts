@@ -4,5 +4,6 @@ export { type Clock, type Timer, pause, systemClock } from './clock.ts';
 export { type Setting, type SettingFault, type Settings, type SettingValues, parseSetting, readSettings } from './config.ts';
 export { type NewId, idMaker } from './ids.ts';
 export { type Log, type LogOptions, newLog } from './log.ts';
+export { releaseStartMemory } from './memory.ts';
 export { type Random, systemRandom } from './random.ts';
 export { type RetryOptions, retry } from './retry.ts';
