@@ -22,7 +22,10 @@ describe('a workflow that can run', () => {
         node('report', {
           needs: ['scan'],
           input: { text: 'of {{ nodes.list.output.dir }}', found: '{{ scan.output.exists(s, s.total > 0) }}', id: '{{ run.id }}' },
+          compensate: { agent: 'worker', input: { report: '{{ report.output.id }}', of: '{{ list.output.dir }}' } },
         }),
+        { id: 'paid', needs: ['scan'], map: '{{ scan.output }}', wait: { signal: 'paid', key: '{{ item.id }}' } },
+        { id: 'later', needs: ['list'], sleep: { until: '{{ list.output.at }}' } },
       ]),
     ).toEqual([]);
   });
@@ -102,6 +105,29 @@ describe('a workflow that cannot run', () => {
       'a function that does not exist',
       [node('a', { when: 'now() > 1' })],
       { path: '/nodes/0/when', message: "now() > 1: found no matching overload for 'now()'" },
+    ],
+    [
+      'a key to wait for that names a node not needed',
+      [node('a'), { id: 'b', wait: { event: 'paid', key: '{{ a.output.id }}' } }],
+      { path: '/nodes/1/wait/key', message: 'a.output.id: node "a" is not among the needs, nor among theirs: it may not have run yet' },
+    ],
+    [
+      'a time to sleep until that does not parse',
+      [{ id: 'a', sleep: { until: '{{ context..at }}' } }],
+      { path: '/nodes/0/sleep/until', message: 'context..at: Expected IDENTIFIER, got DOT' },
+    ],
+    [
+      'an item in what undoes a node',
+      [node('a', { map: '{{ context.list }}', compensate: { agent: 'worker', input: { id: '{{ item }}' } } })],
+      { path: '/nodes/0/compensate/input/id', message: 'item: "item" exists only in the input of a node with "map"' },
+    ],
+    [
+      'an undoing that names a node not needed',
+      [node('a', { compensate: { agent: 'worker', input: { id: '{{ b.output.id }}' } } }), node('b', { needs: ['a'] })],
+      {
+        path: '/nodes/0/compensate/input/id',
+        message: 'b.output.id: node "b" is not among the needs, nor among theirs: it may not have run yet',
+      },
     ],
     [
       'an unclosed template',

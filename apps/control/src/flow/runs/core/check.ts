@@ -1,7 +1,15 @@
 import type { Issue, NodeDefinition, WorkflowDefinition } from '@hivekeeper/contract';
 import { ancestryOf, circleIn, type Needs, orderOf } from './graph.ts';
 import { compileNode, positionsOf } from './plan.ts';
-import { compileTemplate, type Expression, expressionsIn, nodesIn, type PlacedExpression, usesItem } from './templates/template.ts';
+import {
+  compileTemplate,
+  type Expression,
+  expressionsIn,
+  nodesIn,
+  type PlacedExpression,
+  type Template,
+  usesItem,
+} from './templates/template.ts';
 
 /** What the check has to be told about the world. */
 export interface CheckPorts {
@@ -82,20 +90,44 @@ function circleIssues({ nodes }: WorkflowDefinition, circle: readonly number[] |
 }
 
 function templateIssues(checked: Checked, node: NodeDefinition, position: number): Issue[] {
-  const { input, map, when, concurrency } = compileNode(node, checked.positionById);
+  const plan = compileNode(node, checked.positionById);
   const pointer = `/nodes/${position}`;
   const issues: Issue[] = [];
-  if (map !== undefined && map.kind !== 'whole')
+  if (plan.map !== undefined && plan.map.kind !== 'whole')
     issues.push({ path: `${pointer}/map`, message: 'must be one template and nothing else: {{ scan.output.files }}' });
-  const judge = (hasItem: boolean) => (placed: PlacedExpression) => {
-    const message = expressionFault(checked, { node: position, hasItem }, placed.expression);
-    if (message !== undefined) issues.push({ path: placed.pointer, message: `${placed.expression.text}: ${message}` });
-  };
-  if (when !== undefined) judge(false)({ pointer: `${pointer}/when`, expression: when });
-  if (map !== undefined) expressionsIn(map, `${pointer}/map`).forEach(judge(false));
-  expressionsIn(input, `${pointer}/input`).forEach(judge(map !== undefined));
-  if (concurrency !== undefined) expressionsIn(concurrency.key, `${pointer}/concurrency/key`).forEach(judge(map !== undefined));
+  for (const { placed, ...reach } of placesOf(plan, pointer))
+    for (const { pointer: path, expression } of placed) {
+      const message = expressionFault(checked, { ...reach, node: position }, expression);
+      if (message !== undefined) issues.push({ path, message: `${expression.text}: ${message}` });
+    }
   return issues;
+}
+
+/** What an expression of a node may name besides the context and the nodes before. */
+interface Reach {
+  /** The element of `map`. */
+  readonly hasItem: boolean;
+  /** The node's own output: what undoes a node is resolved after it succeeded. */
+  readonly hasOwn?: boolean;
+}
+
+/** Every expression of a node, by where it stands. */
+function placesOf(
+  { when, map, input, concurrency, work, compensation }: ReturnType<typeof compileNode>,
+  pointer: string,
+): readonly (Reach & { readonly placed: readonly PlacedExpression[] })[] {
+  const inside = (field: string, template: Template | undefined) =>
+    template === undefined ? [] : expressionsIn(template, `${pointer}/${field}`);
+  const hasItem = map !== undefined;
+  return [
+    { hasItem: false, placed: when === undefined ? [] : [{ pointer: `${pointer}/when`, expression: when }] },
+    { hasItem: false, placed: inside('map', map) },
+    { hasItem, placed: inside('input', input) },
+    { hasItem, placed: inside('concurrency/key', concurrency?.key) },
+    { hasItem, placed: work.kind === 'wait' ? inside('wait/key', work.key) : [] },
+    { hasItem, placed: work.kind === 'sleep until' ? inside('sleep/until', work.until) : [] },
+    { hasItem: false, hasOwn: true, placed: inside('compensate/input', compensation?.input) },
+  ];
 }
 
 function concurrencyIssues({ definition, positionById, ports }: Checked): Issue[] {
@@ -115,12 +147,12 @@ function turnKeyFault(expression: Expression, ports: CheckPorts): string | undef
 
 function expressionFault(
   checked: Checked,
-  { node: position, hasItem }: { readonly node: number; readonly hasItem: boolean },
+  { node: position, hasItem, hasOwn = false }: Reach & { readonly node: number },
   expression: Expression,
 ): string | undefined {
   if (expression.kind === 'defect') return expression.reason;
   if (usesItem(expression) && !hasItem) return '"item" exists only in the input of a node with "map"';
-  const stranger = nodesIn(expression).find((node) => !isNeeded(checked, position, node));
+  const stranger = nodesIn(expression).find((node) => !(hasOwn && node === position) && !isNeeded(checked, position, node));
   if (stranger !== undefined)
     return `node "${checked.definition.nodes[stranger]?.id}" is not among the needs, nor among theirs: it may not have run yet`;
   return expression.kind === 'cel' ? checked.ports.parseExpression(expression.text) : undefined;
