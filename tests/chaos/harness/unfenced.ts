@@ -1,13 +1,16 @@
 import type postgres from 'postgres';
 
+// Of the tickets that are issued; of those that are leased later it is said once more, and left alone.
+const returned = 'RETURNING tickets.id, tickets.token, NULL::text, NULL::double precision;';
+
 const fences = [
   // A result counts whoever hands it in, with whatever token, also where the ticket is gone.
   ['t.worker_id = s.worker AND t.token IS NOT DISTINCT FROM s.token', 'true'],
   ['cardinality(touched_ids) <> cardinality(s_id)', 'false'],
   // A ticket that is there already is issued once more.
   [
-    'RETURNING tickets.id, tickets.token;',
-    'ON CONFLICT (id) DO UPDATE SET worker_id = excluded.worker_id, token = excluded.token RETURNING tickets.id, tickets.token;',
+    returned,
+    `ON CONFLICT (id) DO UPDATE SET worker_id = excluded.worker_id, token = excluded.token ${returned}`,
   ],
 ] as const;
 
