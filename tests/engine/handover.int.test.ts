@@ -184,3 +184,22 @@ test('more due runs than were asked for leave the next due time in the past, so 
   expect(none.runIds).toEqual([]);
   expect(none.nextAtMs).toBeGreaterThan(Date.now());
 });
+
+test('an order that changes nothing, as far as one control plane knows, is given all the same where another one knows better', async () => {
+  await using left = await engineOn(database.url);
+  await using right = await engineOn(database.url);
+  await deploy(left, chain('paused-elsewhere', 1));
+  const runId = await start(left, 'paused-elsewhere');
+  const order = { tenantId: defaultTenantId, runId, by: 'anna' };
+  await right.services.orders.pause(order);
+  await left.services.orders.resume(order);
+  await right.services.orders.pause(order);
+  await left.services.orders.pause(order);
+  await left.services.orders.resume(order);
+  await left.services.orders.reprioritise({ ...order, priority: 7 });
+  await right.services.orders.reprioritise({ ...order, priority: 0 });
+  expect((await eventsOf(runId)).map(({ type }) => type)).toEqual([
+    'run.created',
+    ...['run.paused', 'run.resumed', 'run.paused', 'run.resumed', 'run.reprioritised', 'run.reprioritised'],
+  ]);
+});

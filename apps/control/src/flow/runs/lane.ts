@@ -16,10 +16,11 @@ export interface Intent {
   readonly begin?: { readonly live: LiveRun; readonly origin: RunOrigin } | undefined;
   /** For the audit. */
   readonly actor: string;
-  /** Turns the wish into an event, against the state at its turn. `undefined`: it is so already. Throws HiveError to refuse. */
+  /**
+   * Turns the wish into an event, against the state at its turn; perhaps again, against a later one. `undefined`: it is so
+   * already. Throws HiveError to refuse.
+   */
   judge(state: RunState, atMs: number): RunEvent | undefined;
-  /** Judged by the journal, not by what is in memory: where nothing would be done, nobody would notice that memory is behind it. */
-  readonly isReread?: boolean | undefined;
   /** The ticket this ends, and who holds it. */
   readonly settles?: Ending | undefined;
   /** Whether the journal shows it done: asked when a repeated call finds its ticket gone. */
@@ -48,15 +49,15 @@ interface Waiting {
   tries: number;
   /** It was in a batch that failed for no known reason: it goes alone, so that it harms nobody. */
   isSuspect: boolean;
-  /** Its run was read for it: what refuses it then is no memory that another control plane has left out of date. */
+  /** Its run was read for it: what it finds then is no memory that another control plane has left out of date. */
   isRead: boolean;
 }
 
 interface Batch {
   readonly works: Map<RunId, RunWork>;
   readonly accepted: Waiting[];
-  /** Refusals are told once the batch is stored: they may rest on what it stores. */
-  readonly refused: { readonly waiting: Waiting; readonly error: unknown }[];
+  /** Those that change nothing. They are told why once the batch is stored: that may rest on what it stores. */
+  readonly idle: { readonly waiting: Waiting; readonly tell: () => void }[];
   readonly leases: readonly Assignment<IssuedTicket>[];
   readonly issued: readonly IssuedTicket[];
 }
@@ -154,7 +155,6 @@ export class RunLane {
   }
 
   async #run(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Promise<void> {
-    for (const { intent } of taken) if (intent.isReread === true) this.#options.runs.forget(intent.runId);
     const absent = new Set(taken.filter((waiting) => this.#needsReading(waiting)).map(({ intent }) => intent.runId));
     for (const waiting of taken) waiting.isRead ||= absent.has(waiting.intent.runId);
     let batch: Batch | undefined;
@@ -181,31 +181,32 @@ export class RunLane {
   #fold(taken: readonly Waiting[], leases: readonly Assignment<IssuedTicket>[]): Batch {
     const works = new Map<RunId, RunWork>();
     const accepted: Waiting[] = [];
-    const refused: { waiting: Waiting; error: unknown }[] = [];
+    const idle: { waiting: Waiting; tell: () => void }[] = [];
     const atMs = Math.floor(this.#options.clock.nowMs());
     for (const waiting of taken) {
       try {
-        this.#admit(waiting.intent, works, atMs);
-        accepted.push(waiting);
+        if (this.#admit(waiting.intent, works, atMs)) accepted.push(waiting);
+        else idle.push({ waiting, tell: waiting.resolve });
       } catch (error) {
-        refused.push({ waiting, error });
+        idle.push({ waiting, tell: () => waiting.reject(error) });
       }
     }
     for (const [runId, work] of works) if (work.events.length === 0) works.delete(runId);
     const issued = [...works.values()].flatMap((work) => [...work.issued.values()]);
     const assigned = [...leases, ...this.#options.desk.assign(issued, mostLeases)];
-    return { works, accepted, refused, leases: assigned, issued };
+    return { works, accepted, idle, leases: assigned, issued };
   }
 
-  #admit(intent: Intent, works: Map<RunId, RunWork>, atMs: number): void {
+  /** False where the run, as it is known here, need not change. */
+  #admit(intent: Intent, works: Map<RunId, RunWork>, atMs: number): boolean {
     const stored = this.#options.runs.get(intent.runId);
     // A run that is stored already when its trigger is tried again was stored by the first try.
-    if (intent.begin !== undefined && stored !== undefined) return;
+    if (intent.begin !== undefined && stored !== undefined) return true;
     const live = stored ?? intent.begin?.live;
     if (live === undefined) throw new HiveError('NOT_FOUND', `there is no run ${intent.runId}`);
     const work = works.get(intent.runId) ?? newWork(live, atMs, intent.begin?.origin);
     const event = intent.judge(work.after.state, atMs);
-    if (event === undefined) return;
+    if (event === undefined) return false;
     works.set(intent.runId, work);
     advance(work, event, this.#options.findAgent);
     if (intent.settles !== undefined) work.settled.push(intent.settles);
@@ -217,6 +218,7 @@ export class RunLane {
         notes: event.notes,
       });
     work.actors.push(intent.actor);
+    return true;
   }
 
   #store(batch: Batch): Promise<CommitResult> | CommitResult {
@@ -237,13 +239,13 @@ export class RunLane {
     for (const work of batch.works.values()) this.#safely(() => this.#tell(work));
     this.#safely(() => this.#options.desk.deliver(batch.leases, answers, batch.issued));
     for (const { resolve } of batch.accepted) resolve();
-    for (const refusal of batch.refused) this.#refuseOrRead(batch, refusal);
+    for (const idle of batch.idle) this.#tellOrRead(batch, idle);
   }
 
-  /** A refusal rests on what was stored with it, or on what was read; memory alone is no ground, so the run is read then. */
-  #refuseOrRead({ works }: Batch, { waiting, error }: Batch['refused'][number]): void {
+  /** That nothing changes rests on what was stored with it, or on what was read; memory alone is no ground, so the run is read then. */
+  #tellOrRead({ works }: Batch, { waiting, tell }: Batch['idle'][number]): void {
     const { runId } = waiting.intent;
-    if (works.has(runId) || waiting.isRead) return waiting.reject(error);
+    if (works.has(runId) || waiting.isRead) return tell();
     this.#options.runs.forget(runId);
     this.#queue.unshift(waiting);
   }
@@ -281,7 +283,7 @@ export class RunLane {
   /** Nothing was stored: sort out who caused it, and let everybody else try again at once. */
   async #recover(batch: Batch, result: Exclude<CommitResult, { stored: true }>): Promise<void> {
     this.#undo(batch);
-    const again = batch.refused.map(({ waiting }) => waiting);
+    const again = batch.idle.map(({ waiting }) => waiting);
     for (const waiting of batch.accepted) {
       const { intent } = waiting;
       if (result.reason === 'not-held' && intent.settles !== undefined && result.ticketIds.has(intent.settles.ticketId))

@@ -123,27 +123,16 @@ export class RunOrders {
    * Gives a slot that waits for an event the first of these that its run has not had; false where the run has had them
    * all and the slot still waits. @throws HiveError SIGNALS_TOO_MANY
    */
-  async offerEvents(offer: EventOffer): Promise<boolean> {
-    const answer = await this.#offer(offer);
-    // Another control plane may have made the slot wait: then it is the memory here that does not know.
-    const sure = answer === 'not awaited' ? await this.#offer(offer, { isReread: true }) : answer;
-    return sure !== 'had all';
-  }
-
-  async #offer(
-    { runId, slotAt, events }: EventOffer,
-    more: { readonly isReread?: boolean } = {},
-  ): Promise<'given' | 'had all' | 'not awaited'> {
-    let answer: 'given' | 'had all' | 'not awaited' = 'not awaited';
+  async offerEvents({ runId, slotAt, events }: EventOffer): Promise<boolean> {
+    const found = { hadAll: false };
     await this.#lane.submit({
-      ...more,
       runId,
       actor: 'platform',
       judge: (state, atMs) => {
         const had = new Set(state.signalIds);
         const event = events.find(({ id }) => !had.has(id));
         const isAwaited = awaitsEvent(state, slotAt, event ?? events[0]);
-        answer = !isAwaited ? 'not awaited' : event === undefined ? 'had all' : 'given';
+        found.hadAll = isAwaited && event === undefined;
         if (event === undefined || !isAwaited) return undefined;
         if (had.size >= maxSignalsPerRun) throw new HiveError('SIGNALS_TOO_MANY');
         const { id, type, key, payload, by } = event;
@@ -158,7 +147,7 @@ export class RunOrders {
         };
       },
     });
-    return answer;
+    return !found.hadAll;
   }
 
   /** Starts an agent again that waits for what became of an effect. Does nothing where none does. @throws HiveError NOT_FOUND. */
