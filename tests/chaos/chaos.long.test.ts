@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { runChaos } from './harness/chaos.ts';
 
-const settings = { kills: 200, seed: 20_261_126, mostMs: Number.POSITIVE_INFINITY, isUnfenced: false, runsAtOnce: 36 };
+const settings = { kills: 200, seed: 20_261_126, mostMs: Number.POSITIVE_INFINITY, isUnfenced: false, runsAtOnce: 60, mostPauseMs: 60 };
 
 describe('a mixed load on two control planes', () => {
   // `npm run test:chaos -- --kills 10000` is the same for longer; with --unfenced it is red.

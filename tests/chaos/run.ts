@@ -14,7 +14,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 const settings = readSettings(process.argv.slice(2), () => Date.now() % 1_000_000);
 const { kills, seed, isUnfenced } = settings;
 print(`seed ${seed}: npm run test:chaos -- --kills ${kills} --seed ${seed}${isUnfenced ? ' --unfenced' : ''}`);
-const drawn = Map.groupBy(drawSchedule(seededRandom(seed), kills), faultText);
+const drawn = Map.groupBy(drawSchedule(seededRandom(seed), settings), faultText);
 print(
   `drawn: ${[...drawn]
     .map(([name, { length }]) => `${name} ${length}`)

@@ -73,7 +73,7 @@ async function killAt(point: Failpoint, index: number, { file, sql, caller, work
   // What is in memory is not read: only a successor folds.
   if (point.name === 'statement fold') await killAtWork(sql, control);
   const stops = begun.at(-1);
-  if (stops !== undefined) await caller.cancel(stops);
+  if (stops !== undefined) await caller.order('cancel', stops);
   const hasEnded = await ended(sql, caller);
   const isHit = await access(`${file}.hit`).then(
     () => true,

@@ -48,11 +48,14 @@ export class Caller {
     return started?.id;
   }
 
-  async cancel(runId: string): Promise<void> {
-    await this.#repeat(
-      (client) => client.cancelRun(runId),
-      (_answer, said) => ({ ...said, call: 'cancel', runId }),
+  /** True where it was done, or had been. */
+  async order(call: 'cancel' | 'pause' | 'resume', runId: string): Promise<boolean> {
+    const orders = { cancel: 'cancelRun', pause: 'pauseRun', resume: 'resumeRun' } as const;
+    const answer = await this.#repeat(
+      (client) => client[orders[call]](runId),
+      (_answer, said) => ({ ...said, call, runId }),
     );
+    return answer !== undefined;
   }
 
   async decide(approvalId: string, approved: boolean): Promise<void> {
@@ -62,11 +65,27 @@ export class Caller {
     );
   }
 
-  /** Sent once: a retry has no key, so each that is sent may become a run. */
-  async retry(runId: string): Promise<void> {
-    await this.#call(
-      (client) => client.retryRun(runId),
-      (answer, said) => ({ ...said, call: 'retry', runId, ...(answer !== undefined && { newRunId: answer.id }) }),
+  /** Retries a run, once however often this is asked for. */
+  async retry(runId: string, from: 'start' | 'failed'): Promise<void> {
+    await this.#repeat(
+      (client) => client.retryRun(runId, { from }, { idempotencyKey: `retry-${runId}` }),
+      (answer, said) => ({ ...said, call: 'retry', runId, from, ...(answer !== undefined && { newRunId: answer.id }) }),
+    );
+  }
+
+  /** Sends a signal whose payload is its own id. */
+  async signal(runId: string, signalId: string): Promise<void> {
+    await this.#repeat(
+      (client) => client.signalRun(runId, { name: 'go', signalId, payload: signalId }),
+      (_answer, said) => ({ ...said, call: 'signal', runId, signalId }),
+    );
+  }
+
+  /** Says what became of an effect. */
+  async resolve(effectId: string, happened: boolean): Promise<void> {
+    await this.#repeat(
+      (client) => client.resolveEffect(effectId, { happened }),
+      (_answer, said) => ({ ...said, call: 'resolve', effectId, happened }),
     );
   }
 

@@ -29,15 +29,35 @@ export interface ChaosResult {
   /** Calls by what their clients were told. */
   readonly calls: Readonly<Record<string, number>>;
   readonly judged: Omit<Judgement, 'findings'>;
+  /** Kills that met agents at work: see {@link FaultCounts}. */
+  readonly hitWorkCount: number;
+  readonly pausesWatched: number;
   readonly looks: number;
   readonly quietLooks: number;
   readonly startsOfControl: number;
   readonly startsOfWorkers: number;
+  /** Of some of the runs in which a promise was broken, to find out why. */
+  readonly journals?: Readonly<Record<string, unknown>>;
   readonly machine: { readonly node: string; readonly cores: number; readonly load: number };
 }
 
+// Per kill.
+const leastKillRatios = { agent: 0.5, worker: 0.1, control: 0.03, postgres: 0.03 } as const;
+const leastCallRatios = {
+  start: 0.3,
+  cancel: 0.02,
+  decide: 0.02,
+  retry: 0.01,
+  signal: 0.1,
+  pause: 0.02,
+  resume: 0.02,
+  resolve: 0.001,
+} as const;
+
 const settleLimitMs = { fenced: 120_000, unfenced: 15_000 };
-const lullMs = 3_000;
+const lullMs = 1_500;
+// Of the kills of each target, so many at least must have met work.
+const leastHitWorkRatio = 0.8;
 // Of all runs, so many may end because their leases were lost too often.
 const mostLostTooOftenRatio = 0.05;
 
@@ -53,31 +73,38 @@ export async function runChaos(settings: ChaosSettings, say: (line: string) => v
     using journal = new Journal(join(directory.path, 'journal'));
     const load = new Load({ fleet, journal, random: seededRandom(settings.seed + 1), sql, runsAtOnce: settings.runsAtOnce });
     await load.begin();
+    say(`${seconds(beganMs)} s: everything runs`);
     const injector = new FaultInjector(fleet);
     await injectAll(injector, settings, say);
+    say(`${seconds(beganMs)} s: no more faults`);
     watch.quiet();
     // The load goes on for a while without faults, so that what is overdue can be told from what is only waiting its turn.
     await pause(quietAfterMs + lullMs);
-    load.ebb();
+    await load.ebb();
     await settled(sql, settings.isUnfenced ? settleLimitMs.unfenced : settleLimitMs.fenced);
     await load.end();
+    say(`${seconds(beganMs)} s: everything has ended`);
     const judgement = await judge(sql, { executions: fleet.executions, entries: journal.entries });
     const sightings = await watch.end();
-    const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
-    return resultOf({ settings, seconds, injector, journal, judgement, sightings, load, fleet });
+    const journals = settings.isUnfenced ? undefined : await journalsOf(sql, judgement);
+    return resultOf({ settings, journals, seconds: seconds(beganMs), injector, journal, judgement, sightings, load, fleet });
   } finally {
     await watch.end();
     await sql.end({ timeout: 1 });
   }
 }
 
-async function injectAll(injector: FaultInjector, { seed, kills, mostMs }: ChaosSettings, say: (line: string) => void): Promise<void> {
-  const schedule = drawSchedule(seededRandom(seed), kills);
+const seconds = (sinceMs: number): number => Math.round((performance.now() - sinceMs) / 100) / 10;
+
+async function injectAll(injector: FaultInjector, settings: ChaosSettings, say: (line: string) => void): Promise<void> {
+  const { seed, kills, mostMs } = settings;
+  const schedule = drawSchedule(seededRandom(seed), settings);
   const endMs = performance.now() + mostMs;
   let saidAt = 0;
   // More than asked for where some took no effect: a second schedule from the next seed, and so on.
   for (let round = 0; injector.killCount < kills && performance.now() < endMs && round < 3; round += 1) {
-    const faults = round === 0 ? schedule : drawSchedule(seededRandom(seed + 1_000 * round), kills - injector.killCount);
+    const faults =
+      round === 0 ? schedule : drawSchedule(seededRandom(seed + 1_000 * round), { ...settings, kills: kills - injector.killCount });
     for (const fault of faults) {
       if (performance.now() >= endMs) break;
       await pause(fault.pauseMs);
@@ -98,7 +125,17 @@ async function settled(sql: postgres.Sql, limitMs: number): Promise<void> {
   }
 }
 
+/** The journals of the first runs that findings name, where any does. */
+async function journalsOf(sql: postgres.Sql, { findings }: Judgement): Promise<Facts['journals']> {
+  const runIds = new Set(findings.flatMap(({ detail }) => /run_[0-9A-Z]{26}/.exec(detail)?.[0] ?? []));
+  if (runIds.size === 0) return undefined;
+  const rows = await sql<{ run_id: string; events: unknown }[]>`
+    SELECT run_id, events FROM run_journal WHERE run_id = ANY (${[...runIds].slice(0, 5)}) ORDER BY run_id, version`;
+  return Object.fromEntries(Map.groupBy(rows, ({ run_id }) => run_id));
+}
+
 interface Facts {
+  readonly journals: Readonly<Record<string, unknown>> | undefined;
   readonly settings: ChaosSettings;
   readonly seconds: number;
   readonly injector: FaultInjector;
@@ -110,7 +147,7 @@ interface Facts {
 }
 
 function resultOf(facts: Facts): ChaosResult {
-  const { settings, seconds, injector, journal, judgement, sightings, fleet } = facts;
+  const { settings, seconds, injector, journal, judgement, sightings, fleet, load } = facts;
   const { findings, ...judged } = judgement;
   const all = [...findings, ...findingsOf(facts)];
   const calls = Map.groupBy(journal.entries, ({ call, outcome, code }) => [call, outcome, ...(code === undefined ? [] : [code])].join(':'));
@@ -126,10 +163,13 @@ function resultOf(facts: Facts): ChaosResult {
     faults: injector.counts,
     calls: Object.fromEntries([...calls].map(([name, { length }]) => [name, length] as const).sort()),
     judged,
+    hitWorkCount: injector.tally('kill:').hitWork,
+    pausesWatched: load.pauses.watched,
     looks: sightings.looks,
     quietLooks: sightings.quietLooks,
     startsOfControl: fleet.planes.reduce((sum, { process }) => sum + process.startCount, 0),
     startsOfWorkers: fleet.workers.reduce((sum, { startCount }) => sum + startCount, 0),
+    ...(facts.journals !== undefined && { journals: facts.journals }),
     machine: { node: process.version, cores: cpus().length, load: Math.round((loadavg()[0] ?? 0) * 10) / 10 },
   };
 }
@@ -138,24 +178,41 @@ function resultOf(facts: Facts): ChaosResult {
 const findingsOf = ({ sightings, load }: Facts) => [
   ...sightings.orphans.map((detail) => ({ promise: 'no run is without something that will move it', detail })),
   ...sightings.overdue.map((detail) => ({ promise: 'nothing stays due when it is quiet', detail })),
+  ...load.pauses.broken.map((detail) => ({ promise: 'nothing of a paused run is handed out', detail })),
   ...load.internalErrors.map((detail) => ({ promise: 'no fault from outside is answered with a 500', detail })),
 ];
 
-/** Rules of evidence: below these, nothing was proved. */
-function missingIn({ settings, seconds, injector, journal, judgement, sightings }: Facts): readonly string[] {
-  const acknowledged = (call: string) => journal.entries.filter((entry) => entry.call === call && entry.outcome === 'ok').length;
-  const tookEffect = (name: string) =>
-    Object.entries(injector.counts).reduce((sum, [kind, counts]) => sum + (kind.startsWith(name) ? counts.tookEffect : 0), 0);
+/** Rules of evidence: below these, nothing was proved. What clients did grows with the kills. */
+function missingIn({ settings, seconds, injector, journal, judgement, sightings, load }: Facts): readonly string[] {
+  const { kills, mostMs } = settings;
+  const wantedKills = Number.isFinite(mostMs) ? injector.killCount : kills;
+  const acknowledged = Map.groupBy(
+    journal.entries.filter(({ outcome }) => outcome === 'ok'),
+    ({ call }) => call,
+  );
+  const shareOf = (ratio: number) => Math.max(1, Math.floor(wantedKills * ratio));
   const least: readonly (readonly [what: string, count: number, least: number])[] = [
-    ['kills', injector.killCount, Number.isFinite(settings.mostMs) ? 1 : settings.kills],
-    ...(['agent', 'worker', 'control', 'postgres'] as const).map(
-      (target) => [`kills of ${target}`, tookEffect(`kill:${target}`), 1] as const,
+    ['kills', injector.killCount, wantedKills],
+    ...(['agent', 'worker', 'control', 'postgres'] as const).flatMap((target) => {
+      const { tookEffect, hitWork = 0 } = injector.tally(`kill:${target}`);
+      return [
+        [`kills of ${target}`, tookEffect, shareOf(leastKillRatios[target])],
+        [`kills of ${target} that met work`, hitWork, Math.max(1, tookEffect * leastHitWorkRatio)],
+      ] as const;
+    }),
+    ['stopped and continued', injector.tally('stop:').tookEffect, shareOf(0.005)],
+    ['network faults', injector.tally('net:').tookEffect, shareOf(0.01)],
+    ...Object.entries(leastCallRatios).map(
+      ([call, ratio]) => [`acknowledged ${call}`, acknowledged.get(call as 'start')?.length ?? 0, shareOf(ratio)] as const,
     ),
-    ['stopped and continued', tookEffect('stop:'), 1],
-    ['network faults', tookEffect('net:'), 1],
-    ...(['start', 'cancel', 'decide', 'retry'] as const).map((call) => [`acknowledged ${call}`, acknowledged(call), 1] as const),
-    ['results', judgement.results, settings.kills / 2],
-    ['lost leases', judgement.lostLeases, 1],
+    ['results', judgement.results, wantedKills / 2],
+    ['lost leases', judgement.lostLeases, shareOf(0.05)],
+    ['payments', judgement.payments, shareOf(0.05)],
+    ['payments met under way', judgement.paymentsMet, shareOf(0.005)],
+    ['signals taken', judgement.signalsTaken, shareOf(0.05)],
+    ['firings of the schedule', judgement.firings, seconds / 10],
+    ['nodes carried over', judgement.carriedNodes, shareOf(0.005)],
+    ['pauses in which work waited', load.pauses.watched, shareOf(0.005)],
     ['looks for stuck runs', sightings.looks, seconds / 3],
     ['looks when it was quiet', sightings.quietLooks, 1],
   ];

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Client, createClient } from '@hivekeeper/client';
@@ -22,7 +24,10 @@ export interface FleetOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-const usual: FleetOptions = { planeCount: 2, workersPerPlane: 2 };
+// Node keeps there what it made of our sources, as `hive` has it do, so that a process that was killed is back sooner.
+const compileCache = { NODE_COMPILE_CACHE: join(product, 'node_modules/.cache/chaos') };
+
+const usual: FleetOptions = { planeCount: 2, workersPerPlane: 3 };
 
 /** A control plane, and the connections that a fault may meet. */
 export interface Plane {
@@ -30,6 +35,8 @@ export interface Plane {
   readonly client: Client;
   readonly toDatabase: FaultProxy;
   readonly toWorkers: FaultProxy;
+  /** Those that know this control plane only. */
+  readonly workers: readonly KeptProcess[];
 }
 
 /** Two control planes on one database, each with workers of its own, every connection between them through a fault proxy. */
@@ -58,20 +65,26 @@ export async function startFleet(directory: string, options: FleetOptions = usua
       log: newLog({ level: 'silent', component: 'chaos' }),
     }),
   );
+  await fillCompileCache();
   const planes: Plane[] = [];
   for (let index = 0; index < options.planeCount; index += 1) planes.push(await startPlane(stack, { directory, index, postgres, options }));
+  const workers = planes.flatMap((plane) => plane.workers);
   const token = await adminKeyIn(directory);
-  const workers = await Promise.all(
-    planes.flatMap((plane, index) =>
-      Array.from({ length: options.workersPerPlane }, (_, number) =>
-        startWorker(stack, { directory, plane, name: `worker-${index}-${number}`, token, options }),
-      ),
-    ),
-  );
   const sqlUrl = postgres.url('superuser').replace(/\/postgres$/, '/hive');
   const started = stack.move();
   const url = `http://127.0.0.1:${portOf(postgres, { index: 0, options })}`;
   return { postgres, sqlUrl, url, adminKey: token, planes, workers, executions, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Only a process that ends by itself fills the cache; these end at once, for want of such an option. */
+async function fillCompileCache(): Promise<void> {
+  await Promise.all(
+    ['control', 'worker'].map(async (app) => {
+      const words = ['--disable-warning=ExperimentalWarning', join(product, `apps/${app}/src/main.ts`), '--fill-the-cache'];
+      const child = spawn(process.execPath, words, { stdio: 'ignore', env: { PATH: process.env['PATH'], ...compileCache } });
+      await once(child, 'exit');
+    }),
+  );
 }
 
 interface PlaneOptions {
@@ -101,6 +114,7 @@ async function startPlane(stack: AsyncDisposableStack, { directory, index, postg
       HIVE_LEASE_MS: String(leaseMs),
       HIVE_DATABASE_CONNECTIONS: '5',
       HIVE_LOG_LEVEL: 'warn',
+      ...compileCache,
       ...options.environment,
     },
     logFile: join(directory, `control-${index}.log`),
@@ -111,7 +125,13 @@ async function startPlane(stack: AsyncDisposableStack, { directory, index, postg
   await process.start();
   const url = `http://127.0.0.1:${port}`;
   const toWorkers = stack.use(await startFaultProxy({ targetHost: '127.0.0.1', targetPort: port }));
-  return { process, client: createClient({ url, token: await adminKeyIn(directory), timeoutMs: 15_000 }), toDatabase, toWorkers };
+  const token = await adminKeyIn(directory);
+  const workers = await Promise.all(
+    Array.from({ length: options.workersPerPlane }, (_, number) =>
+      startWorker(stack, { directory, port: toWorkers.port, name: `worker-${index}-${number}`, token, options }),
+    ),
+  );
+  return { process, client: createClient({ url, token, timeoutMs: 15_000 }), toDatabase, toWorkers, workers };
 }
 
 // Above the range in which our own servers find ports, below the one of outgoing connections: it is the plane's for good.
@@ -125,14 +145,14 @@ const adminKeyIn = async (directory: string): Promise<string> => (await readFile
 
 interface WorkerOptions {
   readonly directory: string;
-  readonly plane: Plane;
+  readonly port: number;
   readonly name: string;
   readonly token: string;
   readonly options: FleetOptions;
 }
 
-async function startWorker(stack: AsyncDisposableStack, { directory, plane, name, token, options }: WorkerOptions): Promise<KeptProcess> {
-  const url = `http://127.0.0.1:${plane.toWorkers.port}`;
+async function startWorker(stack: AsyncDisposableStack, { directory, port, name, token, options }: WorkerOptions): Promise<KeptProcess> {
+  const url = `http://127.0.0.1:${port}`;
   const worker = new KeptProcess({
     args: [
       ...(options.nodeOptions ?? []),
@@ -146,7 +166,7 @@ async function startWorker(stack: AsyncDisposableStack, { directory, plane, name
       '--root',
       directory,
     ],
-    environment: { HIVE_TOKEN: token, HIVE_LOG_LEVEL: 'warn', ...options.environment },
+    environment: { HIVE_TOKEN: token, HIVE_LOG_LEVEL: 'warn', ...compileCache, ...options.environment },
     logFile: join(directory, `${name}.log`),
     wrapper: options.wrapperOf?.('worker') ?? [],
     saysReady: false,

@@ -6,9 +6,11 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
  */
 export type Entry = { readonly outcome: 'ok' | 'refused' | 'unknown'; readonly code?: string } & (
   | { readonly call: 'start'; readonly key: string; readonly kind: string; readonly runId?: string }
-  | { readonly call: 'cancel'; readonly runId: string }
-  | { readonly call: 'retry'; readonly runId: string; readonly newRunId?: string }
+  | { readonly call: 'cancel' | 'pause' | 'resume'; readonly runId: string }
+  | { readonly call: 'retry'; readonly runId: string; readonly from: 'start' | 'failed'; readonly newRunId?: string }
   | { readonly call: 'decide'; readonly approvalId: string; readonly approved: boolean }
+  | { readonly call: 'signal'; readonly runId: string; readonly signalId: string }
+  | { readonly call: 'resolve'; readonly effectId: string; readonly happened: boolean }
 );
 
 /** The clients' own record: on disk before anybody acts on an answer. */

@@ -1,41 +1,48 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Client } from '@hivekeeper/client';
-import type { Random } from '@hivekeeper/kernel';
 import { resolve } from 'node:path';
 import type postgres from 'postgres';
+import { Caller, type CallerOptions } from './caller.ts';
 import type { Fleet } from './fleet.ts';
-import { Caller } from './caller.ts';
-import type { Journal } from './journal.ts';
-import { type Kind, kinds } from './kinds.ts';
+import { type FollowUp, type Kind, kinds } from './kinds.ts';
+import { openPayments } from './payments.ts';
+import { Person } from './person.ts';
 
-const scribe = resolve(import.meta.dirname, '../fixtures/scribe');
-const lookIntervalMs = 150;
-const retriesPerRun = 3;
+const agents = ['scribe', 'payer'].map((name) => resolve(import.meta.dirname, '../fixtures', name));
+const lookIntervalMs = 100;
+/** One instant of the schedule to the next. */
+const tickSeconds = 3;
 
 /** What a load needs. */
-export interface LoadOptions {
-  readonly fleet: Fleet;
-  readonly journal: Journal;
-  readonly random: Random;
-  /** Past the product: only to keep so many runs going, and to see what may be decided or retried. */
+export interface LoadOptions extends CallerOptions {
+  /** Past the product: only to keep so many runs going, and to see what people are asked. */
   readonly sql: postgres.Sql;
   readonly runsAtOnce: number;
 }
 
-/** Registers the agent and deploys the workflows of the load. */
+/** Registers the agents and deploys the workflows of the load. */
 export async function prepare({ planes, executions }: Fleet): Promise<void> {
   const client = planes[0]?.client as Client;
-  await client.registerAgent({ entryPath: scribe });
+  await openPayments(executions);
+  for (const entryPath of agents) await client.registerAgent({ entryPath });
   for (const { name, nodes } of kinds) await client.deployWorkflow({ name, nodes: nodes(executions) });
 }
 
-/** Clients that start runs, decide, cancel and retry. */
+/** What was seen of runs that were paused. */
+export interface PauseSightings {
+  /** Pauses that held from their answer until the end of the look. */
+  readonly watched: number;
+  /** Runs of which a ticket was leased meanwhile. */
+  readonly broken: readonly string[];
+}
+
+/** Clients that start runs and follow them up; people who answer; a schedule. */
 export class Load {
   readonly #options: LoadOptions;
-  readonly #decided = new Set<string>();
-  readonly #retries = new Map<string, number>();
   readonly #busy = new Set<Promise<void>>();
   readonly #caller: Caller;
+  readonly #person: Person;
+  readonly #pauses = { watched: 0, broken: [] as string[] };
   #startCount = 0;
   #isStarting = true;
   #isOver = false;
@@ -44,6 +51,7 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.#caller = new Caller(options);
+    this.#person = new Person({ ...options, caller: this.#caller, executions: options.fleet.executions });
   }
 
   /** See {@link Caller.internalErrors}. */
@@ -51,15 +59,22 @@ export class Load {
     return this.#caller.internalErrors;
   }
 
+  get pauses(): PauseSightings {
+    return this.#pauses;
+  }
+
   /** Deploys the workflows, and begins. */
   async begin(): Promise<void> {
     await prepare(this.#options.fleet);
+    const rule = { cron: `*/${tickSeconds} * * * * *`, catchUp: 'all', overlap: 'allow' } as const;
+    await this.#options.fleet.planes[0]?.client.createSchedule({ name: 'ticks', workflow: 'ticks', ...rule });
     this.#life = this.#live();
   }
 
-  /** Starts and retries nothing any more; what waits for people is still decided. */
-  ebb(): void {
+  /** Starts and retries nothing any more; what was begun is followed up, and people still answer. */
+  async ebb(): Promise<void> {
     this.#isStarting = false;
+    await this.#options.fleet.planes[0]?.client.pauseSchedule('ticks');
   }
 
   /** Resolves when no call is under way. */
@@ -71,7 +86,7 @@ export class Load {
   }
 
   async #live(): Promise<void> {
-    for (; !this.#isOver; await pause(lookIntervalMs)) {
+    for (; !this.#isOver; await wait(lookIntervalMs)) {
       // The database may be down at the moment.
       await this.#look().catch(() => {});
     }
@@ -79,15 +94,10 @@ export class Load {
 
   async #look(): Promise<void> {
     const { sql, runsAtOnce } = this.#options;
-    const asked = await sql<{ id: string }[]>`SELECT id FROM approvals WHERE status = 'PENDING' LIMIT 50`;
-    for (const { id } of asked) if (!this.#decided.has(id)) this.#do(this.#decide(id));
+    for (const answer of await this.#person.answers()) this.#do(answer);
     if (!this.#isStarting) return;
+    for (const retry of await this.#person.retries()) this.#do(retry);
     const [row] = await sql<{ count: number }[]>`SELECT count(*)::integer AS count FROM runs WHERE finished_at IS NULL`;
-    const failed = await sql<{ id: string }[]>`
-      SELECT r.id FROM runs r JOIN workflows w ON w.id = r.workflow_id
-      WHERE r.status = 'FAILED' AND w.name = ANY (${kinds.filter(({ followUp }) => followUp === 'retry').map(({ name }) => name)})
-        AND NOT EXISTS (SELECT FROM runs again WHERE again.origin_run_id = r.id) LIMIT 20`;
-    for (const { id } of failed) this.#do(this.#retry(id));
     for (let left = Math.min(8, runsAtOnce - (row?.count ?? runsAtOnce)); left > 0; left -= 1) this.#do(this.#start(this.#drawKind()));
   }
 
@@ -96,23 +106,49 @@ export class Load {
     this.#busy.add(noted);
   }
 
-  async #start(kind: Kind): Promise<void> {
-    const runId = await this.#caller.start(kind.name, `${kind.name}-${++this.#startCount}`);
-    if (runId === undefined || kind.followUp !== 'cancel') return;
-    await pause(this.#options.random.next() * 1_500);
-    await this.#caller.cancel(runId);
+  async #start({ name, followUp }: Kind): Promise<void> {
+    const runId = await this.#caller.start(name, `${name}-${++this.#startCount}`);
+    if (runId !== undefined) await this.#followUps[followUp]?.(runId);
   }
 
-  async #decide(approvalId: string): Promise<void> {
-    this.#decided.add(approvalId);
-    await this.#caller.decide(approvalId, this.#options.random.next() < 0.75);
+  readonly #followUps: Partial<Record<FollowUp, (runId: string) => Promise<void>>> = {
+    cancel: async (runId) => {
+      await this.#while(1_500);
+      await this.#caller.order('cancel', runId);
+    },
+    // The first before the run waits for it, the second when it does or later, each twice; a third that nothing waits for.
+    signal: async (runId) => {
+      await this.#twice(() => this.#caller.signal(runId, `${runId}-1`));
+      await this.#while(1_500);
+      await this.#twice(() => this.#caller.signal(runId, `${runId}-2`));
+      await this.#caller.signal(runId, `${runId}-3`);
+    },
+    pause: async (runId) => {
+      await this.#while(500);
+      if (!(await this.#caller.order('pause', runId))) return;
+      await this.#watchPaused(runId).catch(() => {}); // the database is down
+      await this.#caller.order('resume', runId);
+    },
+  };
+
+  /** From now on nothing of the run may be leased: by the database's clock, which leases go by. */
+  async #watchPaused(runId: string): Promise<void> {
+    const { sql } = this.#options;
+    const [since] = await sql<{ at: string }[]>`SELECT now()::text AS at`;
+    await this.#while(1_500);
+    const leased = await sql`SELECT FROM tickets WHERE run_id = ${runId} AND leased_at > ${since?.at ?? ''}::timestamptz`;
+    const [run] = await sql<{ is_held: boolean }[]>`
+      SELECT EXISTS (SELECT FROM tickets WHERE run_id = ${runId} AND is_held) AS is_held`;
+    if (leased.length > 0) this.#pauses.broken.push(runId);
+    if (run?.is_held === true) this.#pauses.watched += 1;
   }
 
-  async #retry(runId: string): Promise<void> {
-    const count = this.#retries.get(runId) ?? 0;
-    if (count >= retriesPerRun) return;
-    this.#retries.set(runId, count + 1);
-    await this.#caller.retry(runId);
+  async #twice(call: () => Promise<void>): Promise<void> {
+    await Promise.all([call(), call()]);
+  }
+
+  #while(mostMs: number): Promise<void> {
+    return wait(this.#options.random.next() * mostMs);
   }
 
   #drawKind(): Kind {

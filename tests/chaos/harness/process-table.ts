@@ -23,6 +23,9 @@ export function below(pid: number): readonly number[] {
 /** The program's name as the kernel has it: of a script, the script's. */
 export const nameOf = (pid: number): string => read(`/proc/${pid}/comm`).trim();
 
+/** What it was started with, the program first. */
+export const commandLineOf = (pid: number): readonly string[] => read(`/proc/${pid}/cmdline`).split('\0');
+
 function childrenOf(pid: number): readonly number[] {
   return threadsOf(pid).flatMap((thread) =>
     read(`/proc/${pid}/task/${thread}/children`)

@@ -1,5 +1,6 @@
 import type { Random } from '@hivekeeper/kernel';
 import type { FaultMode } from '@hivekeeper/testkit';
+import type { ChaosSettings } from './settings.ts';
 
 /** Whose process it is. */
 export type Target = 'agent' | 'worker' | 'control' | 'postgres';
@@ -14,16 +15,19 @@ export type Fault = { readonly index: number; readonly pauseMs: number } & (
   | { readonly kind: 'net'; readonly link: Link; readonly mode: FaultMode; readonly durationMs: number }
 );
 
-// Of 100 kills. Agents are many and start at once; a database needs a second to recover.
-const killShares = { agent: 70, worker: 17, control: 8, postgres: 5 } as const satisfies Record<Target, number>;
-const [stopRatio, netRatio] = [0.12, 0.25];
+// Of every 100 kills in a row, in an order that is drawn. Agents are many and start at once; a database needs a second to recover.
+const killShares = { agent: 83, worker: 11, control: 3, postgres: 3 } as const satisfies Record<Target, number>;
+// Beside each kill. They last for seconds: with more of them there would always be some, and nothing would go on.
+const [stopRatio, netRatio] = [0.04, 0.08];
 
-/** Draws faults with so many kills among them: the same for the same random numbers. */
-export function drawSchedule(random: Random, kills: number): readonly Fault[] {
-  const draw = drawer(random);
+/** Draws faults with so many kills among them: the same for the same random numbers. Before each is a pause, at most so long. */
+export function drawSchedule(random: Random, { kills, mostPauseMs }: Pick<ChaosSettings, 'kills' | 'mostPauseMs'>): readonly Fault[] {
+  const draw = drawer(random, mostPauseMs);
   const faults: Fault[] = [];
+  let targets: Target[] = [];
   for (let count = 0; count < kills; count += 1) {
-    faults.push(draw.kill());
+    if (targets.length === 0) targets = shuffledTargets(random);
+    faults.push(draw.kill(targets.pop() ?? 'agent'));
     if (random.next() < stopRatio) faults.push(draw.stop());
     if (random.next() < netRatio) faults.push(draw.net());
   }
@@ -36,11 +40,11 @@ export function faultText(fault: Fault): string {
   return `${fault.kind}:${fault.target}`;
 }
 
-function drawer(random: Random) {
+function drawer(random: Random, mostPauseMs: number) {
   const between = (least: number, most: number) => Math.floor(least + random.next() * (most - least + 1));
-  const common = () => ({ index: between(0, 999), pauseMs: between(10, 120) });
+  const common = () => ({ index: between(0, 999), pauseMs: between(0, mostPauseMs) });
   return {
-    kill: (): Fault => ({ kind: 'kill', target: drawTarget(between(0, 99)), ...common() }),
+    kill: (target: Target): Fault => ({ kind: 'kill', target, ...common() }),
     stop: (): Fault => {
       const roll = between(0, 9);
       // A worker is stopped for longer than its lease: it comes back as a zombie.
@@ -55,13 +59,10 @@ function drawer(random: Random) {
   };
 }
 
-function drawTarget(roll: number): Target {
-  let below = 0;
-  for (const [target, share] of Object.entries(killShares)) {
-    below += share;
-    if (roll < below) return target as Target;
-  }
-  return 'agent';
+function shuffledTargets(random: Random): Target[] {
+  const targets = Object.entries(killShares).flatMap(([target, share]) => Array.from({ length: share }, () => target as Target));
+  const ranked = targets.map((target) => ({ target, rank: random.next() }));
+  return ranked.sort((one, other) => one.rank - other.rank).map(({ target }) => target);
 }
 
 function drawMode(between: (least: number, most: number) => number): FaultMode {

@@ -12,6 +12,8 @@ export interface ChaosSettings {
   readonly isUnfenced: boolean;
   /** Unfinished runs at a time. */
   readonly runsAtOnce: number;
+  /** Before each fault. Without pauses work is killed as fast as it is begun, and little is ever done. */
+  readonly mostPauseMs: number;
 }
 
 /** Lease of every ticket: short, so that many are lost. */
@@ -41,6 +43,7 @@ export function readSettings(args: readonly string[], newSeed: () => number): Ch
     seed: Math.floor(number('seed', newSeed())),
     mostMs: number('minutes', Number.POSITIVE_INFINITY) * 60_000,
     isUnfenced: values.unfenced,
-    runsAtOnce: 36,
+    runsAtOnce: 60,
+    mostPauseMs: 250,
   };
 }

@@ -8,10 +8,7 @@ const fences = [
   ['t.worker_id = s.worker AND t.token IS NOT DISTINCT FROM s.token', 'true'],
   ['cardinality(touched_ids) <> cardinality(s_id)', 'false'],
   // A ticket that is there already is issued once more.
-  [
-    returned,
-    `ON CONFLICT (id) DO UPDATE SET worker_id = excluded.worker_id, token = excluded.token ${returned}`,
-  ],
+  [returned, `ON CONFLICT (id) DO UPDATE SET worker_id = excluded.worker_id, token = excluded.token ${returned}`],
 ] as const;
 
 /** Takes the fences down: tokens are not looked at, and a run's version may be committed twice. @throws RangeError where a fence is not found */

@@ -50,7 +50,8 @@ export class Watch {
     const orphans = await this.#sql<{ id: string }[]>`
       SELECT r.id FROM runs r WHERE r.finished_at IS NULL AND r.wake_at IS NULL
         AND NOT EXISTS (SELECT FROM tickets t WHERE t.run_id = r.id)
-        AND NOT EXISTS (SELECT FROM approvals a WHERE a.run_id = r.id AND a.status = 'PENDING')`;
+        AND NOT EXISTS (SELECT FROM approvals a WHERE a.run_id = r.id AND a.status = 'PENDING')
+        AND NOT EXISTS (SELECT FROM effects e WHERE e.run_id = r.id AND e.awaited_by IS NOT NULL)`;
     for (const { id } of orphans) this.#orphans.add(id);
     this.#looks += 1;
     if (performance.now() < this.#quietSinceMs + quietAfterMs) return;

@@ -8,6 +8,8 @@ import { createExpressions, type LiveRuns, LiveRuns as Runs } from '../../../../
 export interface JudgedRun {
   readonly id: RunId;
   readonly workflow: string;
+  /** What its client called it. */
+  readonly key: string;
   readonly status: RunStatus;
   readonly errorCode: string | undefined;
   readonly trigger: string;
@@ -47,6 +49,7 @@ export async function readRuns(sql: postgres.Sql, executions: string): Promise<r
   const runs = new Runs(undefined as never, createExpressions().evaluate, 1);
   return rows.map((row) => {
     const journal = byRun.get(row.id) ?? [];
+    const events = journal.flatMap((commit) => commit.events);
     const { id: runId, tenant_id: tenantId, workflow_id: workflowId, workflow_version: workflowVersion, definition } = row;
     return {
       id: row.id,
@@ -57,7 +60,8 @@ export async function readRuns(sql: postgres.Sql, executions: string): Promise<r
       originRunId: row.origin_run_id ?? undefined,
       wakeAtMs: row.wake_at?.getTime(),
       versions: journal.map(({ version }) => version),
-      events: journal.flatMap(({ events }) => events),
+      events,
+      key: keyOf(events),
       folded: runs.fold({
         runId,
         tenantId,
@@ -71,6 +75,8 @@ export async function readRuns(sql: postgres.Sql, executions: string): Promise<r
     };
   });
 }
+
+const keyOf = ([first]: readonly RunEvent[]): string => (first?.type === 'run.created' ? String(first.context['key']) : '');
 
 async function executionsIn(directory: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const names = (await readdir(directory)).filter((name) => name.startsWith('run_'));

@@ -2,15 +2,19 @@
  * The outside checker: reads the database past the product, the clients' journal and what agents wrote down. Of the
  * product's code it uses the fold alone, to hold it against what was stored.
  *
- * evidence.ts  what is read · run-rules.ts  of each run · journal-rules.ts  of what clients were told · audit-rules.ts
+ * evidence.ts  what is read · run-rules.ts  of each run · journal-rules.ts  of what clients were told
+ * effect-rules.ts, signal-rules.ts, schedule-rules.ts, audit-rules.ts
  */
 import type postgres from 'postgres';
 import type { Entry } from '../journal.ts';
 import { judgeAudit } from './audit-rules.ts';
+import { judgeEffects } from './effect-rules.ts';
 import { type JudgedRun, readRuns } from './evidence.ts';
 import type { Finding } from './findings.ts';
 import { judgeJournal } from './journal-rules.ts';
 import { judgeRuns, lostTooOften } from './run-rules.ts';
+import { judgeSchedule } from './schedule-rules.ts';
+import { judgeSignals } from './signal-rules.ts';
 
 export type { Finding } from './findings.ts';
 
@@ -24,6 +28,13 @@ export interface Judgement {
   readonly lostLeases: number;
   readonly lostTooOften: number;
   readonly auditEntries: number;
+  readonly payments: number;
+  /** Payments that a fault met under way. */
+  readonly paymentsMet: number;
+  readonly signalsTaken: number;
+  readonly firings: number;
+  /** Nodes that a retry did not do again. */
+  readonly carriedNodes: number;
 }
 
 /** Judges what is there now. */
@@ -35,12 +46,18 @@ export async function judge(
   const [left] = await sql<{ tickets: number; approvals: number; audit: number }[]>`
     SELECT (SELECT count(*)::integer FROM tickets) AS tickets, (SELECT count(*)::integer FROM approvals WHERE status = 'PENDING') AS approvals,
       (SELECT count(*)::integer FROM audit_log) AS audit`;
+  const effects = await judgeEffects(sql, runs, executions);
+  const signals = judgeSignals(runs, entries);
+  const schedule = await judgeSchedule(sql, runs);
   const leftOver = { promise: 'nothing is left of runs that ended', detail: `${left?.tickets} tickets, ${left?.approvals} approvals` };
   return {
     findings: [
       ...judgeRuns(runs),
       ...(await judgeJournal(sql, runs, entries)),
       ...(await judgeAudit(sql)),
+      ...effects.findings,
+      ...signals.findings,
+      ...schedule.findings,
       ...(left?.tickets === 0 && left.approvals === 0 ? [] : [leftOver]),
     ],
     runs: runs.length,
@@ -50,6 +67,11 @@ export async function judge(
     lostLeases: countEvents(runs, (event) => event.type === 'ticket.lost'),
     lostTooOften: runs.filter(lostTooOften).length,
     auditEntries: left?.audit ?? 0,
+    payments: effects.payments,
+    paymentsMet: effects.metUnderWay,
+    signalsTaken: signals.taken,
+    firings: schedule.firings,
+    carriedNodes: runs.reduce((sum, { events: [first] }) => sum + (first?.type === 'run.created' ? (first.carried?.length ?? 0) : 0), 0),
   };
 }
 

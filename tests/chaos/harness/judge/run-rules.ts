@@ -1,6 +1,6 @@
 import { isTerminal } from '@hivekeeper/contract';
 import { errorOf, nodeViewsOf, runStatusOf, wakeAtOf } from '../../../../apps/control/src/flow/runs/core/index.ts';
-import { kinds } from '../kinds.ts';
+import { kindOf } from '../kinds.ts';
 import type { JudgedRun } from './evidence.ts';
 import { type Finding, findings } from './findings.ts';
 
@@ -21,8 +21,7 @@ export function judgeRuns(runs: readonly JudgedRun[]): readonly Finding[] {
 export const lostTooOften = (run: JudgedRun): boolean => run.errorCode === 'LEASE_LOST_TOO_OFTEN';
 
 function wrongEnd(run: JudgedRun): string | undefined {
-  const kind = kinds.find(({ name }) => name === run.workflow);
-  if (!isTerminal(run.status) || lostTooOften(run) || kind?.mayEnd.includes(run.status) === true) return undefined;
+  if (!isTerminal(run.status) || lostTooOften(run) || kindOf(run.workflow)?.mayEnd.includes(run.status) === true) return undefined;
   return `${run.id} (${run.workflow}) is ${run.status}: ${run.errorCode}`;
 }
 
@@ -54,11 +53,12 @@ function wrongResults({ id, folded }: JudgedRun): string | undefined {
   return undefined;
 }
 
-/** Each attempt was executed once at most, and each that brought a result was executed. */
+/** Each attempt of an agent that writes it down was executed once at most, and each that brought a result was executed. */
 function wrongExecutions({ id, folded, executions }: JudgedRun): string | undefined {
   const counts = new Map<string, number>();
   for (const line of executions) counts.set(line, (counts.get(line) ?? 0) + 1);
   for (const node of nodeViewsOf(folded.state, folded.rules.plan)) {
+    if (node.agent !== 'scribe') continue;
     for (const { slot, attempt, status } of node.attempts) {
       const name = `${node.id} ${slot} ${attempt}`;
       const count = counts.get(name) ?? 0;
