@@ -71,7 +71,8 @@ export async function runChaos(settings: ChaosSettings, say: (line: string) => v
   try {
     if (settings.isUnfenced) await unfence(sql);
     using journal = new Journal(join(directory.path, 'journal'));
-    const load = new Load({ fleet, journal, random: seededRandom(settings.seed + 1), sql, runsAtOnce: settings.runsAtOnce });
+    const { seed, runsAtOnce, isUnfenced } = settings;
+    const load = new Load({ fleet, journal, random: seededRandom(seed + 1), sql, runsAtOnce, hasLedger: !isUnfenced });
     await load.begin();
     say(`${seconds(beganMs)} s: everything runs`);
     const injector = new FaultInjector(fleet);
@@ -150,12 +151,13 @@ function resultOf(facts: Facts): ChaosResult {
   const { settings, seconds, injector, journal, judgement, sightings, fleet, load } = facts;
   const { findings, ...judged } = judgement;
   const all = [...findings, ...findingsOf(facts)];
+  const byPromise = Map.groupBy(all, ({ promise }) => promise);
   const calls = Map.groupBy(journal.entries, ({ call, outcome, code }) => [call, outcome, ...(code === undefined ? [] : [code])].join(':'));
   const tooLittle = missingIn(facts);
   return {
     verdict: all.length > 0 ? 'broken' : tooLittle.length > 0 ? 'proves nothing' : 'held',
-    broken: Object.fromEntries([...Map.groupBy(all, ({ promise }) => promise)].map(([promise, found]) => [promise, found.length])),
-    examples: all.slice(0, 12).map(({ promise, detail }) => `${promise}: ${detail}`),
+    broken: Object.fromEntries([...byPromise].map(([promise, found]) => [promise, found.length])),
+    examples: [...byPromise.values()].flatMap((found) => found.slice(0, 2).map(({ promise, detail }) => `${promise}: ${detail}`)),
     tooLittle,
     settings,
     seconds,

@@ -6,7 +6,8 @@ export type FollowUp = 'nothing' | 'cancel' | 'retry' | 'retryFailed' | 'signal'
 /** A kind of run in the load, and how one may end whatever is killed. */
 export interface Kind {
   readonly name: string;
-  readonly nodes: (directory: string) => WorkflowInput['nodes'];
+  /** Without the ledger those that pay do so as if there were none: for the negative control. */
+  readonly nodes: (directory: string, hasLedger: boolean) => WorkflowInput['nodes'];
   readonly mayEnd: readonly RunStatus[];
   readonly followUp: FollowUp;
   /** Of all runs, in parts; 0 where clients start none. */
@@ -29,11 +30,11 @@ const chain = (directory: string, ids: readonly string[]) =>
   ids.map((id, index) => step(directory, id, { needs: index === 0 ? [] : [ids[index - 1]] }));
 
 /** Pays by a line in a file. Paying takes a while, so that a kill finds it paying; far less than a lease has left when it is renewed. */
-const payment = (directory: string, hasProbe: boolean) =>
+const payment = (directory: string, how: { readonly hasProbe: boolean; readonly hasLedger: boolean }) =>
   step(directory, 'pay', {
     agent: 'payer',
     needs: ['a'],
-    input: { directory, key: '{{ context.key }}', hasProbe, payMs: 200 },
+    input: { directory, key: '{{ context.key }}', payMs: 200, ...how },
   });
 
 /** Fails at its first execution, and is not tried again by the run. */
@@ -80,9 +81,15 @@ export const kinds: readonly Kind[] = [
     ...{ name: 'resumes', share: 1, mayEnd: ['SUCCESS', 'FAILED'], followUp: 'retryFailed' },
     nodes: (directory) => [step(directory, 'a'), failing(directory), step(directory, 'c', { needs: ['b'] })],
   },
-  { ...{ name: 'pays', share: 4, ...sure }, nodes: (directory) => [step(directory, 'a'), payment(directory, true)] },
+  {
+    ...{ name: 'pays', share: 4, ...sure },
+    nodes: (directory, hasLedger) => [step(directory, 'a'), payment(directory, { hasProbe: true, hasLedger })],
+  },
   // Where nobody knows whether it was paid, a person looks into the file.
-  { ...{ name: 'pays-blind', share: 3, ...sure }, nodes: (directory) => [step(directory, 'a'), payment(directory, false)] },
+  {
+    ...{ name: 'pays-blind', share: 3, ...sure },
+    nodes: (directory, hasLedger) => [step(directory, 'a'), payment(directory, { hasProbe: false, hasLedger })],
+  },
   {
     ...{ name: 'signals', share: 2, mayEnd: ['SUCCESS'], followUp: 'signal' },
     nodes: (directory) => [

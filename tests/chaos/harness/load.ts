@@ -18,14 +18,16 @@ export interface LoadOptions extends CallerOptions {
   /** Past the product: only to keep so many runs going, and to see what people are asked. */
   readonly sql: postgres.Sql;
   readonly runsAtOnce: number;
+  /** See {@link Kind}. */
+  readonly hasLedger: boolean;
 }
 
 /** Registers the agents and deploys the workflows of the load. */
-export async function prepare({ planes, executions }: Fleet): Promise<void> {
+export async function prepare({ planes, executions }: Fleet, { hasLedger = true }: { readonly hasLedger?: boolean } = {}): Promise<void> {
   const client = planes[0]?.client as Client;
   await openPayments(executions);
   for (const entryPath of agents) await client.registerAgent({ entryPath });
-  for (const { name, nodes } of kinds) await client.deployWorkflow({ name, nodes: nodes(executions) });
+  for (const { name, nodes } of kinds) await client.deployWorkflow({ name, nodes: nodes(executions, hasLedger) });
 }
 
 /** What was seen of runs that were paused. */
@@ -65,7 +67,7 @@ export class Load {
 
   /** Deploys the workflows, and begins. */
   async begin(): Promise<void> {
-    await prepare(this.#options.fleet);
+    await prepare(this.#options.fleet, this.#options);
     const rule = { cron: `*/${tickSeconds} * * * * *`, catchUp: 'all', overlap: 'allow' } as const;
     await this.#options.fleet.planes[0]?.client.createSchedule({ name: 'ticks', workflow: 'ticks', ...rule });
     this.#life = this.#live();
