@@ -192,7 +192,7 @@ function missingIn({ settings, seconds, injector, journal, judgement, sightings,
     journal.entries.filter(({ outcome }) => outcome === 'ok'),
     ({ call }) => call,
   );
-  const shareOf = (ratio: number) => Math.max(1, Math.floor(wantedKills * ratio));
+  const shareOf = (ratio: number) => Math.floor(wantedKills * ratio);
   const least: readonly (readonly [what: string, count: number, least: number])[] = [
     ['kills', injector.killCount, wantedKills],
     ...(['agent', 'worker', 'control', 'postgres'] as const).flatMap((target) => {
