@@ -27,7 +27,7 @@ export interface FleetOptions {
 // Node keeps there what it made of our sources, as `hive` has it do, so that a process that was killed is back sooner.
 const compileCache = { NODE_COMPILE_CACHE: join(product, 'node_modules/.cache/chaos') };
 
-const usual: FleetOptions = { planeCount: 2, workersPerPlane: 3 };
+const usual: FleetOptions = { planeCount: 2, workersPerPlane: 4 };
 
 /** A control plane, and the connections that a fault may meet. */
 export interface Plane {
@@ -162,7 +162,7 @@ async function startWorker(stack: AsyncDisposableStack, { directory, port, name,
       '--name',
       name,
       '--parallel',
-      '3',
+      '2',
       '--root',
       directory,
     ],
