@@ -42,7 +42,7 @@ export interface ChaosResult {
 }
 
 // Per kill.
-const leastKillRatios = { agent: 0.5, worker: 0.1, control: 0.03, postgres: 0.03 } as const;
+const leastKillRatios = { agent: 0.5, worker: 0.1, control: 0.025, postgres: 0.025 } as const;
 const leastCallRatios = {
   start: 0.3,
   cancel: 0.02,
@@ -55,9 +55,13 @@ const leastCallRatios = {
 } as const;
 
 const settleLimitMs = { fenced: 120_000, unfenced: 15_000 };
+// Of quiet looks, at least one.
 const lullMs = 1_500;
 // Of the kills of each target, so many at least must have met work.
 const leastHitWorkRatio = 0.8;
+// Runs to a kill; and how many runs may be owed, how long.
+const leastEndedRatio = 0.5;
+const pace = { slack: 20, patienceMs: 10_000 };
 // Of all runs, so many may end because their leases were lost too often.
 const mostLostTooOftenRatio = 0.05;
 
@@ -76,13 +80,14 @@ export async function runChaos(settings: ChaosSettings, say: (line: string) => v
     await load.begin();
     say(`${seconds(beganMs)} s: everything runs`);
     const injector = new FaultInjector(fleet);
-    await injectAll(injector, settings, say);
+    await injectAll({ injector, load, settings, say });
     say(`${seconds(beganMs)} s: no more faults`);
     watch.quiet();
-    // The load goes on for a while without faults, so that what is overdue can be told from what is only waiting its turn.
-    await pause(quietAfterMs + lullMs);
+    const lull = pause(quietAfterMs + lullMs);
+    await pause(settings.ebbAfterMs);
     await load.ebb();
     await settled(sql, settings.isUnfenced ? settleLimitMs.unfenced : settleLimitMs.fenced);
+    await lull;
     await load.end();
     say(`${seconds(beganMs)} s: everything has ended`);
     const judgement = await judge(sql, { executions: fleet.executions, entries: journal.entries });
@@ -97,7 +102,14 @@ export async function runChaos(settings: ChaosSettings, say: (line: string) => v
 
 const seconds = (sinceMs: number): number => Math.round((performance.now() - sinceMs) / 100) / 10;
 
-async function injectAll(injector: FaultInjector, settings: ChaosSettings, say: (line: string) => void): Promise<void> {
+interface Injection {
+  readonly injector: FaultInjector;
+  readonly load: Load;
+  readonly settings: ChaosSettings;
+  readonly say: (line: string) => void;
+}
+
+async function injectAll({ injector, load, settings, say }: Injection): Promise<void> {
   const { seed, kills, mostMs } = settings;
   const schedule = drawSchedule(seededRandom(seed), settings);
   const endMs = performance.now() + mostMs;
@@ -109,6 +121,7 @@ async function injectAll(injector: FaultInjector, settings: ChaosSettings, say: 
     for (const fault of faults) {
       if (performance.now() >= endMs) break;
       await pause(fault.pauseMs);
+      await keepPace(injector, load);
       await injector.inject(fault);
       if (injector.killCount < saidAt + 100) continue;
       saidAt = injector.killCount;
@@ -116,6 +129,12 @@ async function injectAll(injector: FaultInjector, settings: ChaosSettings, say: 
     }
   }
   await injector.over();
+}
+
+/** Resolves when enough runs have ended for the kills there were: on a machine that is slow, work would be killed as fast as it is begun. */
+async function keepPace(injector: FaultInjector, load: Load): Promise<void> {
+  const wanted = Math.floor(injector.killCount * leastEndedRatio) - pace.slack;
+  for (const endMs = performance.now() + pace.patienceMs; load.endedCount < wanted && performance.now() < endMs;) await pause(20);
 }
 
 /** Resolves when every run has ended, or after a while: what is unfinished then is found. */

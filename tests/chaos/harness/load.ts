@@ -3,6 +3,7 @@ import type { Client } from '@hivekeeper/client';
 import { resolve } from 'node:path';
 import type postgres from 'postgres';
 import { Caller, type CallerOptions } from './caller.ts';
+import { Deck } from './deck.ts';
 import type { Fleet } from './fleet.ts';
 import { type FollowUp, type Kind, kinds } from './kinds.ts';
 import { openPayments } from './payments.ts';
@@ -44,14 +45,17 @@ export class Load {
   readonly #busy = new Set<Promise<void>>();
   readonly #caller: Caller;
   readonly #person: Person;
+  readonly #kinds: Deck<Kind>;
   readonly #pauses = { watched: 0, broken: [] as string[] };
   #startCount = 0;
+  #endedCount = 0;
   #isStarting = true;
   #isOver = false;
   #life: Promise<void> | undefined;
 
   constructor(options: LoadOptions) {
     this.#options = options;
+    this.#kinds = new Deck(options.random, new Map(kinds.map((kind) => [kind, kind.share])));
     this.#caller = new Caller(options);
     this.#person = new Person({ ...options, caller: this.#caller, executions: options.fleet.executions });
   }
@@ -59,6 +63,11 @@ export class Load {
   /** See {@link Caller.internalErrors}. */
   get internalErrors(): readonly string[] {
     return this.#caller.internalErrors;
+  }
+
+  /** Runs that had ended when somebody last looked. */
+  get endedCount(): number {
+    return this.#endedCount;
   }
 
   get pauses(): PauseSightings {
@@ -99,8 +108,11 @@ export class Load {
     for (const answer of await this.#person.answers()) this.#do(answer);
     if (!this.#isStarting) return;
     for (const retry of await this.#person.retries()) this.#do(retry);
-    const [row] = await sql<{ count: number }[]>`SELECT count(*)::integer AS count FROM runs WHERE finished_at IS NULL`;
-    for (let left = Math.min(8, runsAtOnce - (row?.count ?? runsAtOnce)); left > 0; left -= 1) this.#do(this.#start(this.#drawKind()));
+    const [row] = await sql<{ open: number; ended: number }[]>`
+      SELECT count(*) FILTER (WHERE finished_at IS NULL)::integer AS open, count(finished_at)::integer AS ended FROM runs`;
+    const { open, ended } = row ?? { open: runsAtOnce, ended: 0 };
+    this.#endedCount = ended;
+    for (let left = Math.min(8, runsAtOnce - open); left > 0; left -= 1) this.#do(this.#start(this.#kinds.deal()));
   }
 
   #do(work: Promise<void>): void {
@@ -151,11 +163,5 @@ export class Load {
 
   #while(mostMs: number): Promise<void> {
     return wait(this.#options.random.next() * mostMs);
-  }
-
-  #drawKind(): Kind {
-    const whole = kinds.reduce((sum, { share }) => sum + share, 0);
-    let roll = this.#options.random.next() * whole;
-    return kinds.find(({ share }) => (roll -= share) < 0) ?? (kinds[0] as Kind);
   }
 }

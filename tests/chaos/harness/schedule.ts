@@ -1,5 +1,6 @@
 import type { Random } from '@hivekeeper/kernel';
 import type { FaultMode } from '@hivekeeper/testkit';
+import { Deck } from './deck.ts';
 import type { ChaosSettings } from './settings.ts';
 
 /** Whose process it is. */
@@ -16,7 +17,12 @@ export type Fault = { readonly index: number; readonly pauseMs: number } & (
 );
 
 // Of every 100 kills in a row, in an order that is drawn. Agents are many and start at once; a database needs a second to recover.
-const killShares = { agent: 83, worker: 11, control: 3, postgres: 3 } as const satisfies Record<Target, number>;
+const killShares: ReadonlyMap<Target, number> = new Map([
+  ['agent', 83],
+  ['worker', 11],
+  ['control', 3],
+  ['postgres', 3],
+]);
 // Beside each kill. They last for seconds: with more of them there would always be some, and nothing would go on.
 const [stopRatio, netRatio] = [0.04, 0.08];
 
@@ -24,10 +30,9 @@ const [stopRatio, netRatio] = [0.04, 0.08];
 export function drawSchedule(random: Random, { kills, mostPauseMs }: Pick<ChaosSettings, 'kills' | 'mostPauseMs'>): readonly Fault[] {
   const draw = drawer(random, mostPauseMs);
   const faults: Fault[] = [];
-  let targets: Target[] = [];
+  const targets = new Deck(random, killShares);
   for (let count = 0; count < kills; count += 1) {
-    if (targets.length === 0) targets = shuffledTargets(random);
-    faults.push(draw.kill(targets.pop() ?? 'agent'));
+    faults.push(draw.kill(targets.deal()));
     if (random.next() < stopRatio) faults.push(draw.stop());
     if (random.next() < netRatio) faults.push(draw.net());
   }
@@ -57,12 +62,6 @@ function drawer(random: Random, mostPauseMs: number) {
       return { kind: 'net', link, mode: drawMode(between), durationMs: between(300, 2_500), ...common() };
     },
   };
-}
-
-function shuffledTargets(random: Random): Target[] {
-  const targets = Object.entries(killShares).flatMap(([target, share]) => Array.from({ length: share }, () => target as Target));
-  const ranked = targets.map((target) => ({ target, rank: random.next() }));
-  return ranked.sort((one, other) => one.rank - other.rank).map(({ target }) => target);
 }
 
 function drawMode(between: (least: number, most: number) => number): FaultMode {

@@ -14,6 +14,8 @@ export interface ChaosSettings {
   readonly runsAtOnce: number;
   /** Before each fault. Without pauses work is killed as fast as it is begun, and little is ever done. */
   readonly mostPauseMs: number;
+  /** So long the load goes on without faults: then what is overdue can be told from what is only waiting its turn. */
+  readonly ebbAfterMs: number;
 }
 
 /** Lease of every ticket: short, so that many are lost. */
@@ -45,5 +47,6 @@ export function readSettings(args: readonly string[], newSeed: () => number): Ch
     isUnfenced: values.unfenced,
     runsAtOnce: 60,
     mostPauseMs: 250,
+    ebbAfterMs: quietAfterMs,
   };
 }
