@@ -86,7 +86,7 @@ export async function runChaos(settings: ChaosSettings, say: (line: string) => v
     const lull = pause(quietAfterMs + lullMs);
     await pause(settings.ebbAfterMs);
     await load.ebb();
-    await settled(sql, settings.isUnfenced ? settleLimitMs.unfenced : settleLimitMs.fenced);
+    await settled(sql, load, settings.isUnfenced ? settleLimitMs.unfenced : settleLimitMs.fenced);
     await lull;
     await load.end();
     say(`${seconds(beganMs)} s: everything has ended`);
@@ -137,11 +137,11 @@ async function keepPace(injector: FaultInjector, load: Load): Promise<void> {
   for (const endMs = performance.now() + pace.patienceMs; load.endedCount < wanted && performance.now() < endMs;) await pause(20);
 }
 
-/** Resolves when every run has ended, or after a while: what is unfinished then is found. */
-async function settled(sql: postgres.Sql, limitMs: number): Promise<void> {
+/** Resolves when every run has ended and no other can begin, or after a while: what is unfinished then is found. */
+async function settled(sql: postgres.Sql, load: Load, limitMs: number): Promise<void> {
   for (const endMs = performance.now() + limitMs; performance.now() < endMs; await pause(200)) {
     const [row] = await sql<{ count: number }[]>`SELECT count(*)::integer AS count FROM runs WHERE finished_at IS NULL`.catch(() => []);
-    if (row?.count === 0) return;
+    if (row?.count === 0 && load.isIdle) return;
   }
 }
 

@@ -1,5 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Client } from '@hivekeeper/client';
+import { HiveError } from '@hivekeeper/contract';
+import { retry } from '@hivekeeper/kernel';
 import { resolve } from 'node:path';
 import type postgres from 'postgres';
 import { Caller, type CallerOptions } from './caller.ts';
@@ -85,7 +87,14 @@ export class Load {
   /** Starts and retries nothing any more; what was begun is followed up, and people still answer. */
   async ebb(): Promise<void> {
     this.#isStarting = false;
-    await this.#options.fleet.planes[0]?.client.pauseSchedule('ticks');
+    // The control plane may have been killed a moment ago.
+    const patience = { maxAttempts: 100, minDelayMs: 100, maxDelayMs: 100, isRetryable: HiveError.is };
+    await retry(async () => this.#options.fleet.planes[0]?.client.pauseSchedule('ticks'), patience);
+  }
+
+  /** No call is under way: no run will begin any more after the ebb. */
+  get isIdle(): boolean {
+    return this.#busy.size === 0;
   }
 
   /** Resolves when no call is under way. */

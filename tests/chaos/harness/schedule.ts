@@ -53,7 +53,7 @@ function drawer(random: Random, mostPauseMs: number) {
     stop: (): Fault => {
       const roll = between(0, 9);
       // A worker is stopped for longer than its lease: it comes back as a zombie.
-      if (roll < 7) return { kind: 'stop', target: 'worker', durationMs: between(3_500, 5_500), ...common() };
+      if (roll < 7) return { kind: 'stop', target: 'worker', durationMs: between(4_500, 6_500), ...common() };
       if (roll < 9) return { kind: 'stop', target: 'control', durationMs: between(500, 4_000), ...common() };
       return { kind: 'stop', target: 'postgres', durationMs: between(300, 1_200), ...common() };
     },

@@ -18,8 +18,8 @@ export interface ChaosSettings {
   readonly ebbAfterMs: number;
 }
 
-/** Lease of every ticket: short, so that many are lost. */
-export const leaseMs = 2_000;
+/** Lease of every ticket: short, so that many are lost; longer than a control plane needs to be back on a machine that is busy. */
+export const leaseMs = 3_000;
 
 /**
  * After so long without faults nothing may still be due: two leases, a second until the sweep, five until a driver that
@@ -46,7 +46,7 @@ export function readSettings(args: readonly string[], newSeed: () => number): Ch
     mostMs: number('minutes', Number.POSITIVE_INFINITY) * 60_000,
     isUnfenced: values.unfenced,
     runsAtOnce: 60,
-    mostPauseMs: 250,
+    mostPauseMs: 180,
     ebbAfterMs: quietAfterMs,
   };
 }
