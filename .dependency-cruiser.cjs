@@ -130,7 +130,15 @@ module.exports = {
       'A file nobody needs is not needed.',
       {
         orphan: true,
-        pathNot: ['main\\.ts$', '\\.test\\.ts$', '\\.config\\.', '/bin/', '^agents/[^/]+/index\\.ts$', '^agents/.*/fixtures/'],
+        pathNot: [
+          'main\\.ts$',
+          '\\.test\\.ts$',
+          '\\.config\\.',
+          '/bin/',
+          '^agents/[^/]+/index\\.ts$',
+          '^agents/canary/',
+          '^agents/.*/fixtures/',
+        ],
       },
       {},
     ),

@@ -126,7 +126,8 @@ describe('a backup', () => {
     expect(rest).toEqual(theirs);
     expect(rest['run_journal']?.length).toBeGreaterThan(3);
     expect(installation?.[0]).toContain(`"epoch": ${epoch}`);
-    expect(audit_heads).toHaveLength(1);
+    // Of the tenant, and of the canaries.
+    expect(audit_heads).toHaveLength(2);
     expect(log?.filter((row) => row.includes('installation.restored'))).toHaveLength(1);
     const open = await asSuperuser(
       target,

@@ -15,7 +15,7 @@ import {
 } from '@hivekeeper/contract';
 import { type Clock, newLog, systemClock } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
-import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
+import { openDatabase, type PostgresDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
 import type { Watcher } from '../../apps/control/src/flow/runs/index.ts';
 
@@ -44,17 +44,28 @@ export interface EngineLike {
   readonly clock?: Clock;
   readonly environment?: Readonly<Record<string, string>>;
   readonly backupDirectory?: string;
+  readonly canaryMs?: number;
+  /** What the engine is given for the database: where a fault is to be put in. */
+  readonly through?: (database: PostgresDatabase) => PostgresDatabase;
 }
 
 /** An engine over the database, with what it was told about. */
 export async function engineOn(
   url: string,
-  { leaseMs = 10_000, hears = () => true, clock = systemClock, environment = {}, backupDirectory = '/nonexistent' }: EngineLike = {},
+  {
+    leaseMs = 10_000,
+    hears = () => true,
+    clock = systemClock,
+    environment = {},
+    backupDirectory = '/nonexistent',
+    canaryMs = 0,
+    through = (database) => database,
+  }: EngineLike = {},
 ): Promise<Engine> {
   const database = await openDatabase({ url, maxConnections: 4, log });
   const engine = await startEngine({
     database: {
-      ...database,
+      ...through(database),
       listen: (listener) =>
         database.listen({
           ...listener,
@@ -62,7 +73,7 @@ export async function engineOn(
           runMoved: (runId) => hears() && listener.runMoved(runId),
         }),
     },
-    config: { leaseMs, liveRuns: 1_000 },
+    config: { leaseMs, liveRuns: 1_000, canaryMs },
     log,
     clock,
     environment,

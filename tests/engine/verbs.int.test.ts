@@ -62,7 +62,7 @@ describe('an order for many runs', () => {
     expect(await codeOf(give({ verb: 'cancel', filter: { workflow: 'c' }, expectedCount: 599 }))).toBe('COUNT_CHANGED');
     const done = await give({ verb: 'cancel', filter: { workflow: 'c' }, expectedCount: 600, reason: 'storm' });
     expect(done.outcomes).toEqual({ DONE: 600 });
-    expect(await engine.services.runStore.countByStatus(tenantId)).toEqual({ CANCELLED: 600, RUNNING: 3 });
+    expect((await engine.services.census.counts(tenantId)).byStatus).toEqual({ CANCELLED: 600, RUNNING: 3 });
     expect(await auditOf('run.cancelled')).toHaveLength(600);
     expect(await sql`SELECT FROM tickets t JOIN runs r ON r.id = t.run_id WHERE r.status = 'CANCELLED'`).toHaveLength(0);
   });

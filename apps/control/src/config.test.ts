@@ -27,6 +27,7 @@ describe('the configuration', () => {
       v1PerMinute: 60_000,
       databaseConnections: 8,
       leaseMs: 10_000,
+      canaryMs: 30_000,
       liveRuns: 5_000,
       drainMs: 25_000,
       logLevel: 'info',

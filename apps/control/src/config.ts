@@ -86,6 +86,12 @@ export const controlSettings = {
     defaultText: '10000',
     parse: parseSetting.integer(1_000, 600_000),
   }),
+  canaryMs: setting({
+    variable: 'HIVE_CANARY_MS',
+    description: 'Time between two canaries of a queue, in milliseconds; 0: none are sent.',
+    defaultText: '30000',
+    parse: parseSetting.integer(0, 3_600_000),
+  }),
   liveRuns: setting({
     variable: 'HIVE_LIVE_RUNS',
     description: 'Unfinished runs kept in memory.',

@@ -31,6 +31,7 @@ import {
   Runs,
   Suspensions,
 } from './flow/runs/index.ts';
+import { Canaries, canaryQueues, Health, Pulse, sendCanary, signsOf } from './flow/health/index.ts';
 import { Breakers, type FindAgent, TicketDesk } from './flow/tickets/index.ts';
 import { BulkOrders, DeadLetters, declaredIssuesOf, Schedules, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
@@ -61,7 +62,7 @@ export interface Engine extends AsyncDisposable {
 /** What an engine is made of. */
 export interface EngineOptions {
   readonly database: PostgresDatabase;
-  readonly config: Pick<ControlConfig, 'leaseMs' | 'liveRuns'>;
+  readonly config: Pick<ControlConfig, 'leaseMs' | 'liveRuns'> & Partial<Pick<ControlConfig, 'canaryMs'>>;
   readonly log: Log;
   readonly clock?: Clock;
   /** Agents below it are trusted. */
@@ -89,14 +90,14 @@ export async function startEngine({
   const files = diskAgentFiles({ shippedDirectory, environment, log });
   const { agents, workflows } = await openRegistries({ store: database.registryStore, files, expressions, builtinAgents, newId });
 
-  const newRunId = () => newId('run') as RunId;
   const follow = (consequences: RunConsequences) => wakers.follow(consequences);
-  const told = { findAgent: agents.specOf, evaluate: expressions.evaluate, newRunId, follow };
+  const told = { findAgent: agents.specOf, evaluate: expressions.evaluate, newRunId: () => newId('run') as RunId, follow };
   const flow = openFlow({ database, config, clock, log, ...told });
   const { desk, breakers, lane, runs } = flow;
   const kept = backupsOf({ database, backups, clock, log });
   const people = ordersOver({ database, runs, lane, workflows, clock, newId });
   const ledger = ledgerOver({ database, runs, orders: people.orders, desk, clock, newId });
+  const watch = watchOver({ ...flow, triggers: people.triggers, config, clock, log });
   const wakers = startWakers({ ...people, stores: database, lane, newId, clock, log });
   await using stack = new AsyncDisposableStack();
   stack.use(flow.peers);
@@ -105,9 +106,10 @@ export async function startEngine({
   stack.defer(() => lane.idle());
   stack.use(flow.driver);
   stack.use(wakers);
+  stack.use(watch.health);
+  stack.use(watch.canaries);
   stack.defer(() => desk.stopHandingOut());
-  const { suspensions } = ledger;
-  await recover({ stack, database, ...flow, suspensions, agents, workflows, wakers, clock, log });
+  await recover({ stack, database, ...flow, ...ledger, agents, workflows, wakers, clock, log });
   const started = stack.move();
 
   return {
@@ -125,6 +127,7 @@ export async function startEngine({
       events: wakers.events,
       breakers,
       backups: kept,
+      ...watch,
       keys: new KeyRing({ store: database.keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       probeDatabase: () => database.probe(),
       epoch: database.epoch,
@@ -135,10 +138,35 @@ export async function startEngine({
   };
 }
 
+/** Whether work moves: what its parts say of themselves, and canaries that try. */
+function watchOver({
+  lane,
+  desk,
+  runs,
+  pulses,
+  triggers,
+  config: { leaseMs, canaryMs: intervalMs = 0 },
+  clock,
+  log,
+}: ReturnType<typeof openFlow> & Pick<EngineOptions, 'config' | 'log'> & { readonly triggers: Triggers; readonly clock: Clock }) {
+  const canaries = new Canaries({
+    queues: () => {
+      const served = new Set(desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? capabilities : [])));
+      return canaryQueues.filter((queue) => served.has(queue));
+    },
+    hasFreeWorker: (queue) => desk.hasFreeWorker(queue),
+    send: (queue) => sendCanary({ triggers, runs }, queue),
+    ...{ clock, log, intervalMs },
+  });
+  const signs = () => [...signsOf({ lane, desk, ...pulses }), ...canaries.signs()];
+  return { canaries, health: new Health({ clock, signs, leaseMs }) };
+}
+
 /** What is read past the rules that change it. */
-const storesOf = ({ runStore, ticketStore, throttleStore, turnStore }: PostgresDatabase) => ({
+const storesOf = ({ runStore, census, ticketStore, throttleStore, turnStore }: PostgresDatabase) => ({
   turnStore,
   runStore,
+  census,
   tickets: ticketStore,
   throttles: throttleStore,
 });
@@ -215,8 +243,9 @@ function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAge
   const breakers = new Breakers({ store: throttleStore, findAgent, log, changed: breakerChanged });
   const lane = new RunLane({ store, runs: live, desk, board, driver: () => driver, findAgent, breakers, follow, clock, log });
   const runs = new Runs({ store, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
-  const driver: Driver = postgresDriver({ store, clock, log, wake: (runId) => runs.wake(runId) });
-  return { desk, peers, board, breakers, lane, runs, driver };
+  const pulses = { driver: new Pulse(), sweep: new Pulse() };
+  const driver: Driver = postgresDriver({ store, clock, log, wake: (runId) => runs.wake(runId), onLook: pulses.driver.beat });
+  return { desk, peers, board, breakers, lane, runs, driver, pulses };
 }
 
 interface Registration {
@@ -248,6 +277,7 @@ interface Recovery {
   readonly stack: AsyncDisposableStack;
   readonly database: PostgresDatabase;
   readonly desk: TicketDesk;
+  readonly pulses: { readonly sweep: Pulse };
   readonly lane: RunLane;
   readonly runs: Runs;
   readonly board: NoticeBoard;
@@ -262,7 +292,7 @@ interface Recovery {
 
 /** Starts what finds interrupted work and what other control planes did: timers, and the database's notifications. */
 async function recover(recovery: Recovery): Promise<void> {
-  const { stack, database, desk, lane, runs, board, peers, suspensions, agents, workflows, wakers, clock, log } = recovery;
+  const { stack, database, desk, pulses, lane, runs, board, peers, suspensions, agents, workflows, wakers, clock, log } = recovery;
   const quietly = (what: string, work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
   let areAgentsStale = false;
@@ -284,7 +314,7 @@ async function recover(recovery: Recovery): Promise<void> {
     roomMade: (fullKey) => peers.tellRoom(fullKey),
   });
   const sweep = () => {
-    quietly('the sweep', desk.sweep());
+    quietly('the sweep', desk.sweep().then(pulses.sweep.beat));
     if (areAgentsStale) quietly('reading agents', readAgents());
   };
   stack.use(clock.every(sweepIntervalMs, sweep));

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { defaultTenantId, HiveError, workflowDefinitionSchema } from '@hivekeeper/contract';
 import { retry } from '@hivekeeper/kernel';
 import { parse } from 'yaml';
+import { registerCanaries } from './flow/health/index.ts';
 import type { Services } from './http/services.ts';
 
 /**
- * Registers the agents and workflows that come with the product, or brings them up to this version. Idempotent, also
+ * Registers the agents and workflows that come with the product, canaries among them, or brings them up to this version. Idempotent, also
  * where another control plane does the same on a new database at the same time.
  */
 export function registerShipped(services: Pick<Services, 'agents' | 'workflows'>, productDirectory: string): Promise<void> {
@@ -24,6 +25,7 @@ async function register({ agents, workflows }: Pick<Services, 'agents' | 'workfl
     if (!parsed.success) throw new HiveError('WORKFLOW_INVALID', `${file}: ${parsed.error.issues[0]?.message}`);
     await workflows.deploy({ tenantId: defaultTenantId, definition: parsed.data, by: 'platform' });
   }
+  await registerCanaries({ agents, workflows }, join(productDirectory, 'agents/canary'));
 }
 
 async function manifestDirectories(directory: string): Promise<string[]> {

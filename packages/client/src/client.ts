@@ -16,6 +16,7 @@ import type {
   EffectView,
   EventView,
   ForkRun,
+  HealthReport,
   Issue,
   Published,
   PublishEvent,
@@ -145,6 +146,8 @@ export interface Client {
   listEvents(query?: ListEvents): Promise<readonly EventView[]>;
   workers(): Promise<readonly WorkerView[]>;
   status(): Promise<Status>;
+  /** Whether work moves; stuck runs and canaries. */
+  health(): Promise<HealthReport>;
   /** Begins a backup; {@link backup} waits for its end. */
   createBackup(body?: CreateBackup): Promise<BackupView>;
   backups(): Promise<readonly BackupView[]>;
@@ -243,6 +246,7 @@ const operationCalls = (call: Call) =>
     resolveEffect: (id, body) => call({ method: 'POST', path: `/v1/effects/${part(id)}/resolve`, body }),
     workers: () => call({ path: '/v1/workers' }),
     status: () => call({ path: '/v1/status' }),
+    health: () => call({ path: '/v1/health' }),
     createBackup: (body = {}) => call({ method: 'POST', path: '/v1/backups', body }),
     backups: () => call({ path: '/v1/backups' }),
     backup: (name, { waitMs } = {}) => call({ path: `/v1/backups/${part(name)}`, query: { waitMs } }),

@@ -11,6 +11,7 @@ import {
   workerIdSchema,
   workflowIdSchema,
 } from './ids.ts';
+import { canaryViewSchema, readinessSchema } from './health.ts';
 import { nodeStatusSchema, runStatusSchema } from './run.ts';
 import { failureSchema } from './ticket.ts';
 import { breakerViewSchema, throttledBySchema } from './throttle.ts';
@@ -254,6 +255,7 @@ export const statusSchema = z.object({
   runs: z.record(z.string(), z.int()).describe('Runs by status'),
   tickets: z.object({ ready: z.int(), leased: z.int(), delayed: z.int() }),
   workers: z.array(workerViewSchema),
+  health: readinessSchema.extend({ canaries: z.array(canaryViewSchema) }),
 });
 /** {@link statusSchema} */
 export type Status = z.infer<typeof statusSchema>;

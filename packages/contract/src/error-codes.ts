@@ -307,6 +307,10 @@ export const errorCatalogue = {
     cause: 'PostgreSQL does not answer, or cannot store anything at the moment (its disk is full, it only reads).',
     remedy: 'Retry; see `hive doctor` and the database’s log.',
   }),
+  STALLED: entry(503, ['platform', 'retry'], {
+    cause: 'Work waits and nothing moves it, though somebody could.',
+    remedy: 'See `hive doctor`: it names the part that holds the work up.',
+  }),
   DATABASE_UNSAFE: entry(500, ['platform', 'pause'], {
     cause:
       'The database would lose acknowledged work or ignore tenant isolation (fsync, synchronous_commit or full_page_writes off; a role that bypasses row security).',

@@ -80,6 +80,9 @@ export type LinkId = z.infer<typeof linkIdSchema>;
 /** The tenant that exists from the first migration on; single-tenant installations live in it. */
 export const defaultTenantId = 'ten_00000000000000000000000000' as TenantId;
 
+/** The tenant whose runs are canaries: nobody has a key of it, so that nobody sees them among his own. */
+export const canaryTenantId = 'ten_00000000000000000000CANARY' as TenantId;
+
 /** The id of the `ordinal`-th ticket of a run. Pure: the same run and ordinal always give the same id. */
 export const ticketIdOf = (runId: RunId, ordinal: number): TicketId => `tkt_${runId.slice(4)}.${ordinal}` as TicketId;
 /** The id of the `ordinal`-th approval of a run. Pure, as {@link ticketIdOf}. */

@@ -5,6 +5,7 @@
  * agent.ts        manifests · throttle.ts  what makes tickets wait · run.ts  states, blockers, views · run-events.ts  journal events and notices
  * schedule.ts     when runs begin by themselves · schedule-api.ts, event.ts  schedules and events in /v1
  * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
+ * health.ts       whether work moves
  * effect.ts       effects and steps: what agents tell, what people see and say
  * api.ts          the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
@@ -29,6 +30,7 @@ export {
   apiKeyIdSchema,
   approvalIdOf,
   approvalIdSchema,
+  canaryTenantId,
   defaultTenantId,
   effectIdSchema,
   eventIdSchema,
@@ -278,6 +280,16 @@ export {
   retryRunSchema,
   signalRunSchema,
 } from './orders.ts';
+export {
+  type CanaryView,
+  type HealthPart,
+  type HealthReport,
+  type Readiness,
+  canaryViewSchema,
+  healthPartSchema,
+  healthReportSchema,
+  readinessSchema,
+} from './health.ts';
 export { type DeadTicketView, deadTicketSchema, discardDeadSchema, listDeadQuerySchema } from './dead-ticket.ts';
 export { type Consequence, type ErrorCode, type ErrorEntry, type Fault, errorCatalogue, isErrorCode } from './error-codes.ts';
 export { type ErrorBody, type Issue, errorBodyOf, HiveError } from './hive-error.ts';

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import { overdueAfterMs } from '../flow/runs/index.ts';
 import { answers, type App, callerOf, noQuery, textAnswer } from './route.ts';
 import type { Services } from './services.ts';
 
@@ -37,12 +38,20 @@ export function addMetrics(app: App, services: Services): void {
     async (request, reply) => {
       const loaded = await load();
       const { tenantId } = callerOf(request);
-      const [runs, tickets] = await Promise.all([services.runStore.countByStatus(tenantId), services.tickets.counts()]);
+      const { census, desk } = services;
+      const overdueMs = overdueAfterMs(desk.leaseMs);
+      const [runs, stuck, tickets] = await Promise.all([
+        census.counts(tenantId),
+        census.stuck(tenantId, overdueMs),
+        services.tickets.counts(),
+      ]);
       const agents = (await services.agents.list(tenantId)).map(({ name }) => name);
       const breakers = await services.breakers.views(tenantId, agents);
       const openBreakers = Object.fromEntries([...breakers].map(([agent, { state }]) => [agent, state === 'closed' ? 0 : 1]));
-      const workers = countBy(services.desk.workers().map(({ state }) => state));
-      const text = await loaded.report({ runs, tickets: { ...tickets }, workers, openBreakers });
+      const workers = countBy(desk.workers().map(({ state }) => state));
+      const totals = { accepted: runs.accepted, stuck: stuck.length, ready: services.health.readiness().ready ? 1 : 0 };
+      const counts = { runs: runs.byStatus, tickets: { ...tickets }, workers, openBreakers, ...canaryGauges(services) };
+      const text = await loaded.report(counts, totals);
       return reply.type(loaded.registry.contentType).send(text as never);
     },
   );
@@ -54,13 +63,33 @@ interface Request {
   readonly status: number;
 }
 
-const counted = ['runs', 'tickets', 'workers', 'openBreakers'] as const;
+const counted = ['runs', 'tickets', 'workers', 'openBreakers', 'canaryAgeSeconds', 'canaryLatencySeconds'] as const;
 type Counted = (typeof counted)[number];
+
+const totalled = ['accepted', 'stuck', 'ready'] as const;
+type Totalled = (typeof totalled)[number];
+
+/** Of every queue through which a canary came. */
+function canaryGauges({
+  canaries,
+  clock,
+}: Services): Readonly<Record<'canaryAgeSeconds' | 'canaryLatencySeconds', Record<string, number>>> {
+  const came = canaries
+    .views()
+    .flatMap(({ queue, endedAtMs, latencyMs }) =>
+      endedAtMs === undefined || latencyMs === undefined ? [] : [{ queue, ageMs: clock.nowMs() - endedAtMs, latencyMs }],
+    );
+  return {
+    canaryAgeSeconds: Object.fromEntries(came.map(({ queue, ageMs }) => [queue, ageMs / 1_000])),
+    canaryLatencySeconds: Object.fromEntries(came.map(({ queue, latencyMs }) => [queue, latencyMs / 1_000])),
+  };
+}
 
 class Gauges {
   readonly registry: Registry;
   readonly #duration;
   readonly #children = new Map<string, { observe(seconds: number): void }>();
+  readonly #totals: Readonly<Record<Totalled, InstanceType<Prometheus['Gauge']>>>;
   readonly #counted: Readonly<Record<Counted, { readonly label: string; readonly gauge: InstanceType<Prometheus['Gauge']> }>>;
 
   constructor(prometheus: Prometheus) {
@@ -84,6 +113,14 @@ class Gauges {
       tickets: gauge('hive_tickets', 'Live tickets by state', 'state'),
       workers: gauge('hive_workers', 'Workers at this control plane by state', 'state'),
       openBreakers: gauge('hive_breaker_open', '1 while the breaker of the agent is open or half-open, else 0', 'agent'),
+      canaryAgeSeconds: gauge('hive_canary_age_seconds', 'Since a worker last settled a canary of the queue', 'queue'),
+      canaryLatencySeconds: gauge('hive_canary_latency_seconds', 'From the trigger of that canary to its end', 'queue'),
+    };
+    const total = (name: string, help: string) => new prometheus.Gauge({ name, help, registers });
+    this.#totals = {
+      accepted: total('hive_runs_accepted', 'Runs of the caller’s tenant ever accepted; equals the sum of hive_runs'),
+      stuck: total('hive_stuck_runs', 'Unfinished runs of the caller’s tenant that nothing moves, at most 100; must be 0'),
+      ready: total('hive_ready', '1 while work moves here, else 0; a database that takes no write shows in /ready'),
     };
   }
 
@@ -98,7 +135,8 @@ class Gauges {
   }
 
   /** The text of a scrape; what is counted elsewhere is as it is now. */
-  report(counts: Readonly<Record<Counted, Readonly<Record<string, number>>>>): Promise<string> {
+  report(counts: Readonly<Record<Counted, Readonly<Record<string, number>>>>, totals: Readonly<Record<Totalled, number>>): Promise<string> {
+    for (const what of totalled) this.#totals[what].set(totals[what]);
     for (const what of counted) {
       const { gauge, label } = this.#counted[what];
       gauge.reset();

@@ -19,7 +19,7 @@ const probe = (place: string) => door.call(`GET ${place}`, { key: null });
 it('says that all is well, to anybody', async () => {
   expect(await probe('/health')).toMatchObject({ status: 200, body: { status: 'ok', timestamp: '2023-11-14T22:13:20.000Z' } });
   expect(await probe('/health/db')).toMatchObject({ status: 200, body: { status: 'connected' } });
-  expect(await probe('/ready')).toMatchObject({ status: 200, body: { status: 'ready' } });
+  expect(await probe('/ready')).toMatchObject({ status: 200, body: { status: 'ready', ready: true } });
   expect(await probe('/live')).toMatchObject({ status: 200, body: { status: 'alive' } });
   expect(await probe('/api/health')).toMatchObject({
     status: 200,
@@ -32,7 +32,7 @@ it('goes red where the database takes no write, while the process itself is aliv
   expect(await probe('/health/db')).toMatchObject({ status: 503, body: { status: 'disconnected' } });
   expect(await probe('/ready')).toMatchObject({
     status: 503,
-    body: { status: 'unavailable', error: { code: 'DATABASE_UNAVAILABLE' } },
+    body: { status: 'unavailable', ready: false, part: 'database', error: { code: 'DATABASE_UNAVAILABLE' } },
     headers: { 'retry-after': '1' },
   });
   expect(await probe('/api/health')).toMatchObject({ status: 503, body: { status: 'degraded', database: false } });
@@ -48,9 +48,35 @@ it('does not call a database healthy that never answers', async () => {
   expect(await answer).toMatchObject({ status: 503, body: { status: 'disconnected' } });
 });
 
+it('is not ready where work waits and nothing moves, and says which part holds it up, while it is alive', async () => {
+  door.world.readiness = { ready: false, part: 'lane', detail: 'nothing was stored, for 14 s', remedy: 'Restart it.' };
+  const answer = await probe('/ready');
+  expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+  expect(answer.body).toMatchObject({
+    status: 'unavailable',
+    ready: false,
+    part: 'lane',
+    detail: 'nothing was stored, for 14 s',
+    remedy: 'Restart it.',
+    error: { code: 'STALLED', message: 'nothing was stored, for 14 s' },
+  });
+  for (const place of ['/live', '/health', '/health/db']) expect((await probe(place)).status).toBe(200);
+  expect((await door.call('GET /v1/health')).body).toMatchObject({
+    ready: false,
+    part: 'lane',
+    stuckRuns: [],
+    acceptedRuns: 0,
+    imbalance: 0,
+  });
+  expect((await door.call('GET /v1/status')).body.health).toMatchObject({ ready: false, part: 'lane', canaries: [] });
+});
+
 it('is not ready while it drains', async () => {
   door.world.isDraining = true;
-  expect(await probe('/ready')).toMatchObject({ status: 503, body: { status: 'draining', error: { code: 'SHUTTING_DOWN' } } });
+  expect(await probe('/ready')).toMatchObject({
+    status: 503,
+    body: { status: 'draining', ready: false, error: { code: 'SHUTTING_DOWN' } },
+  });
 });
 
 it('says plainly that there is no NATS', async () => {

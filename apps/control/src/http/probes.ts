@@ -1,5 +1,7 @@
-import { errorBodyOf, HiveError } from '@hivekeeper/contract';
+import { errorBodyOf, HiveError, type Readiness, readinessSchema } from '@hivekeeper/contract';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { remedies } from '../flow/health/index.ts';
 import { answers, type App } from './route.ts';
 import type { Services } from './services.ts';
 
@@ -29,19 +31,17 @@ export function addProbes(app: App, services: Services): void {
   );
   app.get(
     '/ready',
-    open('New work is taken: a write to the database was committed', answers({ 200: state, 503: state.loose() })),
+    open(
+      'New work is taken and work moves: a write was committed, and no part stands still',
+      answers({ 200: readyState, 503: readyState }),
+    ),
     async (request, reply) => {
-      const fault = services.isDraining()
-        ? new HiveError('SHUTTING_DOWN')
-        : (await isDatabaseUp())
-          ? undefined
-          : new HiveError('DATABASE_UNAVAILABLE');
-      if (fault === undefined) return { status: 'ready' };
-      const status = fault.code === 'SHUTTING_DOWN' ? 'draining' : 'unavailable';
-      return reply
-        .code(503)
-        .header('retry-after', '1')
-        .send({ status, ...errorBodyOf(fault, request.id) });
+      if (services.isDraining())
+        return notReady(reply, { status: 'draining', ready: false, ...errorBodyOf(new HiveError('SHUTTING_DOWN'), request.id) });
+      const readiness = (await isDatabaseUp()) ? services.health.readiness() : databaseFault;
+      if (readiness.ready) return { status: 'ready', ...readiness };
+      const fault = new HiveError(readiness.part === 'database' ? 'DATABASE_UNAVAILABLE' : 'STALLED', readiness.detail);
+      return notReady(reply, { status: 'unavailable', ...readiness, ...errorBodyOf(fault, request.id) });
     },
   );
   app.get('/api/health', open('As CommandCenter tells it', answers({ 200: facadeHealth, 503: facadeHealth })), async (_request, reply) => {
@@ -57,6 +57,11 @@ const facadeHealth = timedState.extend({
   database: z.boolean(),
   nats: z.boolean().describe('False: NATS is not part of this installation, and not needed'),
 });
+
+const readyState = state.extend(readinessSchema.shape).loose();
+const databaseFault: Readiness = { ready: false, part: 'database', detail: 'a write was not committed', remedy: remedies.database };
+
+const notReady = (reply: FastifyReply, body: object) => reply.code(503).header('retry-after', '1').send(body);
 
 /** One probe at a time, however many ask: open routes must not become a way to load the database. */
 function sharedProbe({ probeDatabase, clock, log }: Services): () => Promise<boolean> {

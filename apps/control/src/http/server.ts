@@ -22,6 +22,7 @@ import {
   addDeadTickets,
   addEffects,
   addEvents,
+  addHealth,
   addInstallation,
   addReruns,
   addRunOrders,
@@ -88,6 +89,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     addSchedules,
     addEvents,
     addInstallation,
+    addHealth,
   ];
   for (const add of [...about, addBackups, addApprovalPage, addFacade, addWorkerLedger]) add(app, services);
   addRunStream(app, services, openEnds);

@@ -1,5 +1,6 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
-import type { RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
+import type { Canaries, Health } from '../flow/health/index.ts';
+import type { RunCensus, RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
 import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
 import type { BulkOrders, DeadLetters, Events, Schedules, Triggers } from '../flow/triggers/index.ts';
 import type { Backups } from '../operations/backups/index.ts';
@@ -25,6 +26,7 @@ export interface Services {
   readonly effects: EffectLedger;
   readonly effectStore: EffectStore;
   readonly runStore: RunStore;
+  readonly census: RunCensus;
   readonly triggers: Triggers;
   readonly bulk: BulkOrders;
   readonly dead: DeadLetters;
@@ -41,6 +43,9 @@ export interface Services {
   readonly workflows: WorkflowRegistry;
   readonly keys: KeyRing;
   readonly backups: Backups;
+  /** Whether work moves; the database is asked by {@link probeDatabase}. */
+  readonly health: Pick<Health, 'readiness'>;
+  readonly canaries: Pick<Canaries, 'views'>;
   readonly clock: Clock;
   readonly log: Log;
   /** Proves that durable work is possible: a write that is committed. @throws HiveError DATABASE_UNAVAILABLE */

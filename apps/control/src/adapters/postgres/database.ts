@@ -1,6 +1,6 @@
 import { defaultTenantId, type RunId, type TenantId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
-import type { PeerLine, RunStore, TurnStore } from '../../flow/runs/index.ts';
+import type { PeerLine, RunCensus, RunStore, TurnStore } from '../../flow/runs/index.ts';
 import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
 import type { EventStore, ScheduleStore } from '../../flow/triggers/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
@@ -20,6 +20,7 @@ import { migrate } from './migrate.ts';
 import { movedChannel, ofRun, postgresPeerLine, roomyChannel, watchedChannel } from './peer-line.ts';
 import { registryChannel } from './registry-change.ts';
 import { postgresRegistryStore } from './registry-store.ts';
+import { postgresRunCensus } from './run-census.ts';
 import { postgresRunStore } from './run-store.ts';
 import { requireSafeDatabase } from './safety.ts';
 import { forgetOldFirings, postgresScheduleStore, schedulesChannel } from './schedule-store.ts';
@@ -46,6 +47,7 @@ export interface DatabaseListener {
 /** A database that is migrated, safe, and open. */
 export interface PostgresDatabase extends AsyncDisposable {
   readonly runStore: RunStore;
+  readonly census: RunCensus;
   readonly ticketStore: TicketStore;
   readonly throttleStore: ThrottleStore;
   readonly registryStore: RegistryStore;
@@ -65,7 +67,7 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly weightOf: (tenantId: TenantId) => number;
   /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
   probe(): Promise<void>;
-  /** Deletes idempotency keys older than 7 days; links that ended, events and firings of schedules older than 30. */
+  /** Deletes canaries, idempotency keys older than 7 days; links that ended, events and firings of schedules older than 30. */
   forgetOld(): Promise<void>;
   listen(listener: DatabaseListener): Promise<() => Promise<void>>;
 }
@@ -97,6 +99,7 @@ export async function openDatabase({
     const newId = idMaker(systemClock, systemRandom);
     return {
       runStore: postgresRunStore(engine, requests),
+      census: postgresRunCensus(requests),
       ticketStore: postgresTicketStore(engine),
       throttleStore: postgresThrottleStore(engine),
       registryStore: postgresRegistryStore(engine, requests, () => newId('sch')),
@@ -119,6 +122,7 @@ export async function openDatabase({
         await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
         await forgetOldEvents(engine);
         await forgetOldFirings(engine);
+        await engine`SELECT forget_canaries()`;
       },
       listen: (listener) => listenOn(engine, listener),
       [Symbol.asyncDispose]: close,

@@ -8,6 +8,8 @@ export interface DriverOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wake: (runId: RunId) => Promise<void>;
+  /** Told after every look for due runs, whatever it found. */
+  readonly onLook?: () => void;
 }
 
 const batch = 500;
@@ -15,7 +17,7 @@ const batch = 500;
 const longestSleepMs = 5_000;
 
 /** Wakes runs by the due times stored with them: one timer, set to the earliest. */
-export function postgresDriver({ store, clock, log, wake }: DriverOptions): Driver {
+export function postgresDriver({ store, clock, log, wake, onLook = () => undefined }: DriverOptions): Driver {
   const look = async (): Promise<number> => {
     try {
       const { runIds, nextAtMs = Number.POSITIVE_INFINITY } = await store.due(clock.nowMs(), batch);
@@ -26,6 +28,8 @@ export function postgresDriver({ store, clock, log, wake }: DriverOptions): Driv
     } catch (error) {
       log.warn({ err: error }, 'due runs could not be read; trying again');
       return longestSleepMs;
+    } finally {
+      onLook();
     }
   };
 

@@ -137,13 +137,6 @@ const requestCalls = (requests: Pool): Omit<RunStore, keyof EngineCalls> => ({
 
   select: (tenantId, selection, most) => withTenant(requests, tenantId, (sql) => selectRuns(sql, tenantId, { selection, most })),
 
-  countByStatus: (tenantId) =>
-    withTenant(requests, tenantId, async (sql) => {
-      const rows = await sql<{ status: string; count: number }[]>`
-        SELECT status, count(*)::integer AS count FROM runs WHERE tenant_id = ${tenantId} GROUP BY status`;
-      return Object.fromEntries(rows.map((row) => [row.status, row.count]));
-    }),
-
   approvals: (tenantId, { status, runId }) =>
     withTenant(requests, tenantId, async (sql) => {
       const rows = await sql<ApprovalRow[]>`

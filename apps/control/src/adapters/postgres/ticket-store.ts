@@ -1,4 +1,13 @@
-import { type JsonValue, type MemoEntry, type RunId, type TenantId, type TicketId, ticketIdOf, type WorkerId } from '@hivekeeper/contract';
+import {
+  canaryTenantId,
+  type JsonValue,
+  type MemoEntry,
+  type RunId,
+  type TenantId,
+  type TicketId,
+  ticketIdOf,
+  type WorkerId,
+} from '@hivekeeper/contract';
 import type { IssuedTicket, Throttle, TicketProgress, TicketStore } from '../../flow/tickets/index.ts';
 import type { Sql } from './connection.ts';
 
@@ -111,7 +120,8 @@ export function postgresTicketStore(sql: Sql): TicketStore {
 
     async counts() {
       const [row] = await sql<{ ready: number; leased: number }[]>`
-        SELECT count(*) FILTER (WHERE worker_id IS NULL)::integer AS ready, count(worker_id)::integer AS leased FROM tickets`;
+        SELECT count(*) FILTER (WHERE worker_id IS NULL)::integer AS ready, count(worker_id)::integer AS leased FROM tickets
+        WHERE tenant_id <> ${canaryTenantId}`;
       return row ?? { ready: 0, leased: 0 };
     },
   };

@@ -9,7 +9,7 @@
  * suspensions.ts  agents that wait, and the news of effects for them
  * turns.ts        who goes next where runs take turns · turn-store.ts  its port · consequences.ts  what a commit means to others
  * explain.ts      why a run waits · watching/  telling watchers, also of what other control planes commit
- * run-store.ts    the port to the database · driver.ts  the port that wakes runs
+ * run-store.ts    the port to the database · driver.ts  the port that wakes runs · run-census.ts  the port that counts runs
  */
 export { checkWorkflow } from './core/index.ts';
 export type { Driver } from './driver.ts';
@@ -37,5 +37,6 @@ export { Turns } from './turns.ts';
 export type { TurnDecision, TurnKey, TurnQueue, TurnStore, Waiter } from './turn-store.ts';
 export { type Decision, type EventOffer, type Order, RunOrders, type SignalOrder } from './orders.ts';
 export { type NewRun, Runs } from './runs.ts';
+export { imbalanceOf, overdueAfterMs, type RunCensus, type RunCounts } from './run-census.ts';
 export { Suspensions } from './suspensions.ts';
 export { NoticeBoard, type PeerLine, Peers, type RunNews, type Watcher } from './watching/index.ts';

@@ -77,7 +77,6 @@ export class FakeDatabase {
     },
     list: async () => [],
     select: async () => ({ count: 0, runIds: [] }),
-    countByStatus: async () => ({}),
     approvals: async () => [],
     approval: async () => undefined,
   };

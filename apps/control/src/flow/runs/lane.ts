@@ -80,6 +80,7 @@ export class RunLane {
   readonly #busy = new Set<RunId>();
   #queue: Waiting[] = [];
   #underWay = 0;
+  #storedCount = 0;
   #isPumpSet = false;
   #isResting = false;
   #idle: (() => void)[] = [];
@@ -105,6 +106,11 @@ export class RunLane {
       while (!this.#isResting && this.#underWay < mostUnderWay && this.#start());
       if (this.#underWay === 0 && this.#queue.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });
+  }
+
+  /** Whether anything is queued or under way, and how many batches were stored; a store that fails adds none. */
+  progress(): { readonly isBusy: boolean; readonly storedCount: number } {
+    return { isBusy: this.#queue.length > 0 || this.#underWay > 0, storedCount: this.#storedCount };
   }
 
   /** Resolves when nothing is queued or under way. */
@@ -236,6 +242,7 @@ export class RunLane {
 
   /** From here on it is stored, whatever a listener throws. */
   #announce(batch: Batch, answers: LeaseAnswers): void {
+    this.#storedCount += 1;
     for (const work of batch.works.values()) this.#safely(() => this.#tell(work));
     this.#safely(() => this.#options.desk.deliver(batch.leases, answers, batch.issued));
     for (const { resolve } of batch.accepted) resolve();

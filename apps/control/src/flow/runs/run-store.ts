@@ -201,7 +201,6 @@ export interface RunStore {
   list(tenantId: TenantId, filter: RunFilter): Promise<readonly RunSummary[]>;
   /** How many runs an order is for, and the first of them, oldest first. */
   select(tenantId: TenantId, selection: RunSelection, most: number): Promise<{ readonly count: number; readonly runIds: readonly RunId[] }>;
-  countByStatus(tenantId: TenantId): Promise<Readonly<Record<string, number>>>;
   approvals(
     tenantId: TenantId,
     filter: { readonly status?: ApprovalView['status'] | undefined; readonly runId?: RunId | undefined },

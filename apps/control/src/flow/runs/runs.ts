@@ -148,6 +148,7 @@ export class Runs {
       judge: (_state, atMs) => eventOf({ ...word, atMs, ...leasedAtMs }),
       isRecorded: (run) => run.commits.some((events) => events.some((event) => isWord(event, word))),
     });
+    if (lease !== undefined) desk.moved(lease.requirement);
   }
 
   /** Gives up a lease that ran out. Does nothing where the ticket was settled meanwhile. */

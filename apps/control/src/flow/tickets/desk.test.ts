@@ -144,7 +144,7 @@ describe('handing out', () => {
     const worker = seat(1, 2);
     commit([ticketOf(1)]);
     expect(worker.tickets).toEqual([expect.objectContaining({ ticketId: idOf(1), token: '7.1', agent, leaseMs: 10_000 })]);
-    expect(desk.leaseOf(idOf(1))).toEqual({ token: '7.1', workerId: worker.workerId, leasedAtMs: clock.nowMs() });
+    expect(desk.leaseOf(idOf(1))).toEqual({ token: '7.1', workerId: worker.workerId, requirement: 'node', leasedAtMs: clock.nowMs() });
   });
 
   it('lets no other batch lease a ticket whose own commit is still under way', () => {

@@ -13,6 +13,7 @@ import {
   type WorkerView,
 } from '@hivekeeper/contract';
 import type { Clock, Log, Timer } from '@hivekeeper/kernel';
+import { isCapable, isFree, Queues, type QueueView, type SeatedWorker } from './queues.ts';
 import { type Assignment, Scheduler } from './scheduler.ts';
 import { fullKeyOf, isPlace } from './throttle.ts';
 import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore, WorkerLink } from './ticket-store.ts';
@@ -46,6 +47,14 @@ export interface DeskListener {
   roomMade(fullKey: string): void;
 }
 
+/** A lease as its desk knows it. */
+interface KnownLease {
+  readonly token: string;
+  readonly leasedAtMs: number;
+  readonly workerId: WorkerId;
+  readonly requirement: string;
+}
+
 interface Seat {
   readonly link: WorkerLink;
   readonly held: Map<TicketId, IssuedTicket & HeldTicket & { readonly leasedAtMs: number }>;
@@ -69,6 +78,7 @@ export class TicketDesk {
   readonly #openings = new Map<string, Timer>();
   readonly #seats = new Map<WorkerId, Seat>();
   readonly #holders = new Map<TicketId, WorkerId>();
+  readonly #queues = new Queues();
   #listener: DeskListener | undefined;
   #mayHaveMore = true;
   #isClosing = false;
@@ -117,16 +127,45 @@ export class TicketDesk {
 
   /** Everybody at the desk. */
   workers(): WorkerView[] {
-    const nowMs = this.#options.clock.nowMs();
-    return [...this.#seats.values()].map(({ link, held, lastSeenAtMs, isDraining }) => ({
-      id: link.workerId,
-      name: link.name,
-      capabilities: [...link.capabilities],
-      maxParallel: link.maxParallel,
-      heldCount: held.size,
-      state: isDraining ? 'draining' : !link.isListening && nowMs - lastSeenAtMs > this.#options.silentAfterMs ? 'silent' : 'connected',
-      lastSeenAtMs,
+    return [...this.#seats.values()].map((seat) => ({
+      id: seat.link.workerId,
+      name: seat.link.name,
+      capabilities: [...seat.link.capabilities],
+      maxParallel: seat.link.maxParallel,
+      heldCount: seat.held.size,
+      state: this.#stateOf(seat),
+      lastSeenAtMs: seat.lastSeenAtMs,
     }));
+  }
+
+  #stateOf({ link, lastSeenAtMs, isDraining }: Seat): WorkerView['state'] {
+    if (isDraining) return 'draining';
+    const isSilent = !link.isListening && this.#options.clock.nowMs() - lastSeenAtMs > this.#options.silentAfterMs;
+    return isSilent ? 'silent' : 'connected';
+  }
+
+  /** What waits and what is leased here, and who could move it. */
+  queues(): QueueView[] {
+    const leased = [...this.#seats.values()].flatMap(({ held }) => [...held.values()]);
+    return this.#queues.views(this.#scheduler.ready(), leased, this.#seated());
+  }
+
+  /** True where a worker that is connected here could begin a ticket with the requirement now. */
+  hasFreeWorker(requirement: string): boolean {
+    return this.#seated().some((worker) => isFree(worker) && isCapable(worker, requirement));
+  }
+
+  #seated(): SeatedWorker[] {
+    return [...this.#seats.values()].map((seat) => ({
+      link: seat.link,
+      state: this.#stateOf(seat),
+      takenCount: seat.held.size + seat.assigned.size,
+    }));
+  }
+
+  /** A ticket with the requirement was settled by who held it. */
+  moved(requirement: string): void {
+    this.#queues.moved(requirement);
   }
 
   /**
@@ -240,10 +279,12 @@ export class TicketDesk {
   }
 
   /** The lease of a ticket as this control plane knows it. */
-  leaseOf(ticketId: TicketId): { readonly token: string; readonly leasedAtMs: number; readonly workerId: WorkerId } | undefined {
+  leaseOf(ticketId: TicketId): KnownLease | undefined {
     const workerId = this.#holders.get(ticketId);
     const held = workerId === undefined ? undefined : this.#seats.get(workerId)?.held.get(ticketId);
-    return held === undefined || workerId === undefined ? undefined : { token: held.token, leasedAtMs: held.leasedAtMs, workerId };
+    if (held === undefined || workerId === undefined) return undefined;
+    const { token, leasedAtMs, requirement } = held;
+    return { token, leasedAtMs, requirement, workerId };
   }
 
   /** Forgets tickets that are settled or gone, and tells their holders to drop the revoked ones. */
@@ -275,6 +316,10 @@ export class TicketDesk {
       current.length === 0
         ? new Set<TicketId>()
         : await this.#options.store.renew(workerId, current.map(counterOnly), this.#options.leaseMs);
+    for (const ticketId of renewed) {
+      const held = this.#seats.get(workerId)?.held.get(ticketId);
+      if (held !== undefined) this.#queues.moved(held.requirement);
+    }
     const dropped = tickets.filter((ticket) => !renewed.has(ticket.ticketId));
     for (const ticket of dropped) this.#letGo(workerId, ticket);
     const talking = current.filter(({ ticketId, progress }) => progress !== undefined && renewed.has(ticketId));

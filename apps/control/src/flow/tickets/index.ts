@@ -4,11 +4,13 @@
  * scheduler.ts     which worker takes which ticket (in memory, no I/O) · fair-share.ts  whose turn it is, of tenants
  * throttle.ts      what makes a ticket wait though a worker is free · gates.ts  where it waits
  * breaker.ts       an agent's breaker, pure · breakers.ts  feeding it
+ * queues.ts        whether tickets move, by what they require
  * desk.ts          who is connected, who holds what; renewing, releasing, expiry
  * mailbox.ts       a worker's end of the line over long polls
  * ticket-store.ts  the port to the database
  */
 export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from './desk.ts';
+export type { QueueView } from './queues.ts';
 export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
 export { type Breaker, newBreaker } from './breaker.ts';

@@ -92,7 +92,7 @@ export interface TicketStore {
   ofRun(runId: RunId): Promise<readonly LiveTicket[]>;
   /** What the leased tickets of these runs say; nothing of those that never did. */
   progressOf(runIds: readonly RunId[]): Promise<readonly TicketProgress[]>;
-  /** How many tickets are ready and leased. */
+  /** How many tickets are ready and leased, without canaries. */
   counts(): Promise<{ readonly ready: number; readonly leased: number }>;
 }
 

@@ -39,11 +39,6 @@ export function memoryRunStore(tables: MemoryTables): RunStore {
         .reverse();
       return { count: runIds.length, runIds: runIds.slice(0, most) };
     },
-    countByStatus: async (tenantId) => {
-      const counts: Record<string, number> = {};
-      for (const { status } of visible(tenantId)) counts[status] = (counts[status] ?? 0) + 1;
-      return counts;
-    },
     approvals: async (tenantId, { status, runId }) =>
       [...tables.approvals.values()]
         .filter(

@@ -7,6 +7,7 @@ import {
   type EventId,
   HiveError,
   type LinkId,
+  type Readiness,
   type RunId,
   type ScheduleId,
   type TenantId,
@@ -39,6 +40,7 @@ import { memoryEventStore } from './memory-event-store.ts';
 import { memoryKeyStore } from './memory-key-store.ts';
 import { memoryLinkStore } from './memory-link-store.ts';
 import { memoryRegistryStore } from './memory-registry-store.ts';
+import { memoryRunCensus } from './memory-run-census.ts';
 import { memoryRunStore } from './memory-run-store.ts';
 import { memoryScheduleStore } from './memory-schedule-store.ts';
 import { MemoryTables } from './memory-tables.ts';
@@ -53,8 +55,8 @@ export interface MemoryHouse {
   readonly keys: { readonly admin: string; readonly worker: string; readonly foreign: string };
   /** What was logged, one JSON line each. */
   readonly logged: string[];
-  /** What the test decides while it runs: whether SIGTERM came, and what a write to the database does. */
-  readonly world: { isDraining: boolean; probe: () => Promise<void> };
+  /** What the test decides while it runs: whether SIGTERM came, what a write to the database does, whether work moves. */
+  readonly world: { isDraining: boolean; probe: () => Promise<void>; readiness: Readiness };
   /** How often the database was probed. */
   readonly probeCount: () => number;
 }
@@ -69,7 +71,7 @@ export async function memoryHouse({
   readonly random: Random;
   readonly authentication?: Services['authentication'];
 }): Promise<MemoryHouse> {
-  const world = { isDraining: false, probe: () => Promise.resolve() };
+  const world: MemoryHouse['world'] = { isDraining: false, probe: () => Promise.resolve(), readiness: { ready: true } };
   let probeCount = 0;
   const logged: string[] = [];
   const log = newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } });
@@ -80,6 +82,8 @@ export async function memoryHouse({
     ...engine,
     keys: keyRing,
     backups: memoryBackups({ clock, log }),
+    health: { readiness: () => world.readiness },
+    canaries: { views: () => [] },
     clock,
     log,
     authentication,
@@ -166,6 +170,7 @@ function engineOver(
     effectStore,
     suspensions,
     runStore,
+    census: memoryRunCensus(tables),
     desk,
     tickets,
     throttles,

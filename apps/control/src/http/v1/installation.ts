@@ -53,17 +53,18 @@ export function addInstallation(app: App, services: Services): void {
       },
     },
     async (request) => {
-      const { version, epoch, authentication, startedAtMs, runStore, tickets, desk } = services;
-      const [runs, { ready, leased }] = await Promise.all([runStore.countByStatus(callerOf(request).tenantId), tickets.counts()]);
+      const { version, epoch, authentication, startedAtMs, census, tickets, desk } = services;
+      const [{ byStatus }, { ready, leased }] = await Promise.all([census.counts(callerOf(request).tenantId), tickets.counts()]);
       // A ticket is issued when it is due and not before, so none is ever delayed.
       return {
         version,
         epoch,
         authentication,
         startedAtMs,
-        runs: { ...runs },
+        runs: { ...byStatus },
         tickets: { ready, leased, delayed: 0 },
         workers: desk.workers(),
+        health: { ...services.health.readiness(), canaries: services.canaries.views() },
       };
     },
   );

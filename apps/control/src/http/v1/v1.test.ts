@@ -387,6 +387,7 @@ describe('the installation', () => {
       startedAtMs: 1_700_000_000_000,
       runs: { RUNNING: 1 },
       tickets: { ready: 1, leased: 0, delayed: 0 },
+      health: { ready: true, canaries: [] },
       workers: [
         {
           id: 'wrk_01JD0000000000000000000000',

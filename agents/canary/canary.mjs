@@ -1,0 +1,2 @@
+// The canary of the queue node.
+process.stdout.write('{"ok":true}');

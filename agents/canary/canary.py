@@ -1,0 +1,2 @@
+# The canary of the queue python.
+print('{"ok":true}')

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The canary of the queue exec.
+printf '{"ok":true}'
