@@ -117,6 +117,12 @@ export class TicketDesk {
     this.#scheduler.removeWorker(workerId);
   }
 
+  /** The worker was at the other end until now, however long it had waited there. */
+  seen(workerId: WorkerId): void {
+    const seat = this.#seats.get(workerId);
+    if (seat !== undefined) seat.lastSeenAtMs = this.#options.clock.nowMs();
+  }
+
   /** Says how many more tickets a worker can take now. */
   setCredits(workerId: WorkerId, credits: number): void {
     const seat = this.#seat(workerId);

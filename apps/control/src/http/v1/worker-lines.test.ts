@@ -125,3 +125,13 @@ it('refuses a worker that the desk has forgotten, and forgets it when another co
   desk.attach(new Mailbox({ workerId, name: 'w', capabilities: [], maxParallel: 1 }, clock));
   await expect(poll()).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
+
+it('takes a worker for connected that waited long at its end of the line, and has just been given something', async () => {
+  const waiting = lines.poll({ workerId, credits: 4, held: [], waitMs: 25_000 }, new AbortController().signal);
+  await clock.advance(20_000);
+  lease(1);
+  expect(idsOf(await waiting)).toEqual(['1']);
+  expect(desk.workers()).toMatchObject([{ state: 'connected', lastSeenAtMs: clock.nowMs() }]);
+  await clock.advance(10_001);
+  expect(desk.workers()).toMatchObject([{ state: 'silent' }]);
+});

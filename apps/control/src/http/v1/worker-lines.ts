@@ -45,6 +45,7 @@ export class WorkerLines {
       if (this.#lines.get(workerId) === line) this.#desk.setCredits(workerId, 0);
       return { tickets: [], revoked: [] };
     }
+    this.#desk.seen(workerId);
     line.sent = tickets.map(({ ticketId }) => ticketId);
     line.isNew = false;
     return { tickets, revoked };
