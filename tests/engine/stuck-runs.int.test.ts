@@ -4,6 +4,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { imbalanceOf } from '../../apps/control/src/flow/runs/index.ts';
+import { imbalances, stuckRuns } from '../chaos/invariants.ts';
 import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, until } from './fixture.ts';
 
 const tenantId = defaultTenantId;
@@ -64,8 +65,10 @@ describe('stuck_runs', () => {
     await deploy(engine, chain('one', 1));
     const runId = await start(engine, 'one');
     expect(await stuckIn(engine)).toEqual([]);
+    expect(await stuckRuns(sql, neverMs)).toEqual([]);
     await sql`DELETE FROM tickets`;
     expect(await stuckIn(engine)).toEqual([runId]);
+    expect(await stuckRuns(sql, neverMs)).toEqual([`${runId} is RUNNING`]);
   });
 
   test('does not name a run whose agent waits to hear what became of an effect', async () => {
@@ -122,7 +125,9 @@ describe('accepted runs', () => {
     const counts = await engine.services.census.counts(tenantId);
     expect(counts).toEqual({ accepted: 3, byStatus: { SUCCESS: 1, CANCELLED: 1, RUNNING: 1 } });
     expect(imbalanceOf(counts)).toBe(0);
+    expect(await imbalances(sql)).toEqual([]);
     await sql`DELETE FROM runs WHERE id = ${done}`;
+    expect(await imbalances(sql)).toEqual([`${tenantId}: 3 accepted, 2 rows, 1 ended, 1 in flight`]);
     expect(imbalanceOf(await engine.services.census.counts(tenantId))).toBe(1);
   });
 });

@@ -200,6 +200,7 @@ const findingsOf = ({ sightings, load }: Facts) => [
   ...sightings.orphans.map((detail) => ({ promise: 'no run is without something that will move it', detail })),
   ...sightings.overdue.map((detail) => ({ promise: 'nothing stays due when it is quiet', detail })),
   ...load.pauses.broken.map((detail) => ({ promise: 'nothing of a paused run is handed out', detail })),
+  ...sightings.unbalanced.map((detail) => ({ promise: 'what was accepted has ended or is in flight', detail })),
   ...load.internalErrors.map((detail) => ({ promise: 'no fault from outside is answered with a 500', detail })),
 ];
 

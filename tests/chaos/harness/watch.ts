@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
+import { imbalances, stuckRuns } from '../invariants.ts';
 import { leaseMs, quietAfterMs } from './settings.ts';
 
 /** What somebody who looks from outside saw. */
@@ -9,15 +10,19 @@ export interface Sightings {
   readonly quietLooks: number;
   readonly orphans: readonly string[];
   readonly overdue: readonly string[];
+  readonly unbalanced: readonly string[];
 }
 
 const lookIntervalMs = 1_000;
+// While there are faults everything may be late.
+const neverMs = 86_400_000;
 
 /** Looks at the database every second, past the product. */
 export class Watch {
   readonly #sql: postgres.Sql;
   readonly #orphans = new Set<string>();
   readonly #overdue = new Set<string>();
+  readonly #unbalanced = new Set<string>();
   #looks = 0;
   #quietLooks = 0;
   #quietSinceMs = Number.POSITIVE_INFINITY;
@@ -38,7 +43,13 @@ export class Watch {
     this.#isOver = true;
     await this.#life;
     await this.#sql.end({ timeout: 1 });
-    return { looks: this.#looks, quietLooks: this.#quietLooks, orphans: [...this.#orphans], overdue: [...this.#overdue] };
+    return {
+      looks: this.#looks,
+      quietLooks: this.#quietLooks,
+      orphans: [...this.#orphans],
+      overdue: [...this.#overdue],
+      unbalanced: [...this.#unbalanced],
+    };
   }
 
   async #live(): Promise<void> {
@@ -53,12 +64,16 @@ export class Watch {
         AND NOT EXISTS (SELECT FROM approvals a WHERE a.run_id = r.id AND a.status = 'PENDING')
         AND NOT EXISTS (SELECT FROM effects e WHERE e.run_id = r.id AND e.awaited_by IS NOT NULL)`;
     for (const { id } of orphans) this.#orphans.add(id);
+    // What the doctor asks: it knows more reasons to wait, and what was let pass.
+    for (const stuck of await stuckRuns(this.#sql, neverMs)) this.#orphans.add(stuck);
+    for (const unbalanced of await imbalances(this.#sql)) this.#unbalanced.add(unbalanced);
     this.#looks += 1;
     if (performance.now() < this.#quietSinceMs + quietAfterMs) return;
     const overdue = await this.#sql<{ id: string }[]>`
       SELECT id FROM tickets WHERE lease_until < now() - ${2 * leaseMs} * interval '1 millisecond'
       UNION ALL SELECT id FROM runs WHERE wake_at < now() - ${quietAfterMs} * interval '1 millisecond'`;
     for (const { id } of overdue) this.#overdue.add(id);
+    for (const stuck of await stuckRuns(this.#sql, quietAfterMs)) this.#overdue.add(stuck);
     this.#quietLooks += 1;
   }
 }
