@@ -24,8 +24,8 @@ describe('backups', () => {
       [`GET /v1/backups/${name}`]: (response) =>
         response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answers.shift())),
     });
-    const { exitCode, stdout } = await hive(['backup', 'create', '--keep', '7', '--url', control.url]);
-    expect([exitCode, stdout]).toEqual([0, `/data/backups/${name}\n12 rows, 3.5 MB, in 0.0 s.\n\nNext: hive backup verify ${name}\n`]);
+    const { exitCode, screen } = await hive(['backup', 'create', '--keep', '7', '--url', control.url]);
+    expect([exitCode, screen]).toEqual([0, `/data/backups/${name}\n12 rows, 3.5 MB, in 0.0 s.\n\nNext: hive backup verify ${name}\n`]);
     expect(control.seen.map(({ url, body }) => [url, body])).toEqual([
       ['/v1/backups', '{"keep":7}'],
       [`/v1/backups/${name}?waitMs=20000`, ''],

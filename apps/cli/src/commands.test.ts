@@ -169,9 +169,9 @@ describe('looking at runs', () => {
 
   it('shows a run with what failed, its excerpt and the next command', async () => {
     await using control = await controlPlane({ [`GET /v1/runs/${runId}`]: { body: failedRun } });
-    const { stdout } = await hive(['run', 'show', runId, '--url', control.url]);
-    expect(stdout).toContain('AGENT_OUT_OF_MEMORY in scan: more than 512 MB\n  heap\n  full');
-    expect(stdout).toContain(`Next: hive run retry ${runId}`);
+    const { screen } = await hive(['run', 'show', runId, '--url', control.url]);
+    expect(screen).toContain('AGENT_OUT_OF_MEMORY in scan: more than 512 MB\n  heap\n  full');
+    expect(screen).toContain(`Next: hive run retry ${runId}`);
   });
 
   it('tells the history of a run in order of time', async () => {
@@ -201,7 +201,7 @@ describe('looking at runs', () => {
         body: { runId, status: 'RUNNING', explanation: 'Node scan waits.', nextCommand: 'hive status', sinceMs: 65_000 },
       },
     });
-    expect((await hive(['why', runId, '--url', control.url])).stdout).toBe(
+    expect((await hive(['why', runId, '--url', control.url])).screen).toBe(
       'Node scan waits. (RUNNING for 1 min 5 s)\n\nNext: hive status\n',
     );
   });
@@ -328,11 +328,29 @@ describe('agents, approvals and status', () => {
       runs: { RUNNING: 2 },
       tickets: { ready: 1, leased: 1, delayed: 0 },
       workers: [worker],
+      health: {
+        ready: true,
+        canaries: [{ queue: 'node', isUnderWay: false, latencyMs: 120, endedAtMs: Date.parse('2026-01-02T03:04:00Z') }],
+      },
     };
     await using control = await controlPlane({ 'GET /v1/status': { body } });
-    const { stdout } = await hive(['status', '--url', control.url]);
+    const { stdout, stderr } = await hive(['status', '--url', control.url]);
     expect(stdout).toContain('2 RUNNING');
     expect(stdout).toMatch(/w1 +connected +1\/4 +now +node sandbox/);
+    expect(stdout).toMatch(/^work +moves\ncanaries +node 0.1 s \(5 s ago\)$/m);
+    expect(stderr).toBe('');
+    const health = { ready: false, part: 'worker', detail: 'nothing moves, for 14 s', canaries: [] };
+    await using stalled = await controlPlane({ 'GET /v1/status': { body: { ...body, health } } });
+    const { screen } = await hive(['status', '--url', stalled.url]);
+    expect(screen).toMatch(/^work +worker stands still: nothing moves, for 14 s$[^]*\nNext: hive doctor\n$/m);
+  });
+
+  it('gives what catches its output the answer alone, and hints to who sees the screen', async () => {
+    await using control = await controlPlane({ 'POST /v1/workflows/nightly/runs': { status: 201, body: { id: runId } } });
+    const { stdout, stderr } = await hive(['run', 'nightly', '--url', control.url]);
+    expect([stdout, stderr]).toEqual([`${runId}\n`, `\nNext: hive run show ${runId}, hive logs ${runId} --follow, hive why ${runId}\n`]);
+    const asDocument = await hive(['run', 'nightly', '--json', '--url', control.url]);
+    expect([JSON.parse(asDocument.stdout), asDocument.stderr]).toEqual([{ id: runId }, '']);
   });
 });
 

@@ -28,9 +28,9 @@ describe('effects', () => {
 
   it('of a run are listed, and what to look at next', async () => {
     await using control = await controlPlane({ 'GET /v1/effects': { body: [effect, confirmed] } });
-    const { stdout } = await hive(['effects', runId, '--state', 'unknown', '--url', control.url]);
+    const { screen } = await hive(['effects', runId, '--state', 'unknown', '--url', control.url]);
     expect(control.seen[0]?.url).toBe(`/v1/effects?run=${runId}&state=unknown&limit=50`);
-    expect(stdout).toBe(`EFFECT  NODE    TOOL      STATE      BEGUN      WITH                    GAVE
+    expect(screen).toBe(`EFFECT  NODE    TOOL      STATE      BEGUN      WITH                    GAVE
 eff_1   pay     bank.pay  unknown    4 min ago  {"to":"ann","cents":5}  Error: the bank does not answer
 eff_2   pay[3]  bank.pay  confirmed  4 min ago  {"to":"ann","cents":5}  "receipt"
 
@@ -47,7 +47,7 @@ Next: hive effects show eff_1
 
   it('are shown whole, with how to resolve one that is unknown', async () => {
     await using control = await controlPlane({ 'GET /v1/effects/eff_1': { body: effect } });
-    expect((await hive(['effects', 'show', 'eff_1', '--url', control.url])).stdout).toBe(`eff_1  unknown
+    expect((await hive(['effects', 'show', 'eff_1', '--url', control.url])).screen).toBe(`eff_1  unknown
 run      ${runId}
 node     pay, slot 0, step bank.pay
 tool     bank.pay

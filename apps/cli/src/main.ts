@@ -62,6 +62,6 @@ async function tell(error: HiveError, terminal: Terminal, isJson: boolean): Prom
   }
   const { default: pc } = await import('picocolors');
   const { hasColors } = await import('./output.ts');
-  terminal.stderr.write(`${failureText(error, pc.createColors(hasColors({ ...terminal, stdout: terminal.stderr })))}\n`);
+  terminal.stderr.write(`${failureText(error, pc.createColors(hasColors(terminal, terminal.stderr)))}\n`);
   return error.entry.exitCode;
 }

@@ -23,8 +23,8 @@ describe('an order for one run', () => {
     ['resume', 'goes on.', `hive logs ${runId} --follow`],
   ])('%s says why, how it is, and what comes next', async (verb, is, next) => {
     await using control = await controlPlane({ [`POST /v1/runs/${runId}/${verb}`]: { body: run } });
-    const { stdout, exitCode } = await hive(['run', verb, runId, '--reason', 'late', '--url', control.url]);
-    expect([exitCode, stdout]).toEqual([0, `${runId} ${is}\n\nNext: ${next}\n`]);
+    const { screen, exitCode } = await hive(['run', verb, runId, '--reason', 'late', '--url', control.url]);
+    expect([exitCode, screen]).toEqual([0, `${runId} ${is}\n\nNext: ${next}\n`]);
     expect(bodyOf(control.seen[0])).toEqual({ reason: 'late' });
   });
 
@@ -66,8 +66,8 @@ describe('an order for one run', () => {
 
   it('forks it from a node, with another context only where one is given', async () => {
     await using control = await controlPlane({ [`POST /v1/runs/${runId}/fork`]: { status: 202, body: started } });
-    const { stdout } = await hive(['run', 'fork', runId, 'fix', '--url', control.url]);
-    expect(stdout).toBe(`${newRunId} goes on from fix of ${runId}.\n\nNext: hive logs ${newRunId} --follow\n`);
+    const { screen } = await hive(['run', 'fork', runId, 'fix', '--url', control.url]);
+    expect(screen).toBe(`${newRunId} goes on from fix of ${runId}.\n\nNext: hive logs ${newRunId} --follow\n`);
     await hive(['run', 'fork', runId, 'fix', '--input', 'target=/other', '--url', control.url]);
     expect(control.seen.map(bodyOf)).toEqual([{ nodeId: 'fix' }, { nodeId: 'fix', context: { target: '/other' } }]);
   });
@@ -127,8 +127,8 @@ describe('an order for many runs', () => {
 
   it('with --yes does it, and tells what refused', async () => {
     await using control = await plane();
-    const { stdout, exitCode } = await hive(['runs', 'cancel', '--yes', '--url', control.url]);
-    expect([exitCode, stdout]).toEqual([1, 'Cancel: done for 21 runs.\n  1 refused it: RUN_FINISHED\n\nNext: hive runs\n']);
+    const { screen, exitCode } = await hive(['runs', 'cancel', '--yes', '--url', control.url]);
+    expect([exitCode, screen]).toEqual([1, 'Cancel: done for 21 runs.\n  1 refused it: RUN_FINISHED\n\nNext: hive runs\n']);
   });
 
   it('with --expect asks nothing first, and is refused where the count is another one', async () => {
@@ -152,8 +152,8 @@ describe('an order for many runs', () => {
 
   it('that matches nothing is no fault', async () => {
     await using control = await controlPlane({ 'POST /v1/runs/bulk': { body: { ...preview, count: 0, runIds: [] } } });
-    const { stdout, exitCode } = await hive(['runs', 'resume', '--yes', '--url', control.url]);
-    expect([exitCode, stdout]).toEqual([
+    const { screen, exitCode } = await hive(['runs', 'resume', '--yes', '--url', control.url]);
+    expect([exitCode, screen]).toEqual([
       0,
       'No run matches that could be told to cancel.\n\nNext: hive runs\n'.replace('cancel', 'resume'),
     ]);
@@ -236,8 +236,8 @@ describe('approvals', () => {
 
   it('are shown with what is to be decided and the command that decides about exactly that', async () => {
     await using control = await controlPlane({ 'GET /v1/approvals/apr_1': { body: approval } });
-    const { stdout } = await hive(['approvals', 'show', 'apr_1', '--url', control.url]);
-    expect(stdout).toBe(`apr_1  PENDING
+    const { screen } = await hive(['approvals', 'show', 'apr_1', '--url', control.url]);
+    expect(screen).toBe(`apr_1  PENDING
 run       ${runId}
 node      nightly/ship
 would run deployer.deploy
@@ -290,17 +290,17 @@ describe('dead tickets', () => {
 
   it('are listed with what killed them', async () => {
     await using control = await controlPlane({ 'GET /v1/dead': { body: [dead] } });
-    const { stdout } = await hive(['dead', '--workflow', 'nightly', '--url', control.url]);
-    expect(stdout).toMatch(/^TICKET +NODE .*\ntkt_1 +nightly\/scan\[2\] +3 +4 min ago +AGENT_FAILED: exit 1\n\nNext: /);
+    const { screen } = await hive(['dead', '--workflow', 'nightly', '--url', control.url]);
+    expect(screen).toMatch(/^TICKET +NODE .*\ntkt_1 +nightly\/scan\[2\] +3 +4 min ago +AGENT_FAILED: exit 1\n\nNext: /);
     expect(control.seen[0]?.url).toBe('/v1/dead?state=open&limit=20&workflow=nightly');
   });
 
   it('are shown with their evidence, and what became of them', async () => {
     await using control = await controlPlane({ 'GET /v1/dead/tkt_1': { body: dead }, 'GET /v1/dead/tkt_2': { body: redriven } });
-    const { stdout } = await hive(['dead', 'show', 'tkt_1', '--url', control.url]);
-    expect(stdout).toContain('AGENT_FAILED: exit 1\n  heap\n  full\n\ninput, secrets redacted\n{\n  "target": "/repo"\n}');
-    expect(stdout).toContain('Next: hive dead redrive tkt_1, hive dead discard tkt_1 --reason <why>');
-    const other = (await hive(['dead', 'show', 'tkt_2', '--url', control.url])).stdout;
+    const { screen } = await hive(['dead', 'show', 'tkt_1', '--url', control.url]);
+    expect(screen).toContain('AGENT_FAILED: exit 1\n  heap\n  full\n\ninput, secrets redacted\n{\n  "target": "/repo"\n}');
+    expect(screen).toContain('Next: hive dead redrive tkt_1, hive dead discard tkt_1 --reason <why>');
+    const other = (await hive(['dead', 'show', 'tkt_2', '--url', control.url])).screen;
     expect(other).toContain(`resolved  REDRIVEN by key:a at 2026-01-02T03:00:00.000Z as ${newRunId}`);
     expect(other).toContain(`Next: hive run show ${newRunId}`);
   });

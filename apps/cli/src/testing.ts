@@ -16,6 +16,8 @@ export interface Ending {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** Both, in the order in which they were written: what a person at a terminal sees. */
+  readonly screen: string;
 }
 
 /** Runs `hive` with the arguments, in this process. */
@@ -32,8 +34,12 @@ export async function hive(
     readonly ask?: (question: string) => Promise<boolean>;
   } = {},
 ): Promise<Ending> {
-  const written = { stdout: '', stderr: '' };
-  const screen = (name: 'stdout' | 'stderr') => ({ isTTY: false, columns: 200, write: (text: string) => (written[name] += text) });
+  const written = { stdout: '', stderr: '', screen: '' };
+  const write = (name: 'stdout' | 'stderr') => (text: string) => {
+    written[name] += text;
+    written.screen += text;
+  };
+  const screen = (name: 'stdout' | 'stderr') => ({ isTTY: false, columns: 200, write: write(name) });
   const exitCode = await run(args, {
     stdout: screen('stdout'),
     stderr: screen('stderr'),

@@ -1,5 +1,8 @@
 /** What the facts of a machine mean for running Hivekeeper on it. Pure. */
 
+import type { HealthReport, Readiness } from '@hivekeeper/contract';
+import { durationText } from '../views/words.ts';
+
 /** The facts, as `probe.ts` finds them. */
 export interface MachineFacts {
   readonly nodeVersion: string;
@@ -19,6 +22,10 @@ export interface MachineFacts {
   readonly control:
     | { readonly ok: true; readonly version: string; readonly workerCount: number }
     | { readonly ok: false; readonly code: string; readonly message: string };
+  /** What the control plane says to anybody; undefined where there is none. */
+  readonly readiness?: Readiness | undefined;
+  /** What it says to whoever has its key. */
+  readonly health?: HealthReport | undefined;
   /** Clock of the control plane minus the clock here. */
   readonly clockSkewMs?: number | undefined;
 }
@@ -51,6 +58,9 @@ export const judge = (facts: MachineFacts): Check[] => [
   disk(facts),
   port(facts),
   control(facts),
+  ...work(facts),
+  ...runs(facts),
+  ...canaries(facts),
   clock(facts),
 ];
 
@@ -115,6 +125,44 @@ function control({ control: answer }: MachineFacts): Check {
   if (answer.workerCount === 0)
     return warn('control plane', `version ${answer.version}; no worker is connected`, 'Start one with hive worker.');
   return ok('control plane', `version ${answer.version}, ${answer.workerCount === 1 ? 'a worker' : `${answer.workerCount} workers`}`);
+}
+
+function work({ readiness }: MachineFacts): Check[] {
+  if (readiness === undefined) return [];
+  const { ready, part = 'control plane', detail = 'it takes no new work', remedy = 'Look again in a moment.' } = readiness;
+  return [ready ? ok('work', 'moves') : fail('work', `${part}: ${detail}`, remedy)];
+}
+
+function runs({ health }: MachineFacts): Check[] {
+  if (health === undefined) return [];
+  const { stuckRuns, imbalance, acceptedRuns } = health;
+  const [first] = stuckRuns;
+  if (first !== undefined)
+    return [fail('runs', `${stuckRuns.length} are stuck, the first is ${first}`, `See hive why ${first}; restart the control plane.`)];
+  if (imbalance !== 0)
+    return [
+      fail(
+        'runs',
+        `${acceptedRuns} were accepted, and there are ${acceptedRuns - imbalance}`,
+        'Somebody changed the database: hive backup verify.',
+      ),
+    ];
+  return [ok('runs', `${acceptedRuns} accepted, all accounted for, none stuck`)];
+}
+
+function canaries({ health }: MachineFacts): Check[] {
+  if (health === undefined) return [];
+  const broken = health.canaries.find(({ error }) => error !== undefined);
+  if (broken?.error !== undefined)
+    return [
+      warn(
+        'canaries',
+        `${broken.queue}: ${broken.error.code}, ${broken.error.message}`,
+        'Look at the workers’ log: agents of that kind fail there.',
+      ),
+    ];
+  const came = health.canaries.flatMap(({ queue, latencyMs }) => (latencyMs === undefined ? [] : [`${queue} ${durationText(latencyMs)}`]));
+  return [ok('canaries', came.length === 0 ? 'none came through yet' : came.join(', '))];
 }
 
 function clock({ clockSkewMs }: MachineFacts): Check {

@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import type { Readiness } from '@hivekeeper/contract';
 import { asHiveError } from '../failure.ts';
 import type { Session } from '../session.ts';
 import type { MachineFacts } from './judge.ts';
@@ -32,7 +33,7 @@ export async function probeMachine(session: Session): Promise<MachineFacts> {
     freeBytes,
     url,
     ...front,
-    control,
+    ...control,
   };
 }
 
@@ -76,17 +77,25 @@ async function freeBytesAt(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-async function probeFront({ url, terminal }: Session): Promise<Pick<MachineFacts, 'port' | 'clockSkewMs'>> {
+async function probeFront({ url, terminal }: Session): Promise<Pick<MachineFacts, 'port' | 'clockSkewMs' | 'readiness'>> {
   if (!(await takesConnections(url))) return { port: 'free' };
   try {
     const response = await fetch(new URL('/live', url), { signal: AbortSignal.timeout(patienceMs) });
     const date = Date.parse(response.headers.get('date') ?? '');
     await response.body?.cancel();
     if (!response.ok) return { port: 'stranger' };
-    return { port: 'control-plane', clockSkewMs: Number.isNaN(date) ? undefined : date - terminal.clock.nowMs() };
+    const clockSkewMs = Number.isNaN(date) ? undefined : date - terminal.clock.nowMs();
+    return { port: 'control-plane', clockSkewMs, readiness: await readinessAt(url) };
   } catch (error) {
     return { port: error instanceof DOMException && error.name === 'TimeoutError' ? 'silent' : 'stranger' };
   }
+}
+
+/** What it says to anybody, also where the database is away and no key can be checked. */
+async function readinessAt(url: string): Promise<Readiness | undefined> {
+  const response = await fetch(new URL('/ready', url), { signal: AbortSignal.timeout(2 * patienceMs) });
+  const said = (await response.json()) as Partial<Readiness>;
+  return typeof said.ready === 'boolean' ? { ...said, ready: said.ready } : undefined;
 }
 
 function takesConnections(url: string): Promise<boolean> {
@@ -107,12 +116,12 @@ function takesConnections(url: string): Promise<boolean> {
   });
 }
 
-async function probeControl({ client }: Session): Promise<MachineFacts['control']> {
+async function probeControl({ client }: Session): Promise<Pick<MachineFacts, 'control' | 'health'>> {
   try {
-    const { version, workers } = await client.status();
-    return { ok: true, version, workerCount: workers.length };
+    const [{ version, workers }, health] = await Promise.all([client.status(), client.health()]);
+    return { control: { ok: true, version, workerCount: workers.length }, health };
   } catch (error) {
     const { code, message } = asHiveError(error);
-    return { ok: false, code, message };
+    return { control: { ok: false, code, message } };
   }
 }

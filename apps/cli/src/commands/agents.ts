@@ -18,11 +18,9 @@ export async function listAgents({ client, output, terminal }: Session): Promise
       breakerText(breaker, nowMs),
       cutText(spec.description ?? '', 60),
     ]);
-  output.show(agents, () =>
-    agents.length === 0
-      ? 'No agents.\n\nNext: hive agents register <path>'
-      : tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'], rows(), output.colors),
-  );
+  const table = () => tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'], rows(), output.colors);
+  if (agents.length === 0) output.show(agents, () => 'No agents.', 'hive agents register <path>');
+  else output.show(agents, table);
 }
 
 /** Where the breaker stands, and what it waits for. */
@@ -47,7 +45,7 @@ export async function registerAgent(
   { name }: { readonly name?: string },
 ): Promise<void> {
   const agent = await client.registerAgent({ entryPath: resolve(terminal.workingDirectory, path), ...(name !== undefined && { name }) });
-  output.show(agent, () => `${agent.name} ${agent.version} is registered (${agent.trust}, ${agent.riskLevel}).\n\nNext: hive agents`);
+  output.show(agent, () => `${agent.name} ${agent.version} is registered (${agent.trust}, ${agent.riskLevel}).`, 'hive agents');
 }
 
 /** `hive agents remove <name>` */

@@ -20,20 +20,18 @@ export async function listApprovals(
       approval.status === 'PENDING' ? `in ${durationText(approval.expiresAtMs - nowMs)}` : '',
       cutText(approval.message ?? JSON.stringify(approval.input), 60),
     ]);
-  const next = '\n\nNext: hive approvals show <id>, hive approve <id>, hive reject <id> --note <why>';
-  output.show(approvals, () =>
-    approvals.length === 0
-      ? 'Nothing waits for approval.'
-      : tableText(['APPROVAL', 'NODE', 'WOULD RUN', 'STATUS', 'EXPIRES', 'WHAT'], rows(), output.colors) + next,
-  );
+  const table = () => tableText(['APPROVAL', 'NODE', 'WOULD RUN', 'STATUS', 'EXPIRES', 'WHAT'], rows(), output.colors);
+  if (approvals.length === 0) output.show(approvals, () => 'Nothing waits for approval.');
+  else output.show(approvals, table, 'hive approvals show <id>, hive approve <id>, hive reject <id> --note <why>');
 }
 
 /** `hive approvals show <id>` */
 export async function showApproval({ client, output, terminal }: Session, id: string): Promise<void> {
   const approval = await client.approval(id);
-  output.show(approval, () => {
+  const isPending = approval.status === 'PENDING';
+  const next = isPending ? `hive approve ${id} --input-sha256 ${approval.inputSha256}` : `hive run show ${approval.runId}`;
+  const text = () => {
     const { agent, action, message, respondedBy, notes } = approval;
-    const isPending = approval.status === 'PENDING';
     const facts = [
       `${approval.id}  ${approval.status}`,
       `run       ${approval.runId}`,
@@ -46,9 +44,9 @@ export async function showApproval({ client, output, terminal }: Session, id: st
       `sha256    ${approval.inputSha256}`,
     ];
     const input = `input, secrets redacted\n${JSON.stringify(approval.input, undefined, 2)}`;
-    const next = isPending ? `hive approve ${id} --input-sha256 ${approval.inputSha256}` : `hive run show ${approval.runId}`;
-    return [facts.join('\n'), input, `${output.colors.dim('Next:')} ${next}`].join('\n\n');
-  });
+    return [facts.join('\n'), input].join('\n\n');
+  };
+  output.show(approval, text, next);
 }
 
 /** `hive approvals link <id>` */
@@ -81,5 +79,5 @@ export async function decide(
     ...(note !== undefined && { notes: note }),
     ...(inputSha256 !== undefined && { inputSha256 }),
   });
-  output.show(approval, () => `${approval.id} is ${approval.status}.\n\nNext: hive run show ${approval.runId}`);
+  output.show(approval, () => `${approval.id} is ${approval.status}.`, `hive run show ${approval.runId}`);
 }

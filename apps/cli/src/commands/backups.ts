@@ -21,19 +21,17 @@ export async function createBackup({ client, output, terminal }: Session, { keep
   const seconds = ((terminal.clock.monotonicMs() - beganMs) / 1_000).toFixed(1);
   output.show(
     backup,
-    () =>
-      `${backup.path}\n${backup.rowCount} rows, ${bytesText(backup.sizeBytes ?? 0)}, in ${seconds} s.\n\nNext: hive backup verify ${backup.name}`,
+    () => `${backup.path}\n${backup.rowCount} rows, ${bytesText(backup.sizeBytes ?? 0)}, in ${seconds} s.`,
+    `hive backup verify ${backup.name}`,
   );
 }
 
 /** `hive backup list` */
 export async function listBackups({ client, output }: Session): Promise<void> {
   const backups = await client.backups();
-  output.show(backups, () =>
-    backups.length === 0
-      ? 'No backups.\n\nNext: hive backup create'
-      : tableText(['BACKUP', 'STATE', 'HOLDS', 'ROWS', 'SIZE', 'SCHEMA', 'EPOCH'], backups.map(rowOf), output.colors),
-  );
+  const table = () => tableText(['BACKUP', 'STATE', 'HOLDS', 'ROWS', 'SIZE', 'SCHEMA', 'EPOCH'], backups.map(rowOf), output.colors);
+  if (backups.length === 0) output.show(backups, () => 'No backups.', 'hive backup create');
+  else output.show(backups, table);
 }
 
 /** `hive backup verify <name|path>`: a name is looked for by the control plane, a path is read here, without one. */

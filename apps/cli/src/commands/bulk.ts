@@ -24,7 +24,7 @@ export async function orderRuns(session: Session, options: BulkOptions & { reado
   if (options.expect !== undefined) return done(session, await client.orderRuns({ ...order, expectedCount: countOf(options.expect) }));
   const preview = await client.orderRuns(order);
   if (preview.count === 0) {
-    output.show(preview, () => `No run matches that could be told to ${order.verb}.\n\nNext: hive runs`);
+    output.show(preview, () => `No run matches that could be told to ${order.verb}.`, 'hive runs');
     return 0;
   }
   if (options.yes !== true) {
@@ -62,7 +62,7 @@ function countOf(text: string): number {
 function done({ output }: Session, answer: BulkAnswer): number {
   const { DONE: doneCount = 0, ...refusals } = answer.outcomes;
   const lines = Object.entries(refusals).map(([code, count]) => `  ${count} refused it: ${code}`);
-  output.show(answer, () => [`${title(answer.verb)}: done for ${runsText(doneCount)}.`, ...lines, '', 'Next: hive runs'].join('\n'));
+  output.show(answer, () => [`${title(answer.verb)}: done for ${runsText(doneCount)}.`, ...lines].join('\n'), 'hive runs');
   return lines.length === 0 ? 0 : 1;
 }
 

@@ -26,17 +26,15 @@ export async function listDead({ client, output, terminal }: Session, { state, w
       dead.resolution ?? '',
       cutText(`${dead.error.code}: ${dead.error.message}`, 60),
     ]);
-  output.show(tickets, () =>
-    tickets.length === 0
-      ? 'No dead tickets.'
-      : `${tableText(['TICKET', 'NODE', 'ATTEMPTS', 'DIED', 'RESOLUTION', 'ERROR'], rows(), output.colors)}\n\nNext: hive dead show <ticket>, hive dead redrive <ticket>`,
-  );
+  const table = () => tableText(['TICKET', 'NODE', 'ATTEMPTS', 'DIED', 'RESOLUTION', 'ERROR'], rows(), output.colors);
+  if (tickets.length === 0) output.show(tickets, () => 'No dead tickets.');
+  else output.show(tickets, table, 'hive dead show <ticket>, hive dead redrive <ticket>');
 }
 
 /** `hive dead show <ticket>` */
 export async function showDead({ client, output }: Session, id: string): Promise<void> {
   const dead = await client.deadTicket(id);
-  output.show(dead, () => {
+  const text = () => {
     const { error, action, agent } = dead;
     const facts = [
       `${dead.ticketId}  ${dead.resolution ?? 'open'}`,
@@ -52,13 +50,9 @@ export async function showDead({ client, output }: Session, id: string): Promise
       ...(excerpt === '' ? [] : excerpt.split('\n').map((line) => output.colors.dim(`  ${line}`))),
     ];
     const input = JSON.stringify(dead.input, undefined, 2);
-    return [
-      facts.join('\n'),
-      evidence.join('\n'),
-      `input, secrets redacted\n${input}`,
-      `${output.colors.dim('Next:')} ${nextAfter(dead)}`,
-    ].join('\n\n');
-  });
+    return [facts.join('\n'), evidence.join('\n'), `input, secrets redacted\n${input}`].join('\n\n');
+  };
+  output.show(dead, text, nextAfter(dead));
 }
 
 const placeOf = ({ nodeId, slot }: DeadTicketView): string => (slot === 0 ? nodeId : `${nodeId}[${slot}]`);
@@ -79,12 +73,12 @@ export async function redriveDead(session: Session, id: string, { watch }: { rea
   const dead = await session.client.redriveTicket(id);
   const runId = dead.redrivenRunId ?? '';
   if (watch) return endOf(session, await watchRun(session, runId));
-  session.output.show(dead, () => `${runId} goes on from what failed ${dead.runId}.\n\nNext: hive logs ${runId} --follow`);
+  session.output.show(dead, () => `${runId} goes on from what failed ${dead.runId}.`, `hive logs ${runId} --follow`);
   return 0;
 }
 
 /** `hive dead discard <ticket>` */
 export async function discardDead({ client, output }: Session, id: string, { reason }: { readonly reason: string }): Promise<void> {
   const dead = await client.discardTicket(id, reason);
-  output.show(dead, () => `${id} is discarded.\n\nNext: hive dead list`);
+  output.show(dead, () => `${id} is discarded.`, 'hive dead list');
 }

@@ -17,22 +17,22 @@ export async function listEffects(
 ): Promise<void> {
   const query = { ...(run !== undefined && { run }), ...(state !== undefined && { state }), limit: Number(limit ?? 50) };
   const effects = await client.effects(query);
-  output.show(effects, () => {
+  const unknown = effects.find((effect) => effect.state === 'unknown');
+  const text = () => {
     if (effects.length === 0) return run === undefined ? 'No effects.' : `${run} did nothing to the world outside that it told of.`;
-    const unknown = effects.find((effect) => effect.state === 'unknown');
-    const next = unknown === undefined ? '' : `\n\n${output.colors.dim('Next:')} hive effects show ${unknown.id}`;
-    return effectsTable(effects, terminal.clock.nowMs(), output) + next;
-  });
+    return effectsTable(effects, terminal.clock.nowMs(), output);
+  };
+  output.show(effects, text, unknown === undefined ? undefined : `hive effects show ${unknown.id}`);
 }
 
 /** `hive effects show <id>` */
 export async function showEffect({ client, output }: Session, id: string): Promise<void> {
   const effect = await client.effect(id);
-  output.show(effect, () => `${effectText(effect, output)}${nextAfter(effect)}`);
+  output.show(effect, () => effectText(effect, output), nextAfter(effect));
 }
 
 const nextAfter = ({ id, runId, state }: EffectView): string =>
-  `\n\nNext: ${state === 'unknown' ? `hive effects resolve ${id} --happened, or --not-happened` : `hive run show ${runId}`}`;
+  state === 'unknown' ? `hive effects resolve ${id} --happened, or --not-happened` : `hive run show ${runId}`;
 
 /** Options of `hive effects resolve <id>`. */
 export interface ResolveOptions {
@@ -46,10 +46,7 @@ export interface ResolveOptions {
 export async function resolveEffect({ client, output }: Session, id: string, options: ResolveOptions): Promise<void> {
   const effect = await client.resolveEffect(id, verdictOf(id, options));
   const said = effect.state === 'confirmed' ? 'happened' : 'did not happen';
-  output.show(
-    effect,
-    () => `${effect.id} (${effect.tool}) ${said}. A run that waits for it goes on.\n\nNext: hive run show ${effect.runId}`,
-  );
+  output.show(effect, () => `${effect.id} (${effect.tool}) ${said}. A run that waits for it goes on.`, `hive run show ${effect.runId}`);
 }
 
 function verdictOf(id: string, { happened = false, notHappened = false, output, note }: ResolveOptions): ResolveEffect {

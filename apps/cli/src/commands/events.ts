@@ -24,7 +24,7 @@ export async function publish({ client, output, terminal }: Session, type: strin
       : waitingRunCount === 1
         ? 'one run waited for it'
         : `${waitingRunCount} runs waited for it`;
-  output.show(published, () => `${id}  ${who}; a run that begins to wait later gets it too.\n\nNext: hive events --type ${type}`);
+  output.show(published, () => `${id}  ${who}; a run that begins to wait later gets it too.`, `hive events --type ${type}`);
 }
 
 /** Options of `hive events`. */
@@ -51,9 +51,7 @@ export async function listEvents({ client, output, terminal }: Session, { type, 
       event.publishedBy,
       cutText(JSON.stringify(event.payload), 60),
     ]);
-  output.show(events, () =>
-    events.length === 0
-      ? 'No events.\n\nNext: hive publish <type> --key <key>'
-      : tableText(['EVENT', 'TYPE', 'KEY', 'RECEIVED', 'BY', 'PAYLOAD'], rows(), output.colors),
-  );
+  const table = () => tableText(['EVENT', 'TYPE', 'KEY', 'RECEIVED', 'BY', 'PAYLOAD'], rows(), output.colors);
+  if (events.length === 0) output.show(events, () => 'No events.', 'hive publish <type> --key <key>');
+  else output.show(events, table);
 }

@@ -1,6 +1,6 @@
 /** Commands that only look: why, logs, status. */
 import type { Status } from '@hivekeeper/contract';
-import type { Output } from '../output.ts';
+import type { Colors, Output } from '../output.ts';
 import type { Session } from '../session.ts';
 import { runHistory } from '../views/run.ts';
 import { tableText } from '../views/table.ts';
@@ -11,12 +11,7 @@ import { watchRun } from '../watch.ts';
 export async function why({ client, output }: Session, id: string): Promise<void> {
   const answer = await client.why(id);
   const since = output.colors.dim(`(${answer.status} for ${durationText(answer.sinceMs)})`);
-  output.show(answer, () =>
-    [
-      `${answer.explanation} ${since}`,
-      ...(answer.nextCommand === undefined ? [] : ['', `${output.colors.dim('Next:')} ${answer.nextCommand}`]),
-    ].join('\n'),
-  );
+  output.show(answer, () => `${answer.explanation} ${since}`, answer.nextCommand);
 }
 
 /** `hive logs <runId>` */
@@ -33,7 +28,12 @@ export async function logs(session: Session, runId: string, { follow }: { readon
 /** `hive status` */
 export async function status({ client, output, terminal, url }: Session): Promise<void> {
   const answer = await client.status();
-  output.show(answer, () => statusPage(answer, { url, nowMs: terminal.clock.nowMs(), output }));
+  const next = answer.health.ready ? undefined : 'hive doctor';
+  output.show(
+    answer,
+    () => statusPage(answer, { url, nowMs: terminal.clock.nowMs(), output }),
+    answer.workers.length === 0 ? 'hive worker --url <url>' : next,
+  );
 }
 
 function statusPage(
@@ -42,10 +42,13 @@ function statusPage(
 ): string {
   const runs = Object.entries(status.runs).map(([name, count]) => `${count} ${name}`);
   const { ready, leased, delayed } = status.tickets;
+  const canaries = status.health.canaries.map((canary) => canaryText(canary, nowMs));
   const facts = [
     `control plane  ${url}, version ${status.version}, up for ${durationText(nowMs - status.startedAtMs)}, authentication ${status.authentication}`,
     `runs           ${runs.length === 0 ? 'none yet' : runs.join(', ')}`,
     `tickets        ${ready} ready, ${leased} leased, ${delayed} delayed`,
+    `work           ${workText(status.health, output.colors)}`,
+    ...(canaries.length === 0 ? [] : [`canaries       ${canaries.join(', ')}`]),
   ];
   const workers = status.workers.map((worker) => [
     worker.name,
@@ -55,8 +58,16 @@ function statusPage(
     worker.capabilities.join(' '),
   ]);
   const table =
-    workers.length === 0
-      ? 'No worker is connected.\n\nNext: hive worker --url <url>'
-      : tableText(['WORKER', 'STATE', 'BUSY', 'SEEN', 'RUNS'], workers, output.colors);
+    workers.length === 0 ? 'No worker is connected.' : tableText(['WORKER', 'STATE', 'BUSY', 'SEEN', 'RUNS'], workers, output.colors);
   return `${facts.join('\n')}\n\n${table}`;
+}
+
+const workText = ({ ready, part, detail }: Status['health'], { green, red }: Colors): string =>
+  ready ? green('moves') : `${red(`${part} stands still`)}: ${detail}`;
+
+/** How long the last one took, and when that was. */
+function canaryText({ queue, latencyMs, endedAtMs, error }: Status['health']['canaries'][number], nowMs: number): string {
+  if (latencyMs === undefined || endedAtMs === undefined) return `${queue} on its way`;
+  const took = error === undefined ? durationText(latencyMs) : `failed with ${error.code}`;
+  return `${queue} ${took} (${agoText(endedAtMs, nowMs)})`;
 }

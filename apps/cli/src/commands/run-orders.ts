@@ -15,7 +15,7 @@ export async function orderRun(
   const order = { cancel: client.cancelRun, pause: client.pauseRun, resume: client.resumeRun }[verb];
   const run = await order(id, reason);
   const is = { cancel: `is ${run.status}`, pause: 'is paused', resume: 'goes on' }[verb];
-  output.show(run, () => `${id} ${is}.\n\nNext: ${next}`);
+  output.show(run, () => `${id} ${is}.`, `${next}`);
 }
 
 /** `hive run priority <id> <priority>` */
@@ -26,7 +26,7 @@ export async function reprioritiseRun(
 ): Promise<void> {
   if (!/^-?\d{1,3}$/.test(priority)) throw new HiveError('COMMAND_INVALID', `${priority} is no priority from -100 to 100`);
   const run = await client.reprioritiseRun(id, { priority: Number(priority), ...(reason !== undefined && { reason }) });
-  output.show(run, () => `${id} has priority ${Number(priority)}.\n\nNext: hive why ${id}`);
+  output.show(run, () => `${id} has priority ${Number(priority)}.`, `hive why ${id}`);
 }
 
 /** Options of `hive signal`. */
@@ -48,7 +48,7 @@ export async function signalRun(
     ...(payload !== undefined && { payload: await payloadOf(payload, terminal.workingDirectory) }),
   };
   const run = await client.signalRun(id, body, { idempotencyKey });
-  output.show(run, () => `${id} got the signal ${name}; it is ${run.status}.\n\nNext: hive run show ${id}`);
+  output.show(run, () => `${id} got the signal ${name}; it is ${run.status}.`, `hive run show ${id}`);
 }
 
 /** What every rerun takes. */
@@ -88,6 +88,6 @@ async function tell(
   { watch, text }: { readonly watch?: boolean; readonly text: string },
 ): Promise<number> {
   if (watch) return endOf(session, await watchRun(session, run.id));
-  session.output.show(run, () => `${text}\n\nNext: hive logs ${run.id} --follow`);
+  session.output.show(run, () => `${text}`, `hive logs ${run.id} --follow`);
   return 0;
 }

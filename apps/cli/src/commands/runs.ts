@@ -2,7 +2,7 @@ import type { RunView } from '@hivekeeper/contract';
 import { exitCodeOf } from '../failure.ts';
 import { contextOf } from '../inputs.ts';
 import type { Session } from '../session.ts';
-import { runText, runsTable } from '../views/run.ts';
+import { nextAfterRun, runText, runsTable } from '../views/run.ts';
 import { statusText } from '../views/words.ts';
 import { watchRun } from '../watch.ts';
 
@@ -22,7 +22,7 @@ export async function startRun(session: Session, workflow: string, options: Star
     session.output.say(run.id);
     return endOf(session, await watchRun(session, run.id));
   }
-  session.output.show(run, () => `${run.id}\n\nNext: hive run show ${run.id}, hive logs ${run.id} --follow, hive why ${run.id}`);
+  session.output.show(run, () => `${run.id}`, `hive run show ${run.id}, hive logs ${run.id} --follow, hive why ${run.id}`);
   return 0;
 }
 
@@ -30,7 +30,8 @@ export async function startRun(session: Session, workflow: string, options: Star
 export function endOf({ output }: Session, run: RunView): number {
   const reason = run.error === undefined ? '' : `  ${run.error.code}: ${run.error.message}`;
   output.record({ type: 'run', run });
-  output.say(`\n${statusText(run.status, output.colors)}  ${run.id}${reason}\n\nNext: hive run show ${run.id}`);
+  output.say(`\n${statusText(run.status, output.colors)}  ${run.id}${reason}`);
+  output.hint(`hive run show ${run.id}`);
   return run.status === 'SUCCESS' ? 0 : exitCodeOf(run.error?.code ?? '');
 }
 
@@ -48,13 +49,12 @@ export async function listRuns({ client, output, terminal }: Session, { status, 
     ...(workflow !== undefined && { workflow }),
     limit: Number(limit ?? 20),
   });
-  output.show(runs, () =>
-    runs.length === 0 ? 'No runs.\n\nNext: hive run <workflow>' : runsTable(runs, terminal.clock.nowMs(), output.colors),
-  );
+  if (runs.length === 0) output.show(runs, () => 'No runs.', 'hive run <workflow>');
+  else output.show(runs, () => runsTable(runs, terminal.clock.nowMs(), output.colors));
 }
 
 /** `hive run show <id>` */
 export async function showRun({ client, output }: Session, id: string): Promise<void> {
   const run = await client.run(id);
-  output.show(run, () => runText(run, output));
+  output.show(run, () => runText(run, output), nextAfterRun(run));
 }

@@ -37,11 +37,11 @@ describe('hive schedules', () => {
 
   it('shows what became of each instant, and why', async () => {
     await using control = await controlPlane({ 'GET /v1/schedules/nightly': { body: { ...schedule, firings } } });
-    const { stdout } = await hive(['schedules', 'show', 'nightly', '--url', control.url]);
-    expect(stdout).toContain('cron      0 7 * * *  (Europe/Berlin)');
-    expect(stdout).toMatch(/^2026-01-02T06:00:00Z +STARTED late +run_2$/m);
-    expect(stdout).toMatch(/^2026-01-01T06:00:00Z +SKIPPED +run_1 had not ended$/m);
-    expect(stdout).toContain('Next: hive run show run_2');
+    const { screen } = await hive(['schedules', 'show', 'nightly', '--url', control.url]);
+    expect(screen).toContain('cron      0 7 * * *  (Europe/Berlin)');
+    expect(screen).toMatch(/^2026-01-02T06:00:00Z +STARTED late +run_2$/m);
+    expect(screen).toMatch(/^2026-01-01T06:00:00Z +SKIPPED +run_1 had not ended$/m);
+    expect(screen).toContain('Next: hive run show run_2');
   });
 
   it('makes one with what was typed and nothing else, and shows its next instants', async () => {
@@ -61,8 +61,8 @@ describe('hive schedules', () => {
       '--input',
       'target=/repo',
     ];
-    const { exitCode, stdout } = await hive(['schedules', 'create', 'nightly', ...options, '--url', control.url]);
-    expect([exitCode, stdout]).toEqual([
+    const { exitCode, screen } = await hive(['schedules', 'create', 'nightly', ...options, '--url', control.url]);
+    expect([exitCode, screen]).toEqual([
       0,
       'nightly starts repo-review at\n  2026-01-02T07:00:00+01:00\n\nNext: hive schedules show nightly\n',
     ]);

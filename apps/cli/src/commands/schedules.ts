@@ -1,22 +1,20 @@
 import type { CreateSchedule } from '@hivekeeper/contract';
 import { contextOf } from '../inputs.ts';
 import type { Session } from '../session.ts';
-import { scheduleText, schedulesTable } from '../views/schedule.ts';
+import { nextAfterSchedule, scheduleText, schedulesTable } from '../views/schedule.ts';
 
 /** `hive schedules list` */
 export async function listSchedules({ client, output, terminal }: Session, { workflow }: { readonly workflow?: string }): Promise<void> {
   const schedules = await client.schedules(workflow === undefined ? {} : { workflow });
-  output.show(schedules, () =>
-    schedules.length === 0
-      ? 'No schedules.\n\nNext: hive schedules create <name> --workflow <workflow> --cron "0 7 * * *"'
-      : schedulesTable(schedules, terminal.clock.nowMs(), output.colors),
-  );
+  const example = 'hive schedules create <name> --workflow <workflow> --cron "0 7 * * *"';
+  if (schedules.length === 0) output.show(schedules, () => 'No schedules.', example);
+  else output.show(schedules, () => schedulesTable(schedules, terminal.clock.nowMs(), output.colors));
 }
 
 /** `hive schedules show <name>` */
 export async function showSchedule({ client, output, terminal }: Session, name: string): Promise<void> {
   const schedule = await client.schedule(name);
-  output.show(schedule, () => scheduleText(schedule, terminal.clock.nowMs(), output.colors));
+  output.show(schedule, () => scheduleText(schedule, terminal.clock.nowMs(), output.colors), nextAfterSchedule(schedule));
 }
 
 /** Options of `hive schedules create`. */
@@ -37,26 +35,23 @@ export async function createSchedule(session: Session, name: string, { input, ji
   const rule = { cron, timeZone, catchUp, overlap, jitterMs: jitterMs === undefined ? undefined : Number(jitterMs) };
   const schedule = await session.client.createSchedule({ name, workflow, context, ...(defined(rule) as typeof rule & { cron: string }) });
   const { instants } = await session.client.previewSchedule(name, { count: 3 });
-  session.output.show(schedule, () =>
-    [
-      `${name} starts ${schedule.workflowName} at`,
-      ...instants.map(({ local }) => `  ${local}`),
-      '',
-      `Next: hive schedules show ${name}`,
-    ].join('\n'),
+  session.output.show(
+    schedule,
+    () => [`${name} starts ${schedule.workflowName} at`, ...instants.map(({ local }) => `  ${local}`)].join('\n'),
+    `hive schedules show ${name}`,
   );
 }
 
 /** `hive schedules pause <name>` */
 export async function pauseSchedule({ client, output }: Session, name: string, { reason }: { readonly reason?: string }): Promise<void> {
   const schedule = await client.pauseSchedule(name, reason);
-  output.show(schedule, () => `${name} is paused.\n\nNext: hive schedules resume ${name}`);
+  output.show(schedule, () => `${name} is paused.`, `hive schedules resume ${name}`);
 }
 
 /** `hive schedules resume <name>` */
 export async function resumeSchedule({ client, output }: Session, name: string): Promise<void> {
   const schedule = await client.resumeSchedule(name);
-  output.show(schedule, () => `${name} goes on from now.\n\nNext: hive schedules preview ${name}`);
+  output.show(schedule, () => `${name} goes on from now.`, `hive schedules preview ${name}`);
 }
 
 /** `hive schedules delete <name>` */

@@ -18,16 +18,13 @@ export async function validateWorkflow(session: Session, file: string): Promise<
     throw new HiveError('WORKFLOW_INVALID', `${definition.name} has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}`, {
       issues,
     });
-  session.output.show({ valid: true, name: definition.name }, () => `${definition.name} is valid.\n\nNext: hive workflows deploy ${file}`);
+  session.output.show({ valid: true, name: definition.name }, () => `${definition.name} is valid.`, `hive workflows deploy ${file}`);
 }
 
 /** `hive workflows deploy <file>` */
 export async function deployWorkflow(session: Session, file: string): Promise<void> {
   const workflow = await session.client.deployWorkflow(await load(session, file));
-  session.output.show(
-    workflow,
-    () => `${workflow.name} is deployed as version ${workflow.version}.\n\nNext: hive run ${workflow.name} --watch`,
-  );
+  session.output.show(workflow, () => `${workflow.name} is deployed as version ${workflow.version}.`, `hive run ${workflow.name} --watch`);
 }
 
 /** `hive workflows list` */
@@ -43,11 +40,9 @@ export async function listWorkflows({ client, output, terminal }: Session): Prom
       agoText(updatedAtMs, nowMs),
       cutText(definition.description ?? '', 60),
     ]);
-  output.show(workflows, () =>
-    workflows.length === 0
-      ? 'No workflows.\n\nNext: hive workflows deploy <file>'
-      : tableText(['WORKFLOW', 'VERSION', 'STATUS', 'NODES', 'CHANGED', 'DESCRIPTION'], rows(), output.colors),
-  );
+  const table = () => tableText(['WORKFLOW', 'VERSION', 'STATUS', 'NODES', 'CHANGED', 'DESCRIPTION'], rows(), output.colors);
+  if (workflows.length === 0) output.show(workflows, () => 'No workflows.', 'hive workflows deploy <file>');
+  else output.show(workflows, table);
 }
 
 /** `hive workflows show <name>` */

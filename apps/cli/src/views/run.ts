@@ -19,7 +19,7 @@ export const runsTable = (runs: readonly RunSummary[], nowMs: number, colors: Co
     colors,
   );
 
-/** A run, whole: its facts, its nodes, what failed, what comes next. */
+/** A run, whole: its facts, its nodes, what failed. */
 export function runText(run: RunView, { colors, widthColumns }: Output): string {
   const facts = [
     `${run.id}  ${statusText(run.status, colors)}`,
@@ -38,7 +38,7 @@ export function runText(run: RunView, { colors, widthColumns }: Output): string 
   const failures = run.nodes.filter(({ error }) => error !== undefined).map((node) => failureOf(node, colors));
   const waits = run.nodes.flatMap((node) => node.waits.map((wait) => `  ${slotText(node.id, wait.slot)}  ${waitText(wait)}`));
   const waiting = waits.length === 0 ? [] : [['Waiting', ...waits].join('\n')];
-  return [facts.join('\n'), nodes, ...waiting, ...failures, `${colors.dim('Next:')} ${nextAfter(run)}`].join('\n\n');
+  return [facts.join('\n'), nodes, ...waiting, ...failures].join('\n\n');
 }
 
 const nodeCells = (node: NodeView, colors: Colors): string[] => [
@@ -93,7 +93,8 @@ function failureOf({ id, error }: NodeView, colors: Colors): string {
   return [`${colors.red(error?.code ?? '')} in ${id}: ${error?.message ?? ''}`, ...excerpt].join('\n');
 }
 
-function nextAfter(run: RunView): string {
+/** What to type next about a run. */
+export function nextAfterRun(run: RunView): string {
   if (run.status === 'SUCCESS') return `hive run show ${run.id} --json`;
   return run.finishedAtMs === undefined ? `hive why ${run.id}` : `hive run retry ${run.id}, hive run retry ${run.id} --from-failed`;
 }

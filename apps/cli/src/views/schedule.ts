@@ -38,7 +38,7 @@ export function scheduleText(schedule: ScheduleDetail, nowMs: number, colors: Co
           firings.map((firing) => firingCells(firing, colors)),
           colors,
         );
-  return `${facts.join('\n')}\n\n${history}\n\n${colors.dim('Next:')} ${nextCommandFor(schedule)}`;
+  return `${facts.join('\n')}\n\n${history}`;
 }
 
 function nextText({ pause, nextAtMs }: ScheduleView, nowMs: number): string {
@@ -58,7 +58,8 @@ function outcomeText(outcome: FiringView['outcome'], colors: Colors): string {
   return outcome === 'FAILED' ? colors.red(outcome) : colors.dim(outcome);
 }
 
-const nextCommandFor = ({ name, pause, lastRunId }: ScheduleView): string =>
+/** What to type next about a schedule. */
+export const nextAfterSchedule = ({ name, pause, lastRunId }: ScheduleView): string =>
   pause !== undefined
     ? `hive schedules resume ${name}`
     : lastRunId === undefined
