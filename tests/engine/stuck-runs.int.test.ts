@@ -80,6 +80,11 @@ describe('stuck_runs', () => {
       INSERT INTO effects (id, tenant_id, run_id, node_id, slot, step, tool, args, args_sha256, has_probe, state, dispatch_count, begun_at, awaited_by, version)
       VALUES ('eff', ${tenantId}, ${runId}, 'n0', 0, 'pay', 'bank.pay', '{}', '', false, 'unknown', 1, now(), 'tkt', 1)`;
     expect(await stuckIn(engine)).toEqual([]);
+    // Known how it ended, and still to be told.
+    await sql`UPDATE effects SET state = 'confirmed', outcome = '{}', ended_at = now() - interval '5 s'`;
+    await using watcher = await connected();
+    const named = (overdueMs: number) => watcher`SELECT run_id FROM stuck_runs(${overdueMs})`;
+    expect([(await named(20_000)).length, (await named(1_000)).length]).toEqual([0, 1]);
     await sql`UPDATE effects SET awaited_by = NULL`;
     expect(await stuckIn(engine)).toEqual([runId]);
   });

@@ -1,8 +1,8 @@
 -- Whether work moves: runs that nothing will move, what was accepted, and the tenant whose runs are canaries.
 
 -- Unfinished runs that nothing will move, and those that what should have moved them has not for overdue_ms: a lease that is over and was not
--- given up, a due time that nobody served, a turn that was given and never heard of. There must be none. What moves a run is stored in the
--- transaction that made it wait, so the first kind is wrong at any moment, and the second once faults are over.
+-- given up, a due time that nobody served, a turn that was given or an effect that ended and was never heard of. There must be none. What
+-- moves a run is stored in the transaction that made it wait, so the first kind is wrong at any moment, the second once faults are over.
 CREATE FUNCTION stuck_runs(overdue_ms double precision) RETURNS TABLE (run_id text, tenant_id text, status text) LANGUAGE sql STABLE AS $$
   SELECT r.id, r.tenant_id, r.status FROM runs r
   CROSS JOIN (SELECT now() - overdue_ms * interval '1 millisecond' AS at) AS overdue
@@ -12,7 +12,9 @@ CREATE FUNCTION stuck_runs(overdue_ms double precision) RETURNS TABLE (run_id te
     AND NOT EXISTS (SELECT FROM tickets t WHERE t.run_id = r.id
       AND CASE WHEN t.worker_id IS NULL THEN NOT t.is_held ELSE t.lease_until > overdue.at END)
     AND NOT EXISTS (SELECT FROM approvals a WHERE a.run_id = r.id AND a.status = 'PENDING')
-    AND NOT EXISTS (SELECT FROM effects e WHERE e.run_id = r.id AND e.state = 'unknown' AND e.awaited_by IS NOT NULL)
+    -- One whose end is known, and of which the run has not heard, is told of by the next sweep.
+    AND NOT EXISTS (SELECT FROM effects e
+      WHERE e.run_id = r.id AND e.awaited_by IS NOT NULL AND (e.state <> 'confirmed' OR coalesce(e.ended_at > overdue.at, true)))
     AND NOT EXISTS (SELECT FROM run_turns q
       WHERE q.run_id = r.id AND r.status = 'PENDING' AND (q.granted_at IS NULL OR q.granted_at > overdue.at))
     AND coalesce((SELECT j.blocker->>'kind' FROM run_journal j WHERE j.run_id = r.id ORDER BY j.version DESC LIMIT 1), '') <> 'paused'
