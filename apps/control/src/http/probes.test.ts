@@ -38,6 +38,8 @@ it('goes red where the database takes no write, while the process itself is aliv
   expect(await probe('/api/health')).toMatchObject({ status: 503, body: { status: 'degraded', database: false } });
   expect((await probe('/live')).status).toBe(200);
   expect((await probe('/health')).status).toBe(200);
+  door.world.probe = () => Promise.resolve();
+  expect((await probe('/ready')).status).toBe(200);
 });
 
 it('does not call a database healthy that never answers', async () => {

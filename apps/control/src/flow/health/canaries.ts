@@ -89,7 +89,7 @@ export class Canaries implements Disposable {
       const end = await send(queue);
       if (end.kind === 'unserved') return;
       flock.settledCount += 1;
-      flock.last = { endedAtMs: clock.nowMs(), latencyMs: clock.monotonicMs() - beganAtMs, error: end.error };
+      flock.last = { endedAtMs: clock.nowMs(), latencyMs: Math.round(clock.monotonicMs() - beganAtMs), error: end.error };
     } catch (error) {
       log.warn({ err: error, queue }, 'a canary could not be sent; the next one is sent in its time');
     } finally {

@@ -47,6 +47,16 @@ describe('a batch', () => {
     expect(world.database.asked.map(({ runs }) => runs.length)).toEqual([3]);
   });
 
+  it('is busy while one is under way, and counts as progress once it is stored', async () => {
+    const release = holdCommits();
+    const started = world.start(1);
+    await settled();
+    expect(world.lane.progress()).toEqual({ isBusy: true, storedCount: 0 });
+    release();
+    await started;
+    expect(world.lane.progress().storedCount).toBe(1);
+  });
+
   it('forms from what arrives while two commits are under way', async () => {
     const release = holdCommits();
     const starts = [world.start(1)];
