@@ -68,7 +68,8 @@ async function hangingEngine(more: EngineLike = {}) {
     pass,
     readiness,
     readyAgain: async () => {
-      while (!readiness().ready) await pass(1);
+      for (let second = 0; second < 60 && !readiness().ready; second += 1) await pass(1);
+      expect(readiness()).toEqual({ ready: true });
     },
     /** Resolves when such a call hangs. */
     hang: async (name: Call) => {
