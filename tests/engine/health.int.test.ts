@@ -1,4 +1,4 @@
-import { defaultTenantId } from '@hivekeeper/contract';
+import { defaultTenantId, type Outcome } from '@hivekeeper/contract';
 import { FakeClock, type FreshDatabase } from '@hivekeeper/testkit';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -59,8 +59,7 @@ async function hangingEngine(more: EngineLike = {}) {
   const pass = async (seconds: number) => {
     for (let second = 0; second < seconds; second += 1) {
       await clock.advance(secondMs);
-      do await nextTurn();
-      while (underWayCount > 0);
+      for (let quietTurns = 0; quietTurns < 5; quietTurns = underWayCount > 0 ? 0 : quietTurns + 1) await nextTurn();
     }
   };
   return {
@@ -136,6 +135,19 @@ describe('a part that stands still is named within fifteen seconds, and forgotte
     await desk.heartbeat(worker.workerId, [{ ticketId, token }]);
     await house.readyAgain();
     await runs.settle({ workerId: worker.workerId, ticketId, token, outcome: { ok: true, output: 1 } });
+  });
+
+  test('nobody, while a queue is never empty and its tickets are settled one by one', async () => {
+    await using house = await hangingEngine();
+    await deploy(house.engine, chain('many', 30));
+    // Before the round, so that it finds the next one leased.
+    const soon = () => new Promise<Outcome>((settle) => void clock.after(0.7 * secondMs, () => settle({ ok: true, output: 1 })));
+    const worker = seatWorker(house.engine, soon, 1);
+    const runIds = [await start(house.engine, 'many'), await start(house.engine, 'many')];
+    await house.pass(20);
+    expect(worker.tickets.length).toBeGreaterThan(10);
+    expect(house.readiness()).toEqual({ ready: true });
+    for (const runId of runIds) await house.engine.services.orders.cancel({ tenantId: defaultTenantId, runId, by: 'test' });
   });
 
   test('nobody, while a ticket waits for a worker that is not there', async () => {
