@@ -39,16 +39,40 @@ describe('canaries', () => {
     using canaries = keep();
     queues = ['node', 'exec'];
     await clock.advance(intervalMs);
+    expect(sent.map(({ queue }) => queue)).toEqual(['node']);
+    for (const nth of [0, 1]) {
+      await clock.advance(120);
+      sent[nth]?.end({ kind: 'settled' });
+      await clock.advance(0);
+    }
     expect(sent.map(({ queue }) => queue)).toEqual(['node', 'exec']);
-    await clock.advance(120);
-    for (const { end } of sent) end({ kind: 'settled' });
-    await clock.advance(0);
     expect(canaries.views()).toEqual([
       { queue: 'exec', isUnderWay: false, endedAtMs: clock.nowMs(), latencyMs: 120 },
-      { queue: 'node', isUnderWay: false, endedAtMs: clock.nowMs(), latencyMs: 120 },
+      { queue: 'node', isUnderWay: false, endedAtMs: clock.nowMs() - 120, latencyMs: 120 },
     ]);
     await clock.advance(intervalMs);
-    expect(sent).toHaveLength(4);
+    expect(sent.map(({ queue }) => queue)).toEqual(['node', 'exec', 'node']);
+  });
+
+  it('do not wait for long for one of another queue that hangs', async () => {
+    using canaries = keep();
+    queues = ['node', 'exec'];
+    await clock.advance(intervalMs);
+    await clock.advance(1_999);
+    expect(sent.map(({ queue }) => queue)).toEqual(['node']);
+    await clock.advance(1);
+    expect(sent.map(({ queue }) => queue)).toEqual(['node', 'exec']);
+    expect(canaries.views().map(({ isUnderWay }) => isUnderWay)).toEqual([true, true]);
+  });
+
+  it('are not sent any more once the control plane stops', async () => {
+    const canaries = keep();
+    queues = ['node', 'exec'];
+    await clock.advance(intervalMs);
+    canaries[Symbol.dispose]();
+    sent[0]?.end({ kind: 'settled' });
+    await clock.advance(2 * intervalMs);
+    expect([sent.length, clock.pendingTimers]).toEqual([1, 0]);
   });
 
   it('are one at a time in each queue', async () => {

@@ -19,6 +19,9 @@ export interface CanariesOptions {
   readonly intervalMs: number;
 }
 
+// One after the other: at once they would open connections that nothing else needs. One that hangs holds the next up no longer.
+const patienceMs = 2_000;
+
 interface Flock {
   isUnderWay: boolean;
   settledCount: number;
@@ -33,10 +36,11 @@ export class Canaries implements Disposable {
   readonly #options: CanariesOptions;
   readonly #flocks = new Map<string, Flock>();
   readonly #timer: Timer | undefined;
+  #isOver = false;
 
   constructor(options: CanariesOptions) {
     this.#options = options;
-    if (options.intervalMs > 0) this.#timer = options.clock.every(options.intervalMs, () => this.#sendAll());
+    if (options.intervalMs > 0) this.#timer = options.clock.every(options.intervalMs, () => void this.#sendAll());
   }
 
   /** Every queue that had one since its workers came, in the order of names. */
@@ -68,17 +72,29 @@ export class Canaries implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isOver = true;
     this.#timer?.cancel();
   }
 
-  #sendAll(): void {
+  async #sendAll(): Promise<void> {
     const queues = this.#options.queues();
     for (const queue of this.#flocks.keys()) if (!queues.includes(queue)) this.#flocks.delete(queue);
     for (const queue of queues) {
+      if (this.#isOver) return;
       const flock = this.#flocks.get(queue) ?? { isUnderWay: false, settledCount: 0 };
       this.#flocks.set(queue, flock);
-      if (!flock.isUnderWay) void this.#send(queue, flock);
+      if (!flock.isUnderWay) await this.#endedOrLate(this.#send(queue, flock));
     }
+  }
+
+  #endedOrLate(sent: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(patienceMs, resolve);
+      void sent.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   async #send(queue: string, flock: Flock): Promise<void> {
