@@ -20,7 +20,7 @@ module.exports = {
     forbid(
       'bus-carries-words',
       'bus -> contract, kernel.',
-      { path: '^packages/bus/' },
+      { path: '^packages/bus/', pathNot: '\\.test\\.ts$' },
       { path: '^(packages/(?!bus/|contract/|kernel/)|apps/)' },
     ),
     forbid(

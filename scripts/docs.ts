@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { agentSettings } from '../apps/agent-runtime/src/settings.ts';
 import { cliSettings } from '../apps/cli/src/config.ts';
 import { controlSettings } from '../apps/control/src/config.ts';
 import { workerSettings } from '../apps/worker/src/config.ts';
@@ -50,6 +51,7 @@ export function configurationDocument(
   apps: Readonly<Record<string, Settings>> = {
     'Control plane (`hive up`, `hive control`)': controlSettings,
     'Worker (`hive worker`)': workerSettings,
+    'Agent over MQTT (`hive agent run`)': agentSettings,
     'Command line (`hive`)': cliSettings,
   },
 ): string {

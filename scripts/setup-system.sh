@@ -15,6 +15,11 @@ need bwrap bubblewrap 'the sandbox probes, and every agent that does not ship wi
 need setpriv util-linux 'the tests that kill a parent with -9'
 need faketime faketime 'the tests of clocks that are wrong'
 need curl curl 'the example of an agent that asks its worker with curl'
+# Where Debian puts daemons, and not every account looks.
+PATH=$PATH:/usr/sbin
+need mosquitto mosquitto 'every test of agents over MQTT'
+need mosquitto_sub mosquitto-clients 'the commands of the agents’ runbook'
+need jq jq 'the commands of the agents’ runbook'
 [ "${1:-}" = bench ] && need redis-server redis-server 'the comparison with BullMQ'
 [ -z "$missing" ] && exit 0
 

@@ -1,6 +1,7 @@
 /** What can be typed. Each command's module is loaded when it is called, and no sooner: `hive --version` loads none. */
 import { Command, Option } from 'commander';
 import { type Act, collect } from './act.ts';
+import { addAgent } from './program-agent.ts';
 import { addBackups } from './program-backups.ts';
 import { addApprovals, addDeadTickets, addEffects } from './program-people.ts';
 import { addRun, addRuns } from './program-runs.ts';
@@ -37,7 +38,7 @@ export function programFor(terminal: Terminal, version: string): Program {
       exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
     };
   const aboutWork = [addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addEffects, addSchedules, addEvents];
-  for (const add of [addStacks, ...aboutWork, addBackups, addInsight]) add(command, act);
+  for (const add of [addStacks, addAgent, ...aboutWork, addBackups, addInsight]) add(command, act);
   return { command, exitCode: () => exitCode };
 }
 

@@ -357,6 +357,38 @@ export const errorCatalogue = {
     cause: 'An option or environment variable has a value that cannot be used.',
     remedy: 'Correct the variable that the message names; docs/configuration.md lists them.',
   }),
+  BROKER_REFUSED: entry(502, ['platform', 'terminal'], {
+    cause: 'The message broker will not take a message.',
+    remedy: 'Look at the broker’s log: rights on the topic, quota, or size.',
+  }),
+  BROKER_UNREACHABLE: entry(503, ['platform', 'retry'], {
+    cause: 'No message broker answers at the address.',
+    remedy: 'Start the broker, or correct the address (`broker_url`, --broker).',
+  }),
+  AGENT_FILE_INVALID: entry(422, ['agent', 'terminal'], {
+    cause: 'The agent’s TOML file cannot be used.',
+    remedy: 'Correct what `issues` names; docs/agents-over-mqtt.md lists every key.',
+  }),
+  AGENT_STATE_IN_USE: entry(409, ['caller', 'terminal'], {
+    cause: 'Another process holds the agent’s state directory.',
+    remedy: 'Give every replica a --state directory of its own, or stop the other process.',
+  }),
+  AGENT_NOT_READY: entry(503, ['agent', 'retry'], {
+    cause: 'The agent cannot start: a tool or the model is not there.',
+    remedy: 'Correct what the message names, then start it again.',
+  }),
+  TOOL_FAILED: entry(502, ['agent', 'terminal'], {
+    cause: 'A tool of an agent did not do what it was called for.',
+    remedy: 'The message tells why; the model is told too, and may try something else.',
+  }),
+  TOOL_TIMED_OUT: entry(504, ['agent', 'retry'], {
+    cause: 'A tool of an agent took longer than it may.',
+    remedy: 'Look at what it calls, or raise `timeout_ms` of the tool.',
+  }),
+  MODEL_FAILED: entry(502, ['platform', 'retry'], {
+    cause: 'The model’s provider gave no usable answer.',
+    remedy: 'Look at the provider’s status, its limits and the key; the message has what it said.',
+  }),
   UNREACHABLE: entry(503, ['caller', 'retry'], {
     cause: 'No control plane answers at the address.',
     remedy: 'Start one with `hive up`, or pass --url.',

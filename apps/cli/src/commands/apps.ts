@@ -1,4 +1,4 @@
-/** Commands that become another app: up, control, worker, and what is done with a backup where no control plane runs. */
+/** Commands that become another app: up, control, worker, agents over MQTT, and what is done with a backup where no control plane runs. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
@@ -89,7 +89,23 @@ export const workerCommand = ({ url, token, ...options }: WorkerOptions, { envir
     },
   );
 
-function appCommand(app: 'control' | 'worker', args: readonly string[], environment: Terminal['environment']): AppCommand {
+/** The command of an agent of the 2389 protocol, or of what is done with its file or beside it. */
+export const agentCommand = (
+  args: readonly string[],
+  options: Readonly<Record<string, string | boolean | undefined>>,
+  { environment }: Pick<Terminal, 'environment'>,
+): AppCommand => {
+  const given = Object.entries(options).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : typeof value === 'string' ? option(name, value) : [],
+  );
+  return appCommand('agent-runtime', [...args, ...given], environment);
+};
+
+function appCommand(
+  app: 'control' | 'worker' | 'agent-runtime',
+  args: readonly string[],
+  environment: Terminal['environment'],
+): AppCommand {
   const main = fileURLToPath(new URL(`../../../${app}/src/main.ts`, import.meta.url));
   const compileCache = getCompileCacheDir();
   const set = { ...(compileCache !== undefined && { NODE_COMPILE_CACHE: compileCache }), ...environment };

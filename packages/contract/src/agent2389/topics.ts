@@ -14,7 +14,6 @@ export const conversationIdSchema = z
   .string()
   .min(1)
   .max(200)
-  // eslint-disable-next-line no-control-regex -- U+0000 is one of the four that MQTT forbids or gives a meaning
   .regex(/^[^/+#\u0000]+$/, 'no slash, plus, number sign or U+0000');
 
 /** One leading slash, none at the end, none doubled: the form in which topics are compared. Idempotent. */

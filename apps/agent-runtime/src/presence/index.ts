@@ -1,0 +1,2 @@
+/** Whether an agent is there, said by each of its replicas (presence.ts). */
+export { Presence } from './presence.ts';

@@ -1,0 +1,106 @@
+import { type AgentStatus, agentStatusSchema, statusTopic } from '@hivekeeper/contract/agent2389';
+import type { OutgoingMessage, Will } from '@hivekeeper/bus';
+import type { Clock, Timer } from '@hivekeeper/kernel';
+
+/** What a replica says of itself, and by which means. */
+export interface PresenceOptions {
+  readonly agentId: string;
+  readonly replica: string;
+  readonly description: string;
+  readonly capabilities: readonly string[];
+  readonly isSimulated: boolean;
+  readonly heartbeatMs: number;
+  readonly clock: Clock;
+  readonly publish: (message: OutgoingMessage) => Promise<void>;
+  readonly onHeartbeat: () => void;
+}
+
+const shortestExpirySeconds = 3_600;
+
+/**
+ * One replica on the status topic that it shares with the others of its agent. The broker keeps the last word only, so
+ * presence is counted, not read: whoever hears another replica for the first time, or hears it go, says that it is there
+ * itself. One replica's last will so never marks the others as gone, and whoever listens hears a roll call.
+ */
+export class Presence {
+  readonly #options: PresenceOptions;
+  /** When each other replica was last heard, by the monotonic clock. */
+  readonly #peers = new Map<string, number>();
+  #heartbeat: Timer | undefined;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+  }
+
+  /** We are there: say so now and at every heartbeat. */
+  announce(): void {
+    this.#heartbeat?.cancel();
+    this.#heartbeat = this.#options.clock.every(this.#options.heartbeatMs, () => this.#assert());
+    this.#assert();
+  }
+
+  /** The connection is gone: our last will speaks for us. */
+  pause(): void {
+    this.#heartbeat?.cancel();
+    this.#heartbeat = undefined;
+  }
+
+  /** What came on the status topic. */
+  hear(payload: Uint8Array): void {
+    const status = statusIn(payload);
+    const { agentId, replica, clock } = this.#options;
+    // One without a name is a program of somebody else, which shares nothing out.
+    if (status?.replica === undefined || status.agent_id !== agentId || status.replica === replica) return;
+    const isNews = status.status === 'unavailable' ? this.#peers.delete(status.replica) || true : !this.#peers.has(status.replica);
+    if (status.status === 'available') this.#peers.set(status.replica, clock.monotonicMs());
+    if (isNews && this.#heartbeat !== undefined) this.#assert();
+  }
+
+  /** True while another replica is there, as far as we know. */
+  hasPeers(): boolean {
+    const { clock, heartbeatMs } = this.#options;
+    const oldestMs = clock.monotonicMs() - 3 * heartbeatMs;
+    return [...this.#peers.values()].some((heardMs) => heardMs >= oldestMs);
+  }
+
+  /** What the broker publishes when we are gone without a word. */
+  will(): Will {
+    return { topic: statusTopic(this.#options.agentId), payload: this.#payload('unavailable'), qos: 1, isRetained: true };
+  }
+
+  /** We go. Resolves when the broker knows. */
+  async leave(): Promise<void> {
+    this.pause();
+    await this.#options.publish(this.will());
+  }
+
+  #assert(): void {
+    const { agentId, heartbeatMs, publish, onHeartbeat } = this.#options;
+    const expirySeconds = Math.max(shortestExpirySeconds, Math.ceil((3 * heartbeatMs) / 1_000));
+    publish({ topic: statusTopic(agentId), payload: this.#payload('available'), qos: 1, isRetained: true, expirySeconds }).then(
+      onHeartbeat,
+      // The bus has told the reason.
+      () => {},
+    );
+  }
+
+  #payload(word: AgentStatus['status']): string {
+    const { agentId, replica, description, capabilities, isSimulated, clock } = this.#options;
+    const status: AgentStatus = {
+      ...{ agent_id: agentId, status: word, timestamp: new Date(clock.nowMs()).toISOString() },
+      ...(word === 'available' && capabilities.length > 0 && { capabilities: [...capabilities] }),
+      ...(word === 'available' && { description: isSimulated ? `SIMULATED ${description}` : description }),
+      replica,
+      ...(isSimulated && { simulated: true as const }),
+    };
+    return JSON.stringify(status);
+  }
+}
+
+function statusIn(payload: Uint8Array): AgentStatus | undefined {
+  try {
+    return agentStatusSchema.safeParse(JSON.parse(Buffer.from(payload).toString('utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}
