@@ -1,14 +1,15 @@
-import { type Bus, type BusEvent, openBus } from '@hivekeeper/bus';
-import { inputTopic, statusTopic } from '@hivekeeper/contract/agent2389';
+import { type Bus, type BusEvent, type IncomingMessage, openBus, type Subscription } from '@hivekeeper/bus';
+import { everyStatusFilter, inputTopic, statusTopic } from '@hivekeeper/contract/agent2389';
 import { type Clock, type Random, pause } from '@hivekeeper/kernel';
 import type { AgentFile } from './config/index.ts';
 import { Journal } from './journal/index.ts';
 import { modelOf } from './models/index.ts';
 import { type AgentLog, Metrics, type ProbeServer, startProbeServer } from './observe/index.ts';
-import { Presence } from './presence/index.ts';
+import { Neighbours, Presence } from './presence/index.ts';
+import { routerOf } from './routers/index.ts';
 import type { AgentSettings } from './settings.ts';
 import { openToolBox } from './tools/index.ts';
-import { Workshop } from './workshop/index.ts';
+import { Routing, Workshop } from './workshop/index.ts';
 
 /** What an agent is started with. */
 export interface AgentOptions {
@@ -38,12 +39,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   await using stack = new AsyncDisposableStack();
   const journal = stack.use(new Journal(settings.state ?? `.hivekeeper/agents/${file.agent.id}`));
   journal.prune();
-  const model = await modelOf(file.llm, { clock });
+  const model = await modelOf(file.llm, { clock, environment });
   await model.check(AbortSignal.timeout(file.llm.request_timeout_secs * 1_000));
   const tools = stack.use(await openToolBox(file, { clock, environment, metrics }));
   metrics.become('initialized');
   const replica = journal.replica(() => `${file.agent.id}-${Buffer.from(random.bytes(6)).toString('hex')}`);
-  const parts: Parts = { ...options, metrics, journal, replica };
+  const neighbours = new Neighbours();
+  const routing = file.routing && new Routing({ ...routingParts(options, neighbours), router: await routerOf(file.routing, options) });
+  const parts: Parts = { ...options, metrics, journal, replica, ...(routing !== undefined && { routing }) };
   // The bus comes last, because it calls the others; they call it only when it has called them.
   const publish = (...given: Parameters<Bus['publish']>) => bus.publish(...given);
   const presence = presenceOf(parts, model.isSimulated, publish);
@@ -55,13 +58,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...credentialsOf(file, environment),
     session: { expirySeconds: file.mqtt.session_expiry_secs },
     will: () => presence.will(),
-    subscriptions: [
-      {
-        ...{ filter: inputTopic(file.agent.id), qos: 1, wantsRetained: false, sharedBy: file.agent.id },
-        take: (message) => workshop.take(message),
-      },
-      { filter: statusTopic(file.agent.id), qos: 1, wantsRetained: true, take: ({ payload }) => presence.hear(payload) },
-    ],
+    subscriptions: subscriptionsOf(parts, { workshop, presence, neighbours }),
     onEvent: (event) => onBusEvent(event, parts, { presence, workshop }),
   });
   log.info('Agent started', { replica, model: model.name, probe_port: probes.port });
@@ -78,10 +75,34 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
 }
 
+const routingParts = ({ file, clock, random }: AgentOptions, neighbours: Neighbours) => ({
+  ...{ agentId: file.agent.id, clock, random },
+  neighbours: () => neighbours.all(),
+});
+
 interface Parts extends AgentOptions {
+  readonly routing?: Routing;
   readonly metrics: Metrics;
   readonly journal: Journal;
   readonly replica: string;
+}
+
+/** Its input, shared with its replicas; its own status, to count them; the status of all, where a router wants to know who is there. */
+function subscriptionsOf(
+  { file: { agent }, routing }: Parts,
+  { workshop, presence, neighbours }: { readonly workshop: Workshop; readonly presence: Presence; readonly neighbours: Neighbours },
+): Subscription[] {
+  const status = { qos: 1, wantsRetained: true } as const;
+  return [
+    {
+      ...{ filter: inputTopic(agent.id), qos: 1, wantsRetained: false, sharedBy: agent.id },
+      take: (message) => workshop.take(message),
+    },
+    { ...status, filter: statusTopic(agent.id), take: ({ payload }) => presence.hear(payload) },
+    ...(routing === undefined
+      ? []
+      : [{ ...status, filter: everyStatusFilter, take: ({ payload }: IncomingMessage) => neighbours.hear(payload) }]),
+  ];
 }
 
 type Publish = Bus['publish'];
@@ -99,13 +120,14 @@ const presenceOf = ({ file, replica, clock, metrics }: Parts, isSimulated: boole
   });
 
 const workshopOf = (
-  { file, journal, metrics, clock, log }: Parts,
+  { file, journal, metrics, clock, log, routing }: Parts,
   means: ConstructorParameters<typeof Workshop>[0]['means'],
   publish: Publish,
 ) =>
   new Workshop({
     ...{ agentId: file.agent.id, concurrency: file.agent.concurrency, means, journal, metrics, clock, log: log.of('task') },
-    publish: (answer) => publish({ ...answer, qos: 1 }),
+    ...(routing !== undefined && { routing }),
+    publish: ({ topic, payload }) => publish({ topic, payload, qos: 1 }),
     tell: (topic, payload) => void publish({ topic, payload, qos: 0 }),
   });
 

@@ -19,7 +19,7 @@ async function becomeAgent({ terminal }: Session, args: readonly string[], optio
 
 /** `hive agent …` */
 export function addAgent(hive: Command, act: Act): void {
-  const agent = hive.command('agent').description('agents over MQTT: run one, check its file');
+  const agent = hive.command('agent').description('agents over MQTT: run one, check its file, send tasks, watch');
   agent
     .command('run')
     .argument('[file]', 'TOML file of the agent', 'agent.toml')
@@ -48,4 +48,39 @@ export function addAgent(hive: Command, act: Act): void {
         becomeAgent(session, [show === true ? 'config' : 'validate', file], { json }),
       ),
     );
+  agent
+    .command('inject')
+    .description('send a task to an agent')
+    .requiredOption('--agent-id <id>', 'the agent')
+    .option('--message <text>', 'a task of the first version: process this message')
+    .option('--query <text>', 'a task of the second version, which a router may hand on')
+    .option('--conversation-id <id>', 'conversation for the answer')
+    .option('--instruction <text>', 'instruction, where the usual one will not do')
+    .option('--input <json>', 'input, where the usual one will not do')
+    .option('--tool <name>', 'tool that the message asks for')
+    .option('--tool-params <json>', 'its parameters')
+    .option('--next-agent <ids>', 'agents that go on with it, separated by commas')
+    .option('--wait-ms <n>', 'wait so long for the answer and print it; exit status 1 where it is an error')
+    .option('--broker <url>', 'broker (MQTT_URL, default mqtt://localhost:1883; MQTT_USERNAME, MQTT_PASSWORD)')
+    .action(act<Given>(async (session, options) => becomeAgent(session, ['inject'], kebab(options))));
+  agent
+    .command('monitor')
+    .description('show what agents say, until Ctrl-C')
+    .option('--mode <mode>', 'all, availability, conversations, inputs or progress (default all)')
+    .option('--format <format>', 'pretty, compact or json (default pretty)')
+    .option('--agent-id <id>', 'only this agent')
+    .option('--conversation-id <id>', 'only this conversation')
+    .option('--filter <text>', 'only messages that hold this text')
+    .option('--broker <url>', 'broker (MQTT_URL, default mqtt://localhost:1883; MQTT_USERNAME, MQTT_PASSWORD)')
+    .action(act<Given>(async (session, options) => becomeAgent(session, ['monitor'], kebab(options))));
 }
+
+const ofTheControlPlane: ReadonlySet<string> = new Set(['url', 'tokenFile', 'data']);
+
+/** Options as they were typed, without those that are about a control plane. */
+const kebab = (options: Given): Given =>
+  Object.fromEntries(
+    Object.entries(options)
+      .filter(([name]) => !ofTheControlPlane.has(name))
+      .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`), value]),
+  );

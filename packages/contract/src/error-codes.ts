@@ -365,6 +365,10 @@ export const errorCatalogue = {
     cause: 'No message broker answers at the address.',
     remedy: 'Start the broker, or correct the address (`broker_url`, --broker).',
   }),
+  ANSWER_LATE: entry(504, ['agent', 'retry'], {
+    cause: 'No agent answered the task in time.',
+    remedy: 'Look at the agent’s status and log; the task may still be answered on its conversation.',
+  }),
   AGENT_FILE_INVALID: entry(422, ['agent', 'terminal'], {
     cause: 'The agent’s TOML file cannot be used.',
     remedy: 'Correct what `issues` names; docs/agents-over-mqtt.md lists every key.',
@@ -384,6 +388,10 @@ export const errorCatalogue = {
   TOOL_TIMED_OUT: entry(504, ['agent', 'retry'], {
     cause: 'A tool of an agent took longer than it may.',
     remedy: 'Look at what it calls, or raise `timeout_ms` of the tool.',
+  }),
+  ROUTING_FAILED: entry(502, ['platform', 'retry'], {
+    cause: 'The router of a workflow gave no decision that can be used.',
+    remedy: 'Look at the gatekeeper or the model that `[routing]` names.',
   }),
   MODEL_FAILED: entry(502, ['platform', 'retry'], {
     cause: 'The model’s provider gave no usable answer.',

@@ -18,6 +18,7 @@ export interface RunningAgent extends AsyncDisposable {
   readonly log: LogLine[];
   /** Resolves when a line passes, of those written and of those to come. */
   line(passes: (line: LogLine) => boolean): Promise<LogLine>;
+  signal(signal: NodeJS.Signals): void;
   /** Sends the signal and gives the exit status, null where the signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -72,6 +73,7 @@ export async function startAgent(plan: AgentPlan): Promise<RunningAgent> {
   await line((candidate) => candidate.fields['message'] === 'MQTT connected and subscribed');
   return {
     ...{ log, line, url: `http://127.0.0.1:${String(fields['probe_port'])}` },
+    signal: (signal) => void started.process.kill(signal),
     end: async (signal) => {
       started.process.kill(signal);
       return (await started.ended).status;

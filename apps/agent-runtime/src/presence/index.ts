@@ -1,2 +1,3 @@
-/** Whether an agent is there, said by each of its replicas (presence.ts). */
+/** Who is there: presence.ts says so for each replica of this agent · neighbours.ts hears it of all agents. */
+export { Neighbours } from './neighbours.ts';
 export { Presence } from './presence.ts';

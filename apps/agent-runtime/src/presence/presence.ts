@@ -1,6 +1,7 @@
-import { type AgentStatus, agentStatusSchema, statusTopic } from '@hivekeeper/contract/agent2389';
+import { type AgentStatus, statusTopic } from '@hivekeeper/contract/agent2389';
 import type { OutgoingMessage, Will } from '@hivekeeper/bus';
 import type { Clock, Timer } from '@hivekeeper/kernel';
+import { statusIn } from './status.ts';
 
 /** What a replica says of itself, and by which means. */
 export interface PresenceOptions {
@@ -94,13 +95,5 @@ export class Presence {
       ...(isSimulated && { simulated: true as const }),
     };
     return JSON.stringify(status);
-  }
-}
-
-function statusIn(payload: Uint8Array): AgentStatus | undefined {
-  try {
-    return agentStatusSchema.safeParse(JSON.parse(Buffer.from(payload).toString('utf8'))).data;
-  } catch {
-    return undefined;
   }
 }

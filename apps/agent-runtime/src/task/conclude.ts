@@ -3,6 +3,7 @@ import {
   type Envelope,
   type ErrorMessage,
   type ResponseMessage,
+  type TaskErrorCode,
   agentOfInputTopic,
   conversationTopic,
   inputTopic,
@@ -14,6 +15,8 @@ import type { TaskEnd } from './turn.ts';
 export interface Answer {
   readonly topic: string;
   readonly payload: string;
+  /** Why it is an error; absent where it is none. */
+  readonly failure?: { readonly code: TaskErrorCode; readonly message: string };
 }
 
 /** Steps 8 and 9 of nine. */
@@ -38,7 +41,7 @@ export function errorAnswer(
   { code, message }: Pick<Extract<TaskEnd, { readonly end: 'failed' }>, 'code' | 'message'>,
 ): Answer {
   const body: ErrorMessage = { error: { code, message: safeErrorText(message) }, task_id: taskId };
-  return { topic: conversationTopic(conversationId, agentId), payload: JSON.stringify(body) };
+  return { topic: conversationTopic(conversationId, agentId), payload: JSON.stringify(body), failure: { code, message } };
 }
 
 /** The next agent's task: the same ids and, of the second version, the same context and trace; our text where it has no input of its own. */

@@ -1,5 +1,6 @@
 import { HiveError } from '@hivekeeper/contract';
-import { type Envelope, inputTopic, taskKeyOf } from '@hivekeeper/contract/agent2389';
+import type { Routing } from './routing.ts';
+import { type Envelope, inputTopic, isV2, taskKeyOf } from '@hivekeeper/contract/agent2389';
 import type { Clock } from '@hivekeeper/kernel';
 import type { Journal, WaitingTask } from '../journal/index.ts';
 import type { AgentLog, Metrics } from '../observe/index.ts';
@@ -20,6 +21,8 @@ export interface WorkshopOptions {
   readonly agentId: string;
   readonly concurrency: number;
   readonly means: Means;
+  /** Absent where the file names none: then every task is answered here. */
+  readonly routing?: Routing;
   readonly journal: Journal;
   readonly metrics: Metrics;
   readonly log: AgentLog;
@@ -140,10 +143,11 @@ export class Workshop {
     metrics.taskStarted();
     log.info('Task started', { beginnings: task.beginnings });
     progress.tell('TaskStart', 'Task started');
-    let end: TaskEnd;
+    let answer: Answer;
     try {
-      end = task.beginnings > mostBeginnings ? exhausted(task) : await perform(envelope, means, { progress, stopped: this.#stop.signal });
-      const answer = conclude(agentId, envelope, end);
+      const end =
+        task.beginnings > mostBeginnings ? exhausted(task) : await perform(envelope, means, { progress, stopped: this.#stop.signal });
+      answer = await this.#answerOf(envelope, end);
       this.#options.journal.answer(task.number, JSON.stringify(answer));
       await this.#send(task.number, answer);
     } catch (error) {
@@ -152,10 +156,21 @@ export class Workshop {
       throw error;
     }
     const durationMs = Math.round(clock.monotonicMs() - beganMs);
-    metrics.taskEnded(end.end === 'text' ? 'completed' : 'failed', durationMs);
-    if (end.end === 'text') log.info('Task completed', { duration_ms: durationMs });
-    else log.error('Task failed', { duration_ms: durationMs, code: end.code, reason: end.message });
-    progress.tell(end.end === 'text' ? 'TaskComplete' : 'TaskError', end.end === 'text' ? 'Task completed' : `Task failed: ${end.code}`);
+    const { failure } = answer;
+    metrics.taskEnded(failure === undefined ? 'completed' : 'failed', durationMs);
+    if (failure === undefined) log.info('Task completed', { duration_ms: durationMs });
+    else log.error('Task failed', { duration_ms: durationMs, code: failure.code, reason: failure.message });
+    progress.tell(
+      failure === undefined ? 'TaskComplete' : 'TaskError',
+      failure === undefined ? 'Task completed' : `Task failed: ${failure.code}`,
+    );
+  }
+
+  async #answerOf(envelope: Envelope, end: TaskEnd): Promise<Answer> {
+    const { agentId, routing } = this.#options;
+    // A task that says itself what comes next needs nobody to choose.
+    const isRouted = routing !== undefined && end.end === 'text' && isV2(envelope) && !envelope.next;
+    return isRouted ? routing.route(envelope, end.text, this.#stop.signal) : conclude(agentId, envelope, end);
   }
 
   async #send(number: number, answer: Answer): Promise<void> {
