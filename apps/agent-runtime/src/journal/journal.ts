@@ -108,7 +108,7 @@ export class Journal implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 }
 

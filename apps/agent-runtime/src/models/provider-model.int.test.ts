@@ -99,10 +99,10 @@ const anthropic = {
 };
 
 describe.each([
-  ['openai', openai, '/v1/chat/completions', { authorization: 'Bearer sk-1' }],
-  ['openai-compatible', openai, '/v1/chat/completions', { authorization: 'Bearer sk-1' }],
-  ['anthropic', anthropic, '/v1/messages', { 'x-api-key': 'sk-1' }],
-])('a model of %s', (provider, canned, path, headers) => {
+  ['openai', openai, { path: '/v1/chat/completions', headers: { authorization: 'Bearer sk-1' } }],
+  ['openai-compatible', openai, { path: '/v1/chat/completions', headers: { authorization: 'Bearer sk-1' } }],
+  ['anthropic', anthropic, { path: '/v1/messages', headers: { 'x-api-key': 'sk-1' } }],
+])('a model of %s', (provider, canned, request) => {
   it('is told of tools, calls them, and is told what came of it', async () => {
     const model = await modelFor(provider);
     answers = [canned.calls, canned.text];
@@ -111,7 +111,7 @@ describe.each([
       toolCalls: [{ id: 'c1', name: 'add', args: { a: 1 } }],
     });
     expect(await model.reply({ messages: afterCall, tools, signal: never })).toEqual({ text: 'two', toolCalls: [] });
-    expect(asked[0]).toMatchObject({ path, headers, body: { model: 'm', temperature: 0.5, max_tokens: 4_096 } });
+    expect(asked[0]).toMatchObject({ ...request, body: { model: 'm', temperature: 0.5, max_tokens: 4_096 } });
     expect(JSON.stringify(asked[0]?.body)).toContain('Be kind.');
     expect(JSON.stringify(asked[0]?.body['tools'])).toContain('"add"');
     const sent = JSON.stringify(asked[1]?.body['messages']);

@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import { guardLeaks, startMosquitto } from '@hivekeeper/testkit';
+import { describe, expect, it } from 'vitest';
+import { startAgent } from '../e2e/agent2389/agents.ts';
+import { type Line, listen, type Seen } from '../e2e/agent2389/line.ts';
+import { answerTopic, send, type Task, taskFor } from '../e2e/agent2389/tasks.ts';
+import { temporaryDirectory } from '../stack/stack.ts';
+
+guardLeaks();
+
+/** A model that answers every question differently, and counts how often it was asked for each task. */
+async function countingModel() {
+  const asked = new Map<string, number>();
+  let answers = 0;
+  const server = createServer((request, response) => {
+    void json(request)
+      .catch(() => ({}))
+      .then((body) => {
+        const { messages = [] } = body as { readonly messages?: readonly { readonly role: string; readonly content: string }[] };
+        const task = messages.find(({ role }) => role === 'user')?.content ?? '';
+        asked.set(task, (asked.get(task) ?? 0) + 1);
+        answers += 1;
+        const message = { role: 'assistant', content: `answer ${answers}` };
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(
+          JSON.stringify({ id: 'x', created: 1, model: 'm', choices: [{ index: 0, message, finish_reason: 'stop' }], usage: {} }),
+        );
+      });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    asked,
+    sections: `[llm]\nprovider = "openai-compatible"\nmodel = "m"\nbase_url = "http://127.0.0.1:${port}/v1"\n`,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close').catch(() => {});
+    },
+  };
+}
+
+const someTasks = (count: number) =>
+  Array.from({ length: count }, () => {
+    const task = taskFor();
+    return { ...task, instruction: task.task_id };
+  });
+const isAnswerOf = (tasks: readonly Task[]) => {
+  const topics = new Set(tasks.map((task) => answerTopic(task)));
+  return ({ topic }: Seen): boolean => topics.has(topic);
+};
+const answersOf = (line: Line, tasks: readonly Task[]) => Map.groupBy(line.seen.filter(isAnswerOf(tasks)), ({ topic }) => topic);
+
+describe('agents of the 2389 protocol', () => {
+  it.each([2, 5])('%d replicas do each of 1,000 tasks once', async (count) => {
+    await using directory = await temporaryDirectory('replicas');
+    await using broker = await startMosquitto();
+    await using line = await listen(broker.url, ['/conversations/#']);
+    await using model = await countingModel();
+    await using replicas = new AsyncDisposableStack();
+    for (let replica = 0; replica < count; replica += 1)
+      replicas.use(
+        await startAgent({ directory: directory.path, broker: broker.url, sections: model.sections, state: `replica-${replica}` }),
+      );
+    const tasks = someTasks(1_000);
+    await send(line, ...tasks);
+    await line.count(isAnswerOf(tasks), 1_000);
+    expect([...model.asked.values()].filter((times) => times !== 1)).toEqual([]);
+    expect(model.asked.size).toBe(1_000);
+    expect([...answersOf(line, tasks).values()].filter((answers) => answers.length !== 1)).toEqual([]);
+  });
+
+  it('a broker that is killed 50 times under load, all it knew deleted, loses no task that its sender keeps to, and none is done twice', async () => {
+    await using directory = await temporaryDirectory('broker-kills');
+    await using broker = await startMosquitto();
+    await using line = await listen(broker.url, ['/conversations/#']);
+    await using model = await countingModel();
+    await using agent = await startAgent({ directory: directory.path, broker: broker.url, sections: model.sections });
+    const tasks = someTasks(5_000);
+    const slowestMs: number[] = [];
+    for (let kill = 0; kill < 50; kill += 1) {
+      const batch = tasks.slice(kill * 100, (kill + 1) * 100);
+      void send(line, ...batch);
+      await line.count(isAnswerOf(batch), 1 + (kill % 50));
+      await broker.kill();
+      await broker.forget();
+      await broker.start();
+      const backMs = performance.now();
+      const probe = taskFor();
+      // A sender keeps to a task until it is answered.
+      while (!line.seen.some(isAnswerOf([probe]))) {
+        await Promise.race([send(line, probe), pause(250)]);
+        await Promise.race([line.count(isAnswerOf([probe]), 1), pause(250)]);
+      }
+      slowestMs.push(performance.now() - backMs);
+    }
+    for (let left = tasks; left.length > 0; left = tasks.filter((task) => !answersOf(line, tasks).has(answerTopic(task))))
+      await Promise.race([send(line, ...left.slice(0, 500)), pause(1_000)]).then(() => pause(500));
+    expect(Math.max(...slowestMs)).toBeLessThan(5_000);
+    expect(tasks.filter(({ task_id }) => model.asked.get(task_id) !== 1)).toEqual([]);
+    const answers = answersOf(line, tasks);
+    expect(answers.size).toBe(5_000);
+    // A broker may be told twice (QoS 1), and then it is told the same.
+    expect([...answers.values()].filter((all) => new Set(all.map(({ text }) => text)).size !== 1)).toEqual([]);
+    const told = { slowestMs: Math.round(Math.max(...slowestMs)), repeated: [...answers.values()].filter((all) => all.length > 1).length };
+    process.stdout.write(`${JSON.stringify({ kills: 50, tasks: 5_000, lost: 0, doneTwice: 0, ...told })}\n`);
+    await agent.end('SIGKILL');
+  });
+
+  it('an agent that is killed 30 times under load answers every task, and none with two different answers', async () => {
+    await using directory = await temporaryDirectory('agent-kills');
+    await using broker = await startMosquitto();
+    await using line = await listen(broker.url, ['/conversations/#']);
+    await using model = await countingModel();
+    const tasks = someTasks(3_000);
+    for (let kill = 0; kill < 30; kill += 1) {
+      const agent = await startAgent({ directory: directory.path, broker: broker.url, sections: model.sections });
+      const batch = tasks.slice(kill * 100, (kill + 1) * 100);
+      void send(line, ...batch);
+      await line.count(isAnswerOf(batch), 1 + ((kill * 7) % 100));
+      await agent.end('SIGKILL');
+    }
+    await using last = await startAgent({ directory: directory.path, broker: broker.url, sections: model.sections });
+    while (answersOf(line, tasks).size < 3_000) await line.count(isAnswerOf(tasks), line.seen.length + 1);
+    const answers = [...answersOf(line, tasks).values()];
+    expect(answers.filter((all) => new Set(all.map(({ text }) => text)).size !== 1)).toEqual([]);
+    const told = {
+      repeated: answers.filter((all) => all.length > 1).length,
+      askedTwice: [...model.asked.values()].filter((times) => times > 1).length,
+    };
+    process.stdout.write(`${JSON.stringify({ kills: 30, tasks: 3_000, lost: 0, differentAnswers: 0, ...told })}\n`);
+    await last.end('SIGTERM');
+  });
+});
+
+const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
