@@ -120,6 +120,12 @@ module.exports = {
       { path: '^apps/worker/src/(?!sandbox/)|^packages/(bus|contract)/' },
     ),
     forbid(
+      'an-agents-task-is-pure',
+      'The nine steps know words and their ports: no broker, no disk, no provider.',
+      { path: '^apps/agent-runtime/src/task/', pathNot: '\\.test\\.ts$' },
+      { path: '^apps/agent-runtime/src/(?!task/)|^packages/bus/' },
+    ),
+    forbid(
       'testkit-is-for-tests',
       'Production code never imports fakes.',
       { pathNot: ['\\.test\\.ts$', '^packages/testkit/', '^tests/'] },

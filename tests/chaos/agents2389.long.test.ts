@@ -92,13 +92,13 @@ describe('agents of the 2389 protocol', () => {
       const probe = taskFor();
       // A sender keeps to a task until it is answered.
       while (!line.seen.some(isAnswerOf([probe]))) {
-        await Promise.race([send(line, probe), pause(250)]);
+        await Promise.race([send(line, { ...probe, answer_again: true }), pause(250)]);
         await Promise.race([line.count(isAnswerOf([probe]), 1), pause(250)]);
       }
       slowestMs.push(performance.now() - backMs);
     }
     for (let left = tasks; left.length > 0; left = tasks.filter((task) => !answersOf(line, tasks).has(answerTopic(task))))
-      await Promise.race([send(line, ...left.slice(0, 500)), pause(1_000)]).then(() => pause(500));
+      await Promise.race([send(line, ...left.map((task) => ({ ...task, answer_again: true }))), pause(5_000)]).then(() => pause(500));
     expect(Math.max(...slowestMs)).toBeLessThan(5_000);
     expect(tasks.filter(({ task_id }) => model.asked.get(task_id) !== 1)).toEqual([]);
     const answers = answersOf(line, tasks);

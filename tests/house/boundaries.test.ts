@@ -79,6 +79,7 @@ describe('the walls between the parts', () => {
     ['run-core-is-pure', 'apps/control/src/flow/runs/core/index.ts', 'packages/kernel/src/main.ts'],
     ['worker-goes-downhill', 'apps/worker/src/sandbox/index.ts', 'apps/worker/src/intake/index.ts'],
     ['sandbox-knows-nobody', 'apps/worker/src/sandbox/index.ts', 'packages/contract/src/main.ts'],
+    ['an-agents-task-is-pure', 'apps/agent-runtime/src/task/index.ts', 'apps/agent-runtime/src/journal/index.ts'],
     ['testkit-is-for-tests', 'apps/worker/src/main.ts', 'packages/testkit/src/main.ts'],
   ];
 

@@ -85,8 +85,9 @@ describe('replicas of an agent', () => {
   });
 
   it('may not share a state directory, and say which is in use', async () => {
-    await using _first = await start({ id: 'lonely' });
+    await using first = await start({ id: 'lonely' });
     await expect(start({ id: 'lonely' })).rejects.toThrow(/AGENT_STATE_IN_USE/);
+    expect((await fetch(`${first.url}/ready`)).status).toBe(200);
   });
 
   it('one that is killed does in its next life what it had taken, and answers each task once', async () => {
@@ -100,10 +101,11 @@ describe('replicas of an agent', () => {
     // What comes meanwhile the broker keeps.
     const meanwhile = taskFor({}, id);
     await send(line, meanwhile);
-    await using _second = await start({ id, agentKeys: 'concurrency = 60' });
+    await using second = await start({ id, agentKeys: 'concurrency = 60' });
     await answerTo(line, meanwhile, id);
     await line.count(answersTo(tasks, id), 50);
     expect(line.seen.filter(answersTo([...tasks, meanwhile], id))).toHaveLength(51);
     expect(line.seen.filter(on(answerTopic(stuck, id)))).toEqual([]);
+    expect((await metricsOf(second))['tasks_processing']).toBe(2);
   });
 });

@@ -21,13 +21,15 @@ export interface AnsweredTask {
 
 // Ids that are remembered after their tasks are done. With 36 bytes each this is a file of some megabytes.
 const rememberedTasks = 100_000;
+// Of so many of them the answer, too.
+const rememberedAnswers = 1_000;
 
 /**
  * What an agent owes, on disk. A task is one of:
  *
  *   received   taken from the broker, not answered     → answered
  *   answered   its answer is decided, perhaps not sent → done
- *   done       only its id is left, so that it is known when it comes again
+ *   done       its id is left, so that it is known when it comes again, and for a while its answer
  *
  * `receive`, `answer` and `replica` return when the disk has it. The others outlive the process, not a power cut: then a task
  * is done again, or its answer sent again. The file belongs to one process at a time.
@@ -75,12 +77,20 @@ export class Journal implements Disposable {
 
   /** The answer was sent, or the task given to somebody else: nothing is owed any more. */
   finish(number: number): void {
-    this.#unsynced(() => this.#statements.finish.run(number));
+    this.#unsynced(() => {
+      this.#statements.finish.run(number);
+      this.#statements.forgetAnswer.run(number - rememberedAnswers);
+    });
   }
 
   /** The task may come again, and would be done: it was handed back. */
   forget(number: number): void {
     this.#statements.forget.run(number);
+  }
+
+  /** What was answered to a task; absent where it was not, or long ago. */
+  answerTo(taskKey: string): string | undefined {
+    return (this.#statements.answerTo.get(taskKey) as { readonly answer: string | null } | undefined)?.answer ?? undefined;
   }
 
   answered(): AnsweredTask[] {
@@ -123,7 +133,7 @@ const schema = `
     task_key text NOT NULL UNIQUE,
     state text NOT NULL DEFAULT 'received' CHECK (state IN ('received', 'answered', 'done')),
     beginnings integer NOT NULL DEFAULT 0,
-    -- Of a task that is done, neither is kept.
+    -- Until it is answered.
     envelope text,
     answer text
   ) STRICT;
@@ -139,7 +149,9 @@ const prepared = (database: DatabaseSync) => ({
     WHERE number = (SELECT min(number) FROM tasks WHERE state = 'received' AND number > ?)
     RETURNING number, envelope, beginnings`),
   answer: database.prepare("UPDATE tasks SET state = 'answered', answer = ?, envelope = NULL WHERE number = ? AND state = 'received'"),
-  finish: database.prepare("UPDATE tasks SET state = 'done', answer = NULL, envelope = NULL WHERE number = ?"),
+  finish: database.prepare("UPDATE tasks SET state = 'done' WHERE number = ?"),
+  forgetAnswer: database.prepare("UPDATE tasks SET answer = NULL WHERE number = ? AND state = 'done'"),
+  answerTo: database.prepare('SELECT answer FROM tasks WHERE task_key = ?'),
   forget: database.prepare("DELETE FROM tasks WHERE number = ? AND state = 'received'"),
   answered: database.prepare("SELECT number, answer FROM tasks WHERE state = 'answered' ORDER BY number"),
   unfinished: database.prepare("SELECT count(*) AS count FROM tasks WHERE state <> 'done'"),

@@ -1,6 +1,6 @@
 import type { EnvelopeV2 } from '@hivekeeper/contract/agent2389';
 import { describe, expect, it } from 'vitest';
-import { conclude } from './conclude.ts';
+import { conclude, repeated } from './conclude.ts';
 import { judge } from './judge.ts';
 import { routed, routingRequest } from './route.ts';
 
@@ -55,6 +55,13 @@ describe('a task that ended', () => {
     expect(body(answer)).toEqual({ ...task, topic: '/control/agents/b/input', instruction: 'then', input: { own: true }, next: next.next });
     const bare = { topic: next.topic };
     expect(body(conclude('a', { ...task, next: bare }, { end: 'text', text: 'hello' }))).toMatchObject({ input: 'hello' });
+  });
+
+  it('that was handed on is handed on again with the wish for an answer', () => {
+    const answer = conclude('a', { ...task, next: { topic: '/control/agents/b/input' } }, { end: 'text', text: 'x' });
+    expect(body(repeated(answer))).toEqual({ ...(body(answer) as object), answer_again: true });
+    const response = conclude('a', task, { end: 'text', text: 'x' });
+    expect(repeated(response)).toEqual(response);
   });
 
   it('of the second version stays of the second version', () => {

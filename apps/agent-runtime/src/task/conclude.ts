@@ -52,3 +52,9 @@ function forward(envelope: Envelope, text: string): Answer {
   const task = { ...kept, topic, instruction: next?.instruction ?? null, input: next?.input ?? text, next: next?.next ?? null };
   return { topic, payload: JSON.stringify(task) };
 }
+
+/** The same answer once more. A task that was handed on is handed on with the wish, so that the last agent answers again. */
+export function repeated({ topic, payload, ...answer }: Answer): Answer {
+  if (agentOfInputTopic(topic) === undefined) return { topic, payload, ...answer };
+  return { topic, payload: JSON.stringify({ ...(JSON.parse(payload) as object), answer_again: true }), ...answer };
+}

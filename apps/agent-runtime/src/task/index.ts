@@ -3,7 +3,7 @@
  * route.ts where a router chooses who goes on · progress.ts what is told meanwhile. model.ts, tool-box.ts and router.ts are
  * what it needs of the world.
  */
-export { addresseeOf, type Answer, conclude, errorAnswer, responseAnswer } from './conclude.ts';
+export { addresseeOf, type Answer, conclude, errorAnswer, repeated, responseAnswer } from './conclude.ts';
 export { type InputMessage, judge, type Verdict } from './judge.ts';
 export type { Message, Model, Question, Reply, ToolCall, ToolDescription, ToolOutput } from './model.ts';
 export { type Means, perform } from './perform.ts';

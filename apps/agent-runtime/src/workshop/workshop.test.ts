@@ -96,6 +96,22 @@ describe('a workshop', () => {
     expect(other.journal.answered()).toEqual([]);
   });
 
+  it('answers again what it answered before, where it is asked to, and does not do it again', async () => {
+    using one = life();
+    one.workshop.open();
+    one.take(taskOf(1));
+    await one.tick();
+    one.take(taskOf(1, { answer_again: true }));
+    expect(one.sent).toEqual([]);
+    one.asked[0]?.resolve({ text: 'x', toolCalls: [] });
+    await one.tick();
+    one.take(taskOf(1));
+    one.take(taskOf(1, { answer_again: true }));
+    await one.tick();
+    expect(one.asked).toHaveLength(1);
+    expect(one.sent.map(({ payload }) => payload)).toEqual([one.sent[0]?.payload, one.sent[0]?.payload]);
+  });
+
   it('keeps an answer that the broker refuses, for its next life', async () => {
     using one = life({ publish: () => Promise.reject(new HiveError('BROKER_REFUSED')) });
     one.workshop.open();

@@ -6,14 +6,15 @@ import type { Journal, WaitingTask } from '../journal/index.ts';
 import type { AgentLog, Metrics } from '../observe/index.ts';
 import {
   type Answer,
-  type InputMessage,
-  type Means,
-  type TaskEnd,
   conclude,
   errorAnswer,
+  type InputMessage,
   judge,
+  type Means,
   perform,
   progressOf,
+  repeated,
+  type TaskEnd,
 } from '../task/index.ts';
 
 /** What a workshop needs. */
@@ -106,12 +107,19 @@ export class Workshop {
       this.#fault = undefined;
       if (isNew) return this.#begin();
       metrics.taskRejected();
+      if (envelope.answer_again === true) return this.#answerAgain(envelope.task_id);
       log.info('Duplicate task ignored', { task_id: envelope.task_id });
     } catch (error) {
       this.#fault = `The journal cannot be written: ${error instanceof Error ? error.message : String(error)}`;
       log.error(this.#fault);
       throw error;
     }
+  }
+
+  #answerAgain(taskId: string): void {
+    const stored = this.#options.journal.answerTo(taskKeyOf(taskId));
+    this.#options.log.info('Duplicate task', { task_id: taskId, answered_again: stored !== undefined });
+    if (stored !== undefined) this.#options.publish(repeated(JSON.parse(stored) as Answer)).catch(() => {});
   }
 
   #begin(): void {

@@ -40,6 +40,11 @@ const common = {
   instruction: z.string().nullish(),
   input: anyJson,
   next: nextTaskSchema.nullish(),
+  /**
+   * Ours: a task that was answered before is answered again, with the same bytes, instead of being ignored. For senders whose
+   * broker lost the answer.
+   */
+  answer_again: z.boolean().exactOptional(),
 };
 
 /** A step that an agent of a workflow has done. `timestamp` is RFC 3339. */
