@@ -19,6 +19,8 @@ async function countingModel() {
     void json(request)
       .catch(() => ({}))
       .then((body) => {
+        // At its start an agent looks whether the model is there, without a body.
+        if (request.method !== 'POST') return void response.writeHead(200).end('{}');
         const { messages = [] } = body as { readonly messages?: readonly { readonly role: string; readonly content: string }[] };
         const task = messages.find(({ role }) => role === 'user')?.content ?? '';
         asked.set(task, (asked.get(task) ?? 0) + 1);
@@ -52,6 +54,14 @@ const isAnswerOf = (tasks: readonly Task[]) => {
   const topics = new Set(tasks.map((task) => answerTopic(task)));
   return ({ topic }: Seen): boolean => topics.has(topic);
 };
+/** Sends tasks again and again until each is answered, as a sender does whose broker forgets. */
+async function keepTo(line: Line, tasks: readonly Task[]): Promise<void> {
+  const unanswered = () => tasks.filter((task) => !line.seen.some(isAnswerOf([task])));
+  for (let left = unanswered(); left.length > 0; left = unanswered()) {
+    void send(line, ...left.map((task) => ({ ...task, answer_again: true })));
+    await Promise.race([line.count(isAnswerOf(left), left.length), pause(500)]);
+  }
+}
 const answersOf = (line: Line, tasks: readonly Task[]) => Map.groupBy(line.seen.filter(isAnswerOf(tasks)), ({ topic }) => topic);
 
 describe('agents of the 2389 protocol', () => {
@@ -90,22 +100,20 @@ describe('agents of the 2389 protocol', () => {
       await broker.start();
       const backMs = performance.now();
       const probe = taskFor();
-      // A sender keeps to a task until it is answered.
-      while (!line.seen.some(isAnswerOf([probe]))) {
-        await Promise.race([send(line, { ...probe, answer_again: true }), pause(250)]);
-        await Promise.race([line.count(isAnswerOf([probe]), 1), pause(250)]);
-      }
+      await keepTo(line, [probe]);
       slowestMs.push(performance.now() - backMs);
+      await keepTo(line, batch);
     }
-    for (let left = tasks; left.length > 0; left = tasks.filter((task) => !answersOf(line, tasks).has(answerTopic(task))))
-      await Promise.race([send(line, ...left.map((task) => ({ ...task, answer_again: true }))), pause(5_000)]).then(() => pause(500));
     expect(Math.max(...slowestMs)).toBeLessThan(5_000);
     expect(tasks.filter(({ task_id }) => model.asked.get(task_id) !== 1)).toEqual([]);
     const answers = answersOf(line, tasks);
     expect(answers.size).toBe(5_000);
     // A broker may be told twice (QoS 1), and then it is told the same.
     expect([...answers.values()].filter((all) => new Set(all.map(({ text }) => text)).size !== 1)).toEqual([]);
-    const told = { slowestMs: Math.round(Math.max(...slowestMs)), repeated: [...answers.values()].filter((all) => all.length > 1).length };
+    const told = {
+      slowestMs: Math.round(Math.max(...slowestMs)),
+      answeredAgain: [...answers.values()].filter((all) => all.length > 1).length,
+    };
     process.stdout.write(`${JSON.stringify({ kills: 50, tasks: 5_000, lost: 0, doneTwice: 0, ...told })}\n`);
     await agent.end('SIGKILL');
   });

@@ -194,9 +194,12 @@ async function leave(
   const isForGood = presence.hasPeers() && metrics.isConnected;
   log.info('Draining', { hands_back: isForGood });
   const atMost = (work: Promise<unknown>) => Promise.race([work.catch(() => {}), pause(clock, goodbyeMs)]);
-  if (isForGood) await atMost(bus.unsubscribe());
+  if (isForGood) {
+    await atMost(bus.unsubscribe());
+    // The farewell comes back behind the last of what the broker had for us: after it, everything is in the journal.
+    await atMost(presence.leave());
+  }
   await workshop.close(settings.drainMs);
-  if (isForGood) await atMost(workshop.handBack());
-  await atMost(presence.leave());
-  await bus.close({ endsSession: isForGood });
+  await atMost(isForGood ? workshop.handBack() : presence.leave());
+  await atMost(bus.close({ endsSession: isForGood }));
 }

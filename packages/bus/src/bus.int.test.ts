@@ -122,6 +122,16 @@ describe('a bus', () => {
     await eventually(() => expect(heard).toHaveLength(200), 5_000);
   });
 
+  it('does not send what is larger than the broker takes, and goes on', async () => {
+    await using small = await startMosquitto(['max_packet_size 1000']);
+    await using listener = open({ url: small.url });
+    await listener.ready;
+    await expect(listener.bus.publish(message('x'.repeat(1_000)))).rejects.toThrow(/larger than the 1000 bytes/);
+    await listener.bus.publish(message('fits'));
+    await eventually(() => expect(listener.heard).toEqual(['fits']), 5_000);
+    expect(listener.events.filter(({ kind }) => kind === 'lost')).toEqual([]);
+  });
+
   it('has its will published when it is cut off, and not when it says goodbye', async () => {
     const will = () => ({ topic: '/in/will', payload: 'gone', qos: 1 as const });
     await using listener = open();

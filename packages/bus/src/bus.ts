@@ -25,6 +25,12 @@ export interface Bus {
 /** Opens a bus. It connects in the background; `onEvent` tells when it is ready. */
 export const openBus = (options: BusOptions): Bus => new MqttBus(options);
 
+// Fixed header, lengths, packet id and the properties that are used here.
+const headerBytes = 32;
+
+/** Not thrown; its text is why a message was refused. */
+class TooLarge extends Error {}
+
 class MqttBus implements Bus {
   readonly #options: BusOptions;
   readonly #window = new Window();
@@ -33,6 +39,7 @@ class MqttBus implements Bus {
   #failures = 0;
   #isReady = false;
   #isShared = false;
+  #maximumPacketBytes = Number.POSITIVE_INFINITY;
   #isClosed = false;
   #timer: Timer | undefined;
 
@@ -65,10 +72,11 @@ class MqttBus implements Bus {
   #connect(): Link {
     this.#options.onEvent({ kind: 'connecting' });
     return new Link(this.#options, this.#protocol, {
-      ready: ({ receiveMaximum, isShared }) => {
+      ready: ({ receiveMaximum, maximumPacketBytes, isShared }) => {
         this.#failures = 0;
         this.#isReady = true;
         this.#isShared = isShared;
+        this.#maximumPacketBytes = maximumPacketBytes;
         this.#window.open(receiveMaximum);
         this.#options.onEvent({ kind: 'ready', isShared });
         this.#send();
@@ -92,7 +100,13 @@ class MqttBus implements Bus {
   }
 
   #send(): void {
-    for (const publication of this.#window.next()) this.#link.publish(publication.message, (error) => this.#settle(publication, error));
+    for (const publication of this.#window.next()) {
+      const { topic, payload } = publication.message;
+      // A broker ends the connection over a larger one, and would again each time it is sent.
+      const isTooLarge = Buffer.byteLength(topic) + Buffer.byteLength(payload) + headerBytes > this.#maximumPacketBytes;
+      if (isTooLarge) this.#settle(publication, new TooLarge(`larger than the ${this.#maximumPacketBytes} bytes that the broker takes`));
+      else this.#link.publish(publication.message, (error) => this.#settle(publication, error));
+    }
   }
 
   #settle(publication: Publication, error: Error | undefined): void {

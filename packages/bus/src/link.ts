@@ -5,9 +5,16 @@ import type { BusOptions, OutgoingMessage, Subscription } from './message.ts';
 /** MQTT 5, or 3.1.1 for brokers that do not speak it. */
 export type Protocol = 5 | 4;
 
+/** What the broker says of itself. */
+export interface Broker {
+  readonly receiveMaximum: number;
+  readonly maximumPacketBytes: number;
+  readonly isShared: boolean;
+}
+
 /** What a link tells. `gone` comes once, and nothing after it. */
 export interface LinkListener {
-  ready(broker: { readonly receiveMaximum: number; readonly isShared: boolean }): void;
+  ready(broker: Broker): void;
   gone(reason: string, isProtocolUnknown: boolean): void;
   /** One message at a time; the next comes when this one is done with. */
   take(packet: IPublishPacket): Promise<void>;
@@ -50,7 +57,7 @@ export class Link {
       if (client.stream instanceof Socket) client.stream.setNoDelay(true);
       const isShared = protocol === 5 && packet.properties?.sharedSubscriptionAvailable !== false;
       subscribeAll(client, options.subscriptions, { isShared, protocol }).then(
-        () => listener.ready({ isShared, receiveMaximum: receiveMaximumOf(packet) }),
+        () => listener.ready({ isShared, ...limitsOf(packet) }),
         (error: unknown) => gone(`a subscription was refused: ${String(error)}`),
       );
     });
@@ -123,8 +130,11 @@ async function subscribeAll(
   await client.subscribeAsync(Object.fromEntries(wanted) as Parameters<MqttClient['subscribeAsync']>[0]);
 }
 
-// What a broker allows where it says nothing (MQTT 5, 3.2.2.3.3); 3.1.1 knows no such limit.
-const receiveMaximumOf = (packet: IConnackPacket): number => packet.properties?.receiveMaximum ?? 65_535;
+// What a broker allows where it says nothing (MQTT 5, 3.2.2.3); 3.1.1 knows no such limits.
+const limitsOf = ({ properties }: IConnackPacket) => ({
+  receiveMaximum: properties?.receiveMaximum ?? 65_535,
+  maximumPacketBytes: properties?.maximumPacketSize ?? 268_435_455,
+});
 
 const codeOf = (error: Error): number | undefined => ('code' in error && typeof error.code === 'number' ? error.code : undefined);
 const isRefusal = (error: Error): boolean => codeOf(error) !== undefined;

@@ -16,7 +16,9 @@ const agentSchema = z.strictObject({
 const mqttSchema = z.strictObject({
   broker_url: z
     .string()
-    .refine((text) => URL.canParse(text) && /^mqtts?:$/.test(new URL(text).protocol), 'expected mqtt://host:port or mqtts://host:port'),
+    .refine((text) => URL.canParse(text) && /^mqtts?:$/.test(new URL(text).protocol), 'expected mqtt://host:port or mqtts://host:port')
+    // What stands in a file is shown by `config --show`, and kept in places where secrets are not.
+    .refine((text) => !URL.canParse(text) || new URL(text).password === '', 'a password belongs into the variable that password_env names'),
   username_env: variableName.exactOptional(),
   password_env: variableName.exactOptional(),
   heartbeat_interval_secs: seconds(1, 86_400).default(900),

@@ -71,6 +71,7 @@ url = "http://localhost:8080/route"
   it.each([
     ['no TOML', '[agent', /^line 1, column/],
     ['an id with a slash', file({ agent: 'id = "a/b"\ndescription = "d"' }), /^\/agent\/id: only letters/],
+    ['a password in the address', file({ mqtt: 'broker_url = "mqtt://u:p@b"' }), /a password belongs into the variable/],
     ['a broker that is none', file({ mqtt: 'broker_url = "http://x"' }), /^\/mqtt\/broker_url: expected mqtt/],
     [
       'a password where its variable’s name belongs',

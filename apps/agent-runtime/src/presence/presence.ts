@@ -28,6 +28,8 @@ export class Presence {
   /** When each other replica was last heard, by the monotonic clock. */
   readonly #peers = new Map<string, number>();
   #heartbeat: Timer | undefined;
+  readonly #heardFarewell = Promise.withResolvers<void>();
+  #isLeaving = false;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -50,6 +52,7 @@ export class Presence {
   hear(payload: Uint8Array): void {
     const status = statusIn(payload);
     const { agentId, replica, clock } = this.#options;
+    if (status?.replica === replica && status.status === 'unavailable' && this.#isLeaving) this.#heardFarewell.resolve();
     // One without a name is a program of somebody else, which shares nothing out.
     if (status?.replica === undefined || status.agent_id !== agentId || status.replica === replica) return;
     const isNews = status.status === 'unavailable' ? this.#peers.delete(status.replica) || true : !this.#peers.has(status.replica);
@@ -69,10 +72,12 @@ export class Presence {
     return { topic: statusTopic(this.#options.agentId), payload: this.#payload('unavailable'), qos: 1, isRetained: true };
   }
 
-  /** We go. Resolves when the broker knows. */
+  /** We go. Resolves when the broker knows, and has delivered to us what it had before. */
   async leave(): Promise<void> {
     this.pause();
+    this.#isLeaving = true;
     await this.#options.publish(this.will());
+    await this.#heardFarewell.promise;
   }
 
   #assert(): void {
