@@ -50,13 +50,18 @@ export class Presence {
 
   /** What came on the status topic. */
   hear(payload: Uint8Array): void {
-    const status = statusIn(payload);
-    const { agentId, replica, clock } = this.#options;
-    if (status?.replica === replica && status.status === 'unavailable' && this.#isLeaving) this.#heardFarewell.resolve();
+    const heard = statusIn(payload);
     // One without a name is a program of somebody else, which shares nothing out.
-    if (status?.replica === undefined || status.agent_id !== agentId || status.replica === replica) return;
-    const isNews = status.status === 'unavailable' ? this.#peers.delete(status.replica) || true : !this.#peers.has(status.replica);
-    if (status.status === 'available') this.#peers.set(status.replica, clock.monotonicMs());
+    if (heard?.replica === undefined || heard.agent_id !== this.#options.agentId) return;
+    const isGone = heard.status === 'unavailable';
+    if (heard.replica !== this.#options.replica) this.#hearPeer(heard.replica, isGone);
+    else if (isGone && this.#isLeaving) this.#heardFarewell.resolve();
+  }
+
+  #hearPeer(peer: string, isGone: boolean): void {
+    const isNews = isGone || !this.#peers.has(peer);
+    if (isGone) this.#peers.delete(peer);
+    else this.#peers.set(peer, this.#options.clock.monotonicMs());
     if (isNews && this.#heartbeat !== undefined) this.#assert();
   }
 
