@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { systemClock, systemRandom } from '@hivekeeper/kernel';
 import { guardLeaks, type Mosquitto, startMosquitto } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -130,6 +132,30 @@ describe('a bus', () => {
     await listener.bus.publish(message('fits'));
     await eventually(() => expect(listener.heard).toEqual(['fits']), 5_000);
     expect(listener.events.filter(({ kind }) => kind === 'lost')).toEqual([]);
+  });
+
+  it('speaks MQTT 3.1.1 where a broker knows no more, and says that nothing is shared out there', async () => {
+    const protocols: number[] = [];
+    const old = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', (packet) => {
+        const kind = packet[0]! >> 4;
+        // CONNECT tells its protocol after the name "MQTT"; SUBSCRIBE its packet id.
+        if (kind === 1) {
+          protocols.push(packet[8]!);
+          socket.write(Buffer.from([0x20, 2, 0, packet[8] === 4 ? 0 : 1]));
+        }
+        if (kind === 8) socket.write(Buffer.from([0x90, 3, packet[2]!, packet[3]!, 1]));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(old, 'listening');
+    const url = `mqtt://127.0.0.1:${(old.address() as AddressInfo).port}`;
+    const listener = open({ url });
+    await listener.ready;
+    expect(protocols).toEqual([5, 4]);
+    expect(listener.events.at(-1)).toEqual({ kind: 'ready', isShared: false });
+    await listener.bus.close({ endsSession: true });
+    old.close();
   });
 
   it('has its will published when it is cut off, and not when it says goodbye', async () => {
