@@ -43,7 +43,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   await model.check(AbortSignal.timeout(file.llm.request_timeout_secs * 1_000));
   const tools = stack.use(await openToolBox(file, { clock, environment, metrics }));
   metrics.become('initialized');
-  const replica = journal.replica(() => `${file.agent.id}-${Buffer.from(random.bytes(6)).toString('hex')}`);
+  const { name: replica, before } = journal.start(() => `${file.agent.id}-${Buffer.from(random.bytes(6)).toString('hex')}`);
+  metrics.restarted(before);
   const neighbours = new Neighbours();
   const routing = file.routing && new Routing({ ...routingParts(options, neighbours), router: await routerOf(file.routing, options) });
   const parts: Parts = { ...options, metrics, journal, replica, ...(routing !== undefined && { routing }) };
@@ -135,7 +136,7 @@ const probesOf = ({ file, settings, metrics, journal, clock }: Parts, workshop: 
   startProbeServer(
     { host: settings.healthHost, port: settings.healthPort },
     {
-      ...{ clock, isReady, metrics: () => metrics.snapshot() },
+      ...{ clock, isReady, metrics: () => metrics.snapshot(), onHealthAsked: () => metrics.healthChecked() },
       vitals: () => ({
         ...{ agentId: file.agent.id, nowMs: clock.nowMs(), uptimeSeconds: metrics.uptimeSeconds, isConnected: metrics.isConnected },
         ...{ lastTaskAtMs: metrics.lastTaskAtMs, unfinishedTasks: journal.unfinished() },

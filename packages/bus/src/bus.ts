@@ -16,7 +16,7 @@ export interface Bus {
    * @throws HiveError BROKER_REFUSED where the broker will not take it (rights, quota)
    */
   publish(message: OutgoingMessage): Promise<void>;
-  /** No message of these subscriptions comes any more. Does nothing while there is no connection. */
+  /** No message of the shared subscriptions comes any more: others get them. Does nothing while there is no connection. */
   unsubscribe(): Promise<void>;
   /** Says goodbye: no will is published. `endsSession`: what the broker would have kept for us goes too. Idempotent. */
   close(how: { readonly endsSession: boolean }): Promise<void>;

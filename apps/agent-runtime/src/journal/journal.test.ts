@@ -61,12 +61,12 @@ describe('the journal of an agent', () => {
     expect(() => new Journal(directory)).toThrow(/in use/);
   });
 
-  it('remembers under which name the broker knows it', () => {
+  it('remembers under which name the broker knows it, and counts its starts', () => {
     {
       using journal = new Journal(directory);
-      expect(journal.replica(() => 'one')).toBe('one');
+      expect(journal.start(() => 'one')).toEqual({ name: 'one', before: 0 });
     }
     using journal = new Journal(directory);
-    expect(journal.replica(() => 'other')).toBe('one');
+    expect(journal.start(() => 'other')).toEqual({ name: 'one', before: 1 });
   });
 });

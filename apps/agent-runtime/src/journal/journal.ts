@@ -31,7 +31,7 @@ const rememberedAnswers = 1_000;
  *   answered   its answer is decided, perhaps not sent → done
  *   done       its id is left, so that it is known when it comes again, and for a while its answer
  *
- * `receive`, `answer` and `replica` return when the disk has it. The others outlive the process, not a power cut: then a task
+ * `receive`, `answer` and `start` return when the disk has it. The others outlive the process, not a power cut: then a task
  * is done again, or its answer sent again. The file belongs to one process at a time.
  */
 export class Journal implements Disposable {
@@ -51,13 +51,13 @@ export class Journal implements Disposable {
     this.#statements = prepared(this.#database);
   }
 
-  /** The name under which the broker knows this replica; made at the first start. */
-  replica(newName: () => string): string {
-    const name = this.#statements.identity.get() as { readonly name: string } | undefined;
-    if (name !== undefined) return name.name;
-    const made = newName();
-    this.#statements.identify.run(made);
-    return made;
+  /** The name under which the broker knows this replica, made at the first start, and how many starts there were before. */
+  start(newName: () => string): { readonly name: string; readonly before: number } {
+    const known = this.#statements.startAgain.get() as { readonly name: string; readonly before: number } | undefined;
+    if (known !== undefined) return known;
+    const name = newName();
+    this.#statements.startFirst.run(name);
+    return { name, before: 0 };
   }
 
   /** False where the task was received before, whatever became of it. */
@@ -127,7 +127,7 @@ const schema = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  CREATE TABLE IF NOT EXISTS replica (name text NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS replica (name text NOT NULL, starts integer NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS tasks (
     number integer PRIMARY KEY AUTOINCREMENT,
     task_key text NOT NULL UNIQUE,
@@ -141,8 +141,8 @@ const schema = `
 `;
 
 const prepared = (database: DatabaseSync) => ({
-  identity: database.prepare('SELECT name FROM replica'),
-  identify: database.prepare('INSERT INTO replica (name) VALUES (?)'),
+  startAgain: database.prepare('UPDATE replica SET starts = starts + 1 RETURNING name, starts - 1 AS before'),
+  startFirst: database.prepare('INSERT INTO replica (name, starts) VALUES (?, 1)'),
   receive: database.prepare('INSERT INTO tasks (task_key, envelope) VALUES (?, ?) ON CONFLICT DO NOTHING'),
   begin: database.prepare(`
     UPDATE tasks SET beginnings = beginnings + 1

@@ -14,6 +14,7 @@ guardLeaks();
 
 interface Canned {
   readonly status?: number;
+  readonly silent?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: unknown;
 }
@@ -30,7 +31,8 @@ beforeAll(async () => {
       .catch(() => ({}))
       .then((body) => {
         asked.push({ path: request.url ?? '', headers: request.headers, body: body as JsonObject });
-        const { status = 200, headers = {}, body: answer } = answers.shift() ?? { status: 404, body: {} };
+        const { status = 200, headers = {}, body: answer, silent = false }: Canned = answers.shift() ?? { status: 404, body: {} };
+        if (silent) return;
         response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(answer));
       });
   }).listen(0, '127.0.0.1');
@@ -46,9 +48,9 @@ beforeEach(() => {
   answers = [];
 });
 
-const modelFor = (provider: string): Promise<Model> => {
+const modelFor = (provider: string, more = ''): Promise<Model> => {
   const file = parseAgentFile(
-    `[agent]\nid = "a"\ndescription = "d"\n[mqtt]\nbroker_url = "mqtt://b"\n[llm]\nprovider = "${provider}"\nmodel = "m"\napi_key_env = "KEY"\nbase_url = "${url}"\ntemperature = 0.5`,
+    `[agent]\nid = "a"\ndescription = "d"\n[mqtt]\nbroker_url = "mqtt://b"\n[llm]\nprovider = "${provider}"\nmodel = "m"\napi_key_env = "KEY"\nbase_url = "${url}"\ntemperature = 0.5\n${more}`,
   );
   return modelOf(file.llm, { clock: systemClock, environment: { KEY: 'sk-1' } });
 };
@@ -133,6 +135,14 @@ describe.each([
     expect(HiveError.is(failure) && failure.code).toBe('MODEL_FAILED');
     expect(String(failure)).toMatch(/HTTP 400: .*no such model/);
     expect(asked).toHaveLength(1);
+  });
+
+  it('that says nothing is waited for no longer than it may', async () => {
+    const model = await modelFor(provider, 'request_timeout_secs = 0.1');
+    answers = [{ silent: true, body: {} }];
+    const failure = await model.reply({ messages: talk, tools: [], signal: never }).catch((error: unknown) => error);
+    expect(HiveError.is(failure) && failure.code).toBe('MODEL_FAILED');
+    expect(String(failure)).toMatch(/timeout/i);
   });
 
   it('does not start with a key that is not taken, and does where nobody answers', async () => {

@@ -18,10 +18,9 @@ export async function providerModel(section: LlmSection, key: string | undefined
     check: (signal) => assertReachable(endpoint, signal),
     reply: async ({ messages, tools, signal }: Question): Promise<Reply> => {
       const system = messages.flatMap((message) => (message.role === 'system' ? [message.text] : [])).join('\n\n');
-      const timeout = AbortSignal.timeout(section.request_timeout_secs * 1_000 * (section.max_retries + 1));
       try {
         const { text, toolCalls } = await sdk.generateText({
-          ...{ model, tools: toolsOf(sdk, tools), maxRetries: section.max_retries, abortSignal: AbortSignal.any([signal, timeout]) },
+          ...{ model, tools: toolsOf(sdk, tools), maxRetries: section.max_retries, abortSignal: signal },
           ...(system !== '' && { instructions: system }),
           messages: messages.flatMap(sdkMessages),
           ...(section.temperature !== undefined && { temperature: section.temperature }),
@@ -40,8 +39,23 @@ export async function providerModel(section: LlmSection, key: string | undefined
   };
 }
 
-async function languageModel({ provider, model, base_url }: LlmSection, apiKey: string | undefined): Promise<LanguageModel> {
-  const given = { ...(apiKey !== undefined && { apiKey }), ...(base_url !== undefined && { baseURL: base_url }) };
+/** Each request by itself has so long; one that took longer is not made again. */
+const patientFetch =
+  (timeoutMs: number): typeof fetch =>
+  (input, init) => {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    return fetch(input, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout });
+  };
+
+async function languageModel(
+  { provider, model, base_url, request_timeout_secs }: LlmSection,
+  apiKey: string | undefined,
+): Promise<LanguageModel> {
+  const given = {
+    fetch: patientFetch(request_timeout_secs * 1_000),
+    ...(apiKey !== undefined && { apiKey }),
+    ...(base_url !== undefined && { baseURL: base_url }),
+  };
   switch (provider) {
     case 'openai':
       return (await import('@ai-sdk/openai')).createOpenAI(given).chat(model);

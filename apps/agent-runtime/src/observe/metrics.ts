@@ -1,7 +1,7 @@
 import type { Clock } from '@hivekeeper/kernel';
 
 /** Where an agent's process stands. */
-export type AgentState = 'initializing' | 'initialized' | 'running' | 'stopping' | 'stopped' | 'error';
+export type AgentState = 'initializing' | 'initialized' | 'running' | 'stopping' | 'stopped';
 /** How a call of a tool ended. */
 export type ToolEnd = 'done' | 'failed' | 'timedOut';
 
@@ -33,6 +33,8 @@ export class Metrics {
   #state: AgentState = 'initializing';
   #transitions = 0;
   #lastTaskAtMs: number | undefined;
+  #restarts = 0;
+  #healthCheckedAtMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -98,6 +100,15 @@ export class Metrics {
     this.#mqtt.last_heartbeat = secondsOf(this.#clock.nowMs());
   }
 
+  /** How often this replica was started before. */
+  restarted(times: number): void {
+    this.#restarts = times;
+  }
+
+  healthChecked(): void {
+    this.#healthCheckedAtMs = this.#clock.nowMs();
+  }
+
   become(state: AgentState): void {
     this.#state = state;
     this.#transitions += 1;
@@ -144,9 +155,9 @@ export class Metrics {
         current_state: this.#state,
         uptime_seconds: this.uptimeSeconds,
         state_transitions: this.#transitions,
-        restarts: 0,
+        restarts: this.#restarts,
         healthy: this.#mqtt.connected && this.#state === 'running',
-        last_health_check: secondsOf(nowMs),
+        last_health_check: secondsOf(this.#healthCheckedAtMs),
       },
       timestamp: secondsOf(nowMs),
     };

@@ -23,6 +23,19 @@ describe('metrics', () => {
     });
   });
 
+  it('tell how often the agent was started before, and when its health was last asked for', () => {
+    const metrics = new Metrics(new FakeClock(9_000));
+    metrics.restarted(2);
+    metrics.healthChecked();
+    metrics.become('running');
+    expect(metrics.snapshot().lifecycle).toMatchObject({
+      restarts: 2,
+      last_health_check: 9,
+      current_state: 'running',
+      state_transitions: 1,
+    });
+  });
+
   it('count each tool', () => {
     const metrics = new Metrics(new FakeClock(5_000));
     metrics.toolEnded('a', 'done', 10);

@@ -12,6 +12,7 @@ export interface ProbeSources {
   readonly vitals: () => Vitals;
   readonly isReady: () => boolean;
   readonly metrics: () => MetricsDocument;
+  readonly onHealthAsked: () => void;
   readonly clock: Clock;
 }
 
@@ -32,7 +33,8 @@ type Route = (sources: Sources, request: IncomingMessage) => Answer | Promise<An
 const seconds = ({ clock }: ProbeSources): number => Math.floor(clock.nowMs() / 1_000);
 
 const routes: Readonly<Record<string, Route>> = {
-  '/health': ({ vitals }) => {
+  '/health': ({ vitals, onHealthAsked }) => {
+    onHealthAsked();
     const body = healthOf(vitals());
     return { status: body.status === 'healthy' ? 200 : 503, body };
   },

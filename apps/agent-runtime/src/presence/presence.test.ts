@@ -37,6 +37,7 @@ describe('presence', () => {
     const { said, one } = replicas(new FakeClock(), 'one');
     one('one').announce();
     await one('one').leave();
+    one('one').announce();
     expect(said.map(({ status }) => status)).toEqual(['available', 'unavailable']);
     expect(said[0]?.message).toMatchObject({ topic: '/control/agents/a/status', qos: 1, isRetained: true, expirySeconds: 3_600 });
     expect(said[1]?.message).toMatchObject({ qos: 1, isRetained: true });

@@ -37,6 +37,8 @@ export class Presence {
 
   /** We are there: say so now and at every heartbeat. */
   announce(): void {
+    // A connection that comes back while we leave changes nothing.
+    if (this.#isLeaving) return;
     this.#heartbeat?.cancel();
     this.#heartbeat = this.#options.clock.every(this.#options.heartbeatMs, () => this.#assert());
     this.#assert();
