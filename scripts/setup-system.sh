@@ -20,6 +20,7 @@ PATH=$PATH:/usr/sbin
 need mosquitto mosquitto 'every test of agents over MQTT'
 need mosquitto_sub mosquitto-clients 'the commands of the agents’ runbook'
 need jq jq 'the commands of the agents’ runbook'
+need openssl openssl 'agents over MQTT with TLS'
 [ "${1:-}" = bench ] && need redis-server redis-server 'the comparison with BullMQ'
 [ -z "$missing" ] && exit 0
 
