@@ -1,10 +1,10 @@
-/** `npx node tests/chaos/summary.ts`: adds up the results of all chaos runs with fences, a figure a line. */
+/** `npx node tests/chaos/summary.ts`: adds up the results of the long chaos runs with fences, a figure a line. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChaosResult } from './harness/chaos.ts';
 
 const directory = join(import.meta.dirname, 'results');
-const names = (await readdir(directory)).filter((name) => /^fenced-.*\.json$/.test(name)).sort();
+const names = (await readdir(directory)).filter((name) => /^fenced-\d{4,}-.*\.json$/.test(name)).sort();
 const results = await Promise.all(names.map(async (name) => JSON.parse(await readFile(join(directory, name), 'utf8')) as ChaosResult));
 
 function* figuresOf({ verdict, faults, calls, judged, ...rest }: ChaosResult): Generator<readonly [name: string, figure: number]> {
