@@ -86,12 +86,12 @@ describe('an envelope', () => {
       .tuple(fc.nat(text.length - 1), fc.string({ minLength: 1, maxLength: 3 }))
       .map(([at, put]) => text.slice(0, at) + put + text.slice(at + 1));
     const altered = fc
-      .tuple(fc.constantFrom(...Object.keys(good), 'version', 'context', 'routing_trace'), fc.jsonValue())
+      .tuple(fc.constantFrom(...Object.keys(good), 'version', 'context', 'routing_trace'), fc.jsonValue({ maxDepth: 2 }))
       .map(([key, value]) => JSON.stringify({ ...good, version: '2.0', [key]: value }));
-    const deep = fc.nat(100_000).map((depth) => '['.repeat(depth) + ']'.repeat(depth));
+    const deep = fc.nat(20_000).map((depth) => '['.repeat(depth) + ']'.repeat(depth));
     const any = fc.oneof(
-      { weight: 300, arbitrary: fc.string({ unit: 'binary' }) },
-      { weight: 300, arbitrary: fc.json() },
+      { weight: 300, arbitrary: fc.string({ unit: 'binary', maxLength: 60 }) },
+      { weight: 300, arbitrary: fc.json({ maxDepth: 2 }) },
       { weight: 300, arbitrary: cut },
       { weight: 500, arbitrary: flipped },
       { weight: 500, arbitrary: altered },
@@ -107,5 +107,5 @@ describe('an envelope', () => {
     );
     expect((kinds.get('malformed') ?? 0) + (kinds.get('envelope') ?? 0)).toBe(10_000);
     expect(kinds.get('malformed')).toBeGreaterThan(5_000);
-  });
+  }, 60_000);
 });
