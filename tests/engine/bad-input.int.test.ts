@@ -1,5 +1,5 @@
 /** The table of bad requests, against everything but the socket: real server routes, real engine, real PostgreSQL. */
-import { defaultTenantId, type ErrorCode, errorCatalogue } from '@hivekeeper/contract';
+import { defaultTenantId, type ErrorCode, errorCatalogue, registerInstanceSchema } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
 import postgres from 'postgres';
 import { afterAll, describe, expect, test, vi } from 'vitest';
@@ -24,6 +24,7 @@ const app = opening.adopt(
   (server) => server.close(),
 );
 
+await sql`INSERT INTO relays (name) VALUES ('nats')`;
 // What the requests name is there: a run with a leased ticket, an unknown effect, a step and a pending approval, so that one that got through would show.
 const { id: workflowId } = await deploy(engine, {
   name: 'subject',
@@ -93,6 +94,11 @@ await engine.services.schedules.create(scheduled);
 await sql`UPDATE schedules SET dealt_until = now() - interval '2 years', due_at = NULL`;
 await sql`SELECT pg_notify('hive_schedules', '')`;
 await vi.waitUntil(async () => (await sql`SELECT FROM schedules WHERE due_at > now()`).length === 1, { timeout: 10_000 });
+const { instances } = engine.services;
+const scout = registerInstanceSchema.parse({ name: 'scout', capabilities: ['scan'], beatIntervalMs: 60_000 });
+const instance = await instances.register({ tenantId: defaultTenantId, description: scout, by: 'test' });
+const enrolled = () => instances.list(defaultTenantId, { kind: 'worker' }).length === engine.services.desk.workers().length;
+await vi.waitUntil(enrolled, { timeout: 10_000 });
 const stranger = 'wrk_01JD0000000000000000000000';
 const issue = (role: 'admin' | 'worker') => engine.services.keys.issue({ tenantId: defaultTenantId, name: `test-${role}`, role });
 const world: CaseWorld = {
@@ -106,15 +112,18 @@ const world: CaseWorld = {
     workflowId,
     scheduleName: 'yearly',
     eventId,
+    instanceId: instance.id,
     agent: { name: agent.name, id: agent.id },
     workerId: worker.workerId,
     ticket: { ticketId: ticket.ticketId, token: ticket.token },
   },
 };
 
-const tables = (await sql<{ name: string }[]>`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`).map(
-  ({ name }) => name,
-);
+const tables = (
+  await sql<
+    { name: string }[]
+  >`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'instance_rounds' ORDER BY 1`
+).map(({ name }) => name);
 const digests = tables.map(
   (name) => `SELECT '${name}' AS name, count(*)::integer, md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM "${name}" t`,
 );

@@ -1,7 +1,7 @@
 import { defaultTenantId, type JsonValue, type RunEvent, type RunId, type WorkflowInput } from '@hivekeeper/contract';
 import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, until } from './fixture.ts';
 
@@ -173,5 +173,40 @@ describe('an event', () => {
     const listed = await engine.services.events.list(defaultTenantId, { type: 'order.paid', key: 'list', limit: 10 });
     expect(listed.map(({ id }) => id)).toEqual([two.id, one.id]);
     expect(await engine.services.events.list(defaultTenantId, { key: 'list', before: two.id, limit: 10 })).toHaveLength(1);
+  });
+});
+
+describe('an event that a trigger means', () => {
+  const started = (name: string) => ({ name, trigger: { event: { pattern: `${name}.>` } }, nodes: [{ id: 'works', agent: 'noop' }] });
+  const runsOf = async (name: string) =>
+    (await sql`SELECT r.id FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE w.name = ${name}`).length;
+  const say = ({ services }: Engine, type: string, dedupeKey: string) =>
+    services.events.publish({ tenantId: defaultTenantId, type, payload: null, by: 'test', dedupeKey });
+  const quiet = async () => (await sql`SELECT FROM events WHERE started_at IS NULL`).length === 0;
+
+  test('starts one run, however often it is said at how many control planes', async () => {
+    await using one = await engineOn(database.url);
+    await using other = await engineOn(database.url);
+    await deploy(one, started('often'));
+    await vi.waitUntil(async () => (await other.services.workflows.active(defaultTenantId)).some(({ name }) => name === 'often'));
+    await Promise.all(Array.from({ length: 100 }, (_, index) => say(index % 2 === 0 ? one : other, 'often.said', `m-${index % 10}`)));
+    await vi.waitUntil(quiet, { timeout: 20_000, interval: 20 });
+    expect(await runsOf('often')).toBe(10);
+  });
+
+  test('is served by the next control plane where the one that stored it was killed before its run was', async () => {
+    {
+      await using engine = await engineOn(database.url);
+      await deploy(engine, started('late'));
+      const { id } = await say(engine, 'late.said', 'm');
+      await vi.waitUntil(quiet, { timeout: 20_000, interval: 20 });
+      await sql`DELETE FROM runs WHERE id IN (SELECT r.id FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE w.name = 'late')`;
+      await sql`DELETE FROM idempotency_keys WHERE route = 'event'`;
+      await sql`UPDATE events SET started_at = NULL, received_at = now() - interval '6 seconds' WHERE id = ${id}`;
+    }
+    await using next = await engineOn(database.url);
+    await vi.waitUntil(quiet, { timeout: 20_000, interval: 20 });
+    expect(await runsOf('late')).toBe(1);
+    expect(next.services.desk.workers()).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { type Act, collect } from './act.ts';
 import { addAgent } from './program-agent.ts';
 import { addBackups } from './program-backups.ts';
 import { addApprovals, addDeadTickets, addEffects } from './program-people.ts';
+import { addRegistry } from './program-registry.ts';
 import { addRun, addRuns } from './program-runs.ts';
 import { addEvents, addSchedules } from './program-time.ts';
 import type { GlobalOptions } from './session.ts';
@@ -37,8 +38,8 @@ export function programFor(terminal: Terminal, version: string): Program {
       const { openSession } = await import('./session.ts');
       exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
     };
-  const aboutWork = [addRun, addRuns, addDefinitions, addApprovals, addDeadTickets, addEffects, addSchedules, addEvents];
-  for (const add of [addStacks, addAgent, ...aboutWork, addBackups, addInsight]) add(command, act);
+  const aboutWork = [addRun, addRuns, addAgents, addWorkflows, addApprovals, addDeadTickets, addEffects, addSchedules, addEvents];
+  for (const add of [addStacks, addAgent, ...aboutWork, addRegistry, addBackups, addInsight]) add(command, act);
   return { command, exitCode: () => exitCode };
 }
 
@@ -87,7 +88,7 @@ function addStacks(hive: Command, act: Act): void {
     );
 }
 
-function addDefinitions(hive: Command, act: Act): void {
+function addAgents(hive: Command, act: Act): void {
   const agents = hive.command('agents').description('list, register and remove agents');
   agents
     .command('list', { isDefault: true })
@@ -106,7 +107,27 @@ function addDefinitions(hive: Command, act: Act): void {
     .command('remove <name>')
     .description('remove an agent')
     .action(act(async (session, _options, name = '') => (await import('./commands/agents.ts')).removeAgent(session, name)));
+  agents
+    .command('versions <name>')
+    .description('the versions of an agent, and how new runs are shared among them')
+    .option('--add <path>', 'keep the version that lies there beside the current one')
+    .action(
+      act<{ readonly add?: string }>(async (session, options, name = '') =>
+        (await import('./commands/agents.ts')).agentVersions(session, name, options),
+      ),
+    );
+  agents
+    .command('rollout <name> [version=weight...]')
+    .description('share new runs among versions (1.0.0=90 2.0.0=10); without any, all get the current one')
+    .action(
+      act(async (session, _options, ...typed) => {
+        const [name = '', ...weights] = typed.flat();
+        return (await import('./commands/agents.ts')).rollOutAgent(session, name, weights);
+      }),
+    );
+}
 
+function addWorkflows(hive: Command, act: Act): void {
   const workflows = hive.command('workflows').description('validate, deploy, list, show and draw workflows');
   const load = () => import('./commands/workflows.ts');
   workflows

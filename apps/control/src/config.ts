@@ -1,4 +1,4 @@
-import { HiveError } from '@hivekeeper/contract';
+import { eventPatternSchema, HiveError } from '@hivekeeper/contract';
 import { parseSetting, readSettings, type SettingFault, type Setting, type SettingValues } from '@hivekeeper/kernel';
 
 const setting = <T, S extends Setting<T>>(value: S & Setting<T>): S => value;
@@ -24,6 +24,11 @@ export const controlSettings = {
     option: '--port',
     description: 'Port to listen on; 0 takes a free one.',
     defaultText: '9002',
+    parse: parseSetting.integer(0, 65_535),
+  }),
+  grpcPort: setting({
+    variable: 'HIVE_GRPC_PORT',
+    description: 'Port for the registry over gRPC, at the same address; 0 takes a free one. Not served when unset.',
     parse: parseSetting.integer(0, 65_535),
   }),
   publicUrl: setting({
@@ -67,6 +72,18 @@ export const controlSettings = {
     variable: 'DATABASE_URL',
     description: 'PostgreSQL 15 or newer to use instead of the embedded one.',
     parse: parsePostgresUrl,
+  }),
+  natsUrl: setting({
+    variable: 'NATS_URL',
+    description:
+      'NATS server whose messages are events, and that is told which runs end and which approvals are requested. None when unset.',
+    parse: parseNatsUrl,
+  }),
+  natsSubjects: setting({
+    variable: 'HIVE_NATS_SUBJECTS',
+    description:
+      'Subjects whose messages are events, separated by commas, besides `workflow.trigger.*`, `graph.>`, `health.>` and `hub.>`.',
+    parse: parseSubjects,
   }),
   backupDirectory: setting({
     variable: 'HIVE_BACKUPS',
@@ -123,6 +140,24 @@ function parsePostgresUrl(text: string): string {
   if (!/^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''))
     throw new RangeError('expected an address that begins with postgres:// or postgresql://');
   return text;
+}
+
+function parseNatsUrl(text: string): string {
+  // As above: a password may stand in it.
+  if (!/^nats:\/\/./.test(text) || !URL.canParse(text)) throw new RangeError('expected an address such as nats://127.0.0.1:4222');
+  return text;
+}
+
+function parseSubjects(text: string): readonly string[] {
+  const subjects = text
+    .split(',')
+    .map((subject) => subject.trim())
+    .filter(Boolean);
+  for (const subject of subjects) {
+    const fault = eventPatternSchema.safeParse(subject).error?.issues[0];
+    if (fault !== undefined) throw new RangeError(`"${subject}" is no subject: ${fault.message}`);
+  }
+  return subjects;
 }
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);

@@ -18,6 +18,7 @@ import type { ControlConfig } from './config.ts';
 import { startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
 import type { KeyRing, Role } from './records/keys/index.ts';
+import { connectNats, serveGrpc } from './outside.ts';
 import { registerShipped } from './shipped.ts';
 
 const version = '0.1.0';
@@ -56,11 +57,8 @@ export async function startControlPlane(
   // Named by the place they lie at: control planes that share a database must not take each other's keys away.
   const place = `${hostname()}:${dataDirectory}`;
   await keptKey(engine.services.keys, { file: join(dataDirectory, 'admin.key'), name: `admin@${place}`, role: 'admin' });
-  const token = await keptKey(engine.services.keys, {
-    file: join(dataDirectory, 'local-workers.key'),
-    name: `local-workers@${place}`,
-    role: 'worker',
-  });
+  const workersKey = { file: join(dataDirectory, 'local-workers.key'), name: `local-workers@${place}`, role: 'worker' } as const;
+  const token = await keptKey(engine.services.keys, workersKey);
 
   let isDraining = false;
   const server = await createServer({
@@ -73,6 +71,8 @@ export async function startControlPlane(
   });
   stack.defer(() => server.close());
   const address = await listen(server, config);
+  await serveGrpc({ stack, engine, config, isDraining: () => isDraining, log });
+  await connectNats({ stack, engine, config, outbox: database.outboxStore, clock: systemClock, log });
   stack.use(
     new LocalWorkers({
       count: config.workerCount,
@@ -85,7 +85,7 @@ export async function startControlPlane(
       clock: systemClock,
       log,
       // Agents see only what they declare, but what they declare must be there to be given.
-      environment: { ...environment, DATABASE_URL: undefined },
+      environment: { ...environment, DATABASE_URL: undefined, NATS_URL: undefined },
     }),
   );
   stack.defer(() => {

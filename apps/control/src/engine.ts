@@ -7,6 +7,7 @@ import {
   type AgentSpec,
   defaultTenantId,
   type EffectId,
+  type InstanceId,
   type LinkId,
   type RunId,
   type ScheduleId,
@@ -17,6 +18,7 @@ import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
 import { diskBackupShelf } from './adapters/backup-files/backup-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
+import { type Fleet, openFleet } from './fleet.ts';
 import {
   checkWorkflow,
   createExpressions,
@@ -33,7 +35,7 @@ import {
 } from './flow/runs/index.ts';
 import { Canaries, canaryQueues, Health, Pulse, sendCanary, signsOf } from './flow/health/index.ts';
 import { Breakers, type FindAgent, TicketDesk } from './flow/tickets/index.ts';
-import { BulkOrders, DeadLetters, declaredIssuesOf, Schedules, Triggers } from './flow/triggers/index.ts';
+import { BulkOrders, DeadLetters, declaredIssuesOf, eventIssuesOf, Schedules, Triggers } from './flow/triggers/index.ts';
 import type { Services } from './http/services.ts';
 import { Backups } from './operations/backups/index.ts';
 import { EffectLedger } from './records/effects/index.ts';
@@ -92,16 +94,16 @@ export async function startEngine({
 
   const follow = (consequences: RunConsequences) => wakers.follow(consequences);
   const told = { findAgent: agents.specOf, evaluate: expressions.evaluate, newRunId: () => newId('run') as RunId, follow };
-  const flow = openFlow({ database, config, clock, log, ...told });
-  const { desk, breakers, lane, runs } = flow;
+  const flow = openFlow({ database, config, clock, log, newId, ...told });
+  const { desk, breakers, lane, runs, fleet } = flow;
+  await fleet.instances.refresh();
   const kept = backupsOf({ database, backups, clock, log });
   const people = ordersOver({ database, runs, lane, workflows, clock, newId });
   const ledger = ledgerOver({ database, runs, orders: people.orders, desk, clock, newId });
   const watch = watchOver({ ...flow, triggers: people.triggers, config, clock, log });
-  const wakers = startWakers({ ...people, stores: database, lane, newId, clock, log });
+  const wakers = startWakers({ ...people, workflows, evaluate: expressions.evaluate, stores: database, lane, newId, clock, log });
   await using stack = new AsyncDisposableStack();
-  stack.use(flow.peers);
-  stack.use(kept);
+  for (const part of [flow.peers, fleet.watchfulness, kept]) stack.use(part);
   stack.defer(() => breakers.idle());
   stack.defer(() => lane.idle());
   stack.use(flow.driver);
@@ -120,6 +122,7 @@ export async function startEngine({
       desk,
       agents,
       workflows,
+      instances: fleet.instances,
       clock,
       log,
       redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
@@ -129,8 +132,6 @@ export async function startEngine({
       backups: kept,
       ...watch,
       keys: new KeyRing({ store: database.keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
-      probeDatabase: () => database.probe(),
-      epoch: database.epoch,
       startedAtMs: clock.nowMs(),
     },
     idle: () => lane.idle(),
@@ -163,7 +164,9 @@ function watchOver({
 }
 
 /** What is read past the rules that change it. */
-const storesOf = ({ runStore, census, ticketStore, throttleStore, turnStore }: PostgresDatabase) => ({
+const storesOf = ({ runStore, census, ticketStore, throttleStore, turnStore, epoch, probe }: PostgresDatabase) => ({
+  epoch,
+  probeDatabase: probe,
   turnStore,
   runStore,
   census,
@@ -225,14 +228,17 @@ interface FlowParts extends Pick<EngineOptions, 'database' | 'config' | 'log'> {
   readonly clock: Clock;
   readonly findAgent: FindAgent;
   readonly evaluate: Expressions['evaluate'];
+  readonly newId: NewId;
   readonly newRunId: () => RunId;
   readonly follow: (consequences: RunConsequences) => void;
 }
 
 /** What moves runs and tickets, wired; nothing of it is started. */
-function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAgent, evaluate, newRunId, follow }: FlowParts) {
+function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAgent, evaluate, newId, newRunId, follow }: FlowParts) {
   const { runStore: store, ticketStore: tickets, throttleStore, peerLine, epoch, weightOf } = database;
-  const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch, leaseMs, silentAfterMs, weightOf });
+  const fleet = openFleet({ store: database.instanceStore, desk: () => desk, newId, clock, log });
+  const { dutyOf } = fleet.instances;
+  const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch, leaseMs, silentAfterMs, dutyOf, weightOf });
   const live = new LiveRuns(store, evaluate, liveRuns);
   const peers = new Peers({ line: peerLine, clock, log, forgottenAfterMs: watchForgottenAfterMs });
   const board = new NoticeBoard({ store, tickets, runs: live, peers, clock, log });
@@ -245,7 +251,7 @@ function openFlow({ database, config: { leaseMs, liveRuns }, clock, log, findAge
   const runs = new Runs({ store, tickets, desk, runs: live, lane, board, clock, newRunId, findAgent });
   const pulses = { driver: new Pulse(), sweep: new Pulse() };
   const driver: Driver = postgresDriver({ store, clock, log, wake: (runId) => runs.wake(runId), onLook: pulses.driver.beat });
-  return { desk, peers, board, breakers, lane, runs, driver, pulses };
+  return { desk, peers, board, breakers, lane, runs, driver, pulses, fleet };
 }
 
 interface Registration {
@@ -264,6 +270,7 @@ async function openRegistries({ store, files, expressions, builtinAgents, newId 
     check: (definition, isKnownAgent) => [
       ...checkWorkflow(definition, { isKnownAgent, parseExpression: expressions.parse }),
       ...declaredIssuesOf(definition),
+      ...eventIssuesOf(definition, expressions.parse),
     ],
     newId: () => newId('wfl') as WorkflowId,
   });
@@ -285,6 +292,7 @@ interface Recovery {
   readonly suspensions: Suspensions;
   readonly agents: AgentRegistry;
   readonly workflows: WorkflowRegistry;
+  readonly fleet: Fleet;
   readonly wakers: Wakers;
   readonly clock: Clock;
   readonly log: Log;
@@ -292,7 +300,7 @@ interface Recovery {
 
 /** Starts what finds interrupted work and what other control planes did: timers, and the database's notifications. */
 async function recover(recovery: Recovery): Promise<void> {
-  const { stack, database, desk, pulses, lane, runs, board, peers, suspensions, agents, workflows, wakers, clock, log } = recovery;
+  const { stack, database, desk, pulses, lane, runs, board, peers, suspensions, agents, workflows, fleet, wakers, clock, log } = recovery;
   const quietly = (what: string, work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.warn({ err: error }, `${what} failed; it is tried again`));
   let areAgentsStale = false;
@@ -322,7 +330,12 @@ async function recover(recovery: Recovery): Promise<void> {
   const tellNews = () => quietly('telling the news of effects', suspensions.tell());
   stack.use(clock.every(newsIntervalMs, tellNews));
   tellNews();
-  stack.use(clock.every(forgetIntervalMs, () => quietly('forgetting what is old', database.forgetOld())));
+  stack.use(
+    clock.every(forgetIntervalMs, () => {
+      quietly('forgetting what is old', database.forgetOld());
+      fleet.watchfulness.changed();
+    }),
+  );
   const registryChanged = () => {
     workflows.refresh();
     quietly('reading agents', readAgents());
@@ -332,6 +345,7 @@ async function recover(recovery: Recovery): Promise<void> {
     registryChanged,
     ticketsReady: () => desk.noticeMore(),
     schedulesChanged: () => wakers.schedulesChanged(),
+    instanceChanged: (id?: InstanceId) => fleet.watchfulness.changed(id),
     runWatched: (runId: RunId) => peers.heard(runId),
     runMoved: (runId: RunId) => board.moved(runId),
     roomMade: (fullKey: string) => desk.open(fullKey),

@@ -1,7 +1,8 @@
 import type { EventId } from '@hivekeeper/contract';
 import type { Clock, Log, NewId } from '@hivekeeper/kernel';
-import { type RunLane, type RunConsequences, type RunOrders, Turns, type TurnStore } from './flow/runs/index.ts';
-import { Events, type EventStore, ScheduleClock, type ScheduleStore, type Triggers } from './flow/triggers/index.ts';
+import { type Expressions, type RunLane, type RunConsequences, type RunOrders, Turns, type TurnStore } from './flow/runs/index.ts';
+import { Events, EventStarts, type EventStore, ScheduleClock, type ScheduleStore, type Triggers } from './flow/triggers/index.ts';
+import type { WorkflowRegistry } from './records/registry/index.ts';
 
 // What a control plane that was killed left undone waits so long, at most, where another one lives.
 const sweepIntervalMs = 10_000;
@@ -12,6 +13,8 @@ export interface WakersOptions {
   readonly lane: RunLane;
   readonly orders: RunOrders;
   readonly triggers: Triggers;
+  readonly workflows: WorkflowRegistry;
+  readonly evaluate: Expressions['evaluate'];
   readonly newId: NewId;
   readonly clock: Clock;
   readonly log: Log;
@@ -27,9 +30,10 @@ export interface Wakers extends AsyncDisposable {
 }
 
 /** Starts them, with what other control planes or an earlier one left undone. */
-export function startWakers({ stores, lane, orders, triggers, newId, clock, log }: WakersOptions): Wakers {
+export function startWakers({ stores, lane, orders, triggers, workflows, evaluate, newId, clock, log }: WakersOptions): Wakers {
   const turns = new Turns({ store: stores.turnStore, lane, log });
-  const events = new Events({ store: stores.eventStore, orders, newId: () => newId('evt') as EventId, log });
+  const starts = new EventStarts({ workflows, triggers, evaluate, log });
+  const events = new Events({ store: stores.eventStore, orders, starts, newId: () => newId('evt') as EventId, log });
   const scheduleClock = new ScheduleClock({ store: stores.scheduleStore, triggers, orders, clock, log });
   const sweep = () => {
     void turns.sweep();

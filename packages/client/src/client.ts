@@ -1,9 +1,12 @@
 import type {
+  AgentVersions,
   AgentView,
   ApprovalLink,
   ApprovalView,
   BackupVerification,
   BackupView,
+  Beat,
+  BeatAnswer,
   BulkAnswer,
   BulkOrder,
   ChangeSchedule,
@@ -12,18 +15,26 @@ import type {
   CreateSchedule,
   DeadTicketView,
   DecideApproval,
+  Discover,
+  Discovered,
   EffectState,
   EffectView,
   EventView,
   ForkRun,
   HealthReport,
+  InstanceChange,
+  InstanceView,
   Issue,
+  ListInstances,
   Published,
   PublishEvent,
   RegisterAgent,
+  RegisteredInstance,
+  RegisterInstance,
   Rerun,
   ResolveEffect,
   RetryRun,
+  RolloutInput,
   RunStatus,
   RunSummary,
   RunView,
@@ -39,7 +50,7 @@ import type {
   WorkflowView,
 } from '@hivekeeper/contract';
 import { type Call, type ClientOptions, callerOf } from './call.ts';
-import { type StreamedEvent, type StreamOptions, followRun } from './events.ts';
+import { type StreamedEvent, type StreamOptions, followInstances, followRun } from './events.ts';
 import { type WorkerCalls, workerCalls } from './worker.ts';
 
 /** Which runs to list, newest first. */
@@ -123,6 +134,11 @@ export interface Client {
   agent(name: string): Promise<AgentView>;
   registerAgent(body: RegisterAgent): Promise<AgentView>;
   removeAgent(name: string): Promise<void>;
+  agentVersions(name: string): Promise<AgentVersions>;
+  /** Keeps another version beside the current one; no run gets it before a rollout. */
+  addAgentVersion(name: string, body: RegisterAgent): Promise<AgentVersions>;
+  /** Shares new runs among versions, from a second on. */
+  rollOutAgent(name: string, body: RolloutInput): Promise<AgentVersions>;
   approvals(query?: { readonly status?: ApprovalView['status']; readonly runId?: string }): Promise<readonly ApprovalView[]>;
   approval(id: string): Promise<ApprovalView>;
   decideApproval(id: string, body: DecideApproval): Promise<ApprovalView>;
@@ -144,6 +160,20 @@ export interface Client {
   /** Counts once per `eventId`. */
   publish(event: PublishEvent): Promise<Published>;
   listEvents(query?: ListEvents): Promise<readonly EventView[]>;
+  /** The same name again is the same instance, under the same id. */
+  registerInstance(body: RegisterInstance): Promise<RegisteredInstance>;
+  /** @throws HiveError INSTANCE_GONE: register again */
+  beat(id: string, body?: Beat): Promise<BeatAnswer>;
+  deregister(id: string): Promise<void>;
+  instances(query?: ListInstances): Promise<readonly InstanceView[]>;
+  instance(id: string): Promise<InstanceView>;
+  /** The best first, with the reasons. */
+  discover(body: Discover): Promise<Discovered>;
+  /** Every instance there is, then what becomes of them; connects again where it has to, and tells everything then. */
+  instanceChanges(options?: Pick<StreamOptions, 'signal'>): AsyncGenerator<InstanceChange, void>;
+  cordon(id: string, reason?: string): Promise<InstanceView>;
+  uncordon(id: string, reason?: string): Promise<InstanceView>;
+  drain(id: string, reason?: string): Promise<InstanceView>;
   workers(): Promise<readonly WorkerView[]>;
   status(): Promise<Status>;
   /** Whether work moves; stuck runs and canaries. */
@@ -163,7 +193,14 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   const call = callerOf(options);
   const runs = { ...runCalls(call, options), ...orderCalls(call) };
-  return { ...runs, ...definitionCalls(call), ...timeCalls(call), ...operationCalls(call), worker: workerCalls(call) };
+  return {
+    ...runs,
+    ...definitionCalls(call),
+    ...timeCalls(call),
+    ...registryCalls(call, options),
+    ...operationCalls(call),
+    worker: workerCalls(call),
+  };
 }
 
 const part = encodeURIComponent;
@@ -217,6 +254,9 @@ const definitionCalls = (call: Call) =>
     agents: () => call({ path: '/v1/agents' }),
     agent: (name) => call({ path: `/v1/agents/${part(name)}` }),
     registerAgent: (body) => call({ method: 'POST', path: '/v1/agents', body }),
+    agentVersions: (name) => call({ path: `/v1/agents/${part(name)}/rollout` }),
+    addAgentVersion: (name, body) => call({ method: 'POST', path: `/v1/agents/${part(name)}/versions`, body }),
+    rollOutAgent: (name, body) => call({ method: 'PUT', path: `/v1/agents/${part(name)}/rollout`, body }),
     removeAgent: (name) => call({ method: 'DELETE', path: `/v1/agents/${part(name)}` }),
   }) satisfies Partial<Client>;
 
@@ -234,6 +274,23 @@ const timeCalls = (call: Call) =>
     publish: (body) => call({ method: 'POST', path: '/v1/events', body }),
     listEvents: (query = {}) => call({ path: '/v1/events', query: { ...query } }),
   }) satisfies Partial<Client>;
+
+const registryCalls = (call: Call, options: ClientOptions) => {
+  const order = (id: string, verb: string, reason: string | undefined): Promise<InstanceView> =>
+    call({ method: 'POST', path: `/v1/registry/instances/${part(id)}/${verb}`, body: reason === undefined ? {} : { reason } });
+  return {
+    registerInstance: (body) => call({ method: 'POST', path: '/v1/registry/instances', body }),
+    beat: (id, body = {}) => call({ method: 'POST', path: `/v1/registry/instances/${part(id)}/heartbeat`, body }),
+    deregister: (id) => call({ method: 'DELETE', path: `/v1/registry/instances/${part(id)}` }),
+    instances: (query = {}) => call({ path: '/v1/registry/instances', query: { ...query } }),
+    instance: (id) => call({ path: `/v1/registry/instances/${part(id)}` }),
+    discover: (body) => call({ method: 'POST', path: '/v1/registry/discover', body }),
+    instanceChanges: (stream) => followInstances(options, '/v1/registry/watch', stream),
+    cordon: (id, reason) => order(id, 'cordon', reason),
+    uncordon: (id, reason) => order(id, 'uncordon', reason),
+    drain: (id, reason) => order(id, 'drain', reason),
+  } satisfies Partial<Client>;
+};
 
 const operationCalls = (call: Call) =>
   ({

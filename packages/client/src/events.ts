@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser';
-import type { AttemptProgress, RunNotice, StreamEnded } from '@hivekeeper/contract';
+import type { AttemptProgress, InstanceChange, RunNotice, StreamEnded } from '@hivekeeper/contract';
 import { HiveError } from '@hivekeeper/contract/hive-error';
 import { type ClientOptions, type Pause, send, unreachable } from './call.ts';
 
@@ -28,19 +28,41 @@ const maxSilenceMs = 60_000;
  * Follows a run to its end: ends after `run.finished`. A broken connection is resumed where it stopped; one that
  * cannot be made at all is an error at once. @throws HiveError UNREACHABLE, NOT_FOUND, UNAUTHENTICATED, FORBIDDEN.
  */
-export async function* followRun(
+export const followRun = (options: ClientOptions, path: string, stream?: StreamOptions): AsyncGenerator<StreamedEvent, void> =>
+  follow<StreamedEvent['event']>(options, path, { ...stream, isLast: ({ type }) => type === 'run.finished' });
+
+/** Follows what becomes of instances until the signal aborts. Each connection begins with all there are. @throws as {@link followRun} */
+export async function* followInstances(
   options: ClientOptions,
   path: string,
-  { lastEventId, signal = new AbortController().signal }: StreamOptions = {},
-): AsyncGenerator<StreamedEvent, void> {
+  stream?: Pick<StreamOptions, 'signal'>,
+): AsyncGenerator<InstanceChange, void> {
+  for await (const { event } of follow<InstanceChange>(options, path, { ...stream, isLast: () => false })) yield event;
+}
+
+interface Streamed<Event> {
+  readonly id?: string;
+  readonly event: Event;
+}
+
+interface FollowOptions<Event> extends StreamOptions {
+  /** Nothing comes after it. */
+  readonly isLast: (event: Event) => boolean;
+}
+
+async function* follow<Event extends { readonly type: string }>(
+  options: ClientOptions,
+  path: string,
+  { lastEventId, signal = new AbortController().signal, isLast }: FollowOptions<Event>,
+): AsyncGenerator<Streamed<Event>, void> {
   const connection: Connection = { ...options, pause: options.pause ?? defaultPause, path, signal, last: lastEventId, wasMade: false };
   for (let fruitless = 0; !signal.aborted; fruitless += 1) {
-    let ending: unknown = unreachable(options.url, 'the event stream ends again and again before the run does');
+    let ending: unknown = unreachable(options.url, 'the event stream ends again and again');
     try {
-      for await (const streamed of oneConnection(connection)) {
+      for await (const streamed of oneConnection<Event>(connection)) {
         fruitless = 0;
         yield streamed;
-        if (streamed.event.type === 'run.finished') return;
+        if (isLast(streamed.event)) return;
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -64,22 +86,24 @@ interface Connection extends ClientOptions {
   wasMade: boolean;
 }
 
-async function* oneConnection(connection: Connection): AsyncGenerator<StreamedEvent, void> {
+async function* oneConnection<Event extends { readonly type: string }>(connection: Connection): AsyncGenerator<Streamed<Event>, void> {
   const headers = { accept: 'text/event-stream', ...(connection.last !== undefined && { 'last-event-id': connection.last }) };
   const response = await withinSilence(() => send(connection, { path: connection.path, headers, signal: connection.signal }), connection);
   connection.wasMade = true;
-  const arrived: (Omit<StreamedEvent, 'event'> & { readonly event: StreamedEvent['event'] | StreamEnded })[] = [];
+  const arrived: Streamed<Event | StreamEnded>[] = [];
   const parser = createParser({ onEvent: ({ id, data }) => arrived.push({ ...(id !== undefined && { id }), event: JSON.parse(data) }) });
   for await (const text of textOf(response, connection)) {
     parser.feed(text);
     for (const { event, ...rest } of arrived.splice(0)) {
       // The server ends this connection, and the next goes on from here.
-      if (event.type === 'stream.ended') return;
+      if (isEnd(event)) return;
       connection.last = rest.id ?? connection.last;
       yield { ...rest, event };
     }
   }
 }
+
+const isEnd = (event: { readonly type: string }): event is StreamEnded => event.type === 'stream.ended';
 
 async function* textOf(response: Response, connection: Connection): AsyncGenerator<string, void> {
   const reader = response.body?.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();

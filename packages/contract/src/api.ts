@@ -185,6 +185,35 @@ export const agentViewSchema = z.object({
 /** {@link agentViewSchema} */
 export type AgentView = z.infer<typeof agentViewSchema>;
 
+/** `PUT /v1/agents/:name/rollout`: which share of new runs gets which version; without weights all get the current one. */
+export const rolloutSchema = z.strictObject({
+  weights: z
+    .record(z.string().min(1).max(50), z.number().min(0).max(1_000_000))
+    .refine((weights) => Object.keys(weights).length <= 20, 'at most 20 versions')
+    .refine(
+      (weights) => Object.keys(weights).length === 0 || Object.values(weights).some((weight) => weight > 0),
+      'some weight must be above 0',
+    ),
+});
+/** {@link rolloutSchema} */
+export type RolloutInput = z.infer<typeof rolloutSchema>;
+/** The versions of an agent, and how new runs are shared among them. */
+export const agentVersionsSchema = z.object({
+  name: z.string(),
+  currentVersion: z.string().describe('What runs get that no rollout is for'),
+  versions: z.array(
+    z.object({
+      version: z.string(),
+      directory: z.string().optional(),
+      trust: trustSchema,
+      shareRatio: z.number().describe('Of the runs that begin from the last rollout on'),
+    }),
+  ),
+  rollouts: z.array(z.object({ sinceMs: atMs, weights: z.record(z.string(), z.number()) })).describe('The newest first'),
+});
+/** {@link agentVersionsSchema} */
+export type AgentVersions = z.infer<typeof agentVersionsSchema>;
+
 /** An approval as the API shows it. */
 export const approvalViewSchema = z.object({
   id: approvalIdSchema,
@@ -240,7 +269,7 @@ export const workerViewSchema = z.object({
   capabilities: z.array(z.string()),
   maxParallel: z.int(),
   heldCount: z.int(),
-  state: z.enum(['connected', 'silent', 'draining']),
+  state: z.enum(['connected', 'silent', 'cordoned', 'draining']),
   lastSeenAtMs: atMs,
 });
 /** {@link workerViewSchema} */

@@ -84,6 +84,18 @@ export const errorCatalogue = {
     remedy: 'Choose another name, or change what exists.',
   }),
   STILL_IN_USE: entry(409, ['caller', 'terminal'], { cause: 'It is used by something else.', remedy: 'Remove or change its users first.' }),
+  INSTANCE_GONE: entry(409, ['caller', 'terminal'], {
+    cause: 'The instance said nothing for so long that it counts as gone, or it was deregistered.',
+    remedy: 'Register again under the same name; the id stays the same.',
+  }),
+  INSTANCE_REPLACED: entry(409, ['caller', 'terminal'], {
+    cause: 'Another process has registered under this name since.',
+    remedy: 'Stop one of the two, or give it a name of its own.',
+  }),
+  REGISTRY_FULL: entry(409, ['caller', 'terminal'], {
+    cause: 'As many instances are registered as one tenant may have (10,000).',
+    remedy: 'Deregister those that are not needed; give restarted agents the same name again, instead of a new one each time.',
+  }),
   IDEMPOTENCY_KEY_REUSED: entry(422, ['caller', 'terminal'], {
     cause: 'The Idempotency-Key was used before with another body.',
     remedy: 'Use a new key for a new request.',

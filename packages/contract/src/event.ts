@@ -11,6 +11,10 @@ export const publishEventSchema = z.strictObject({
   /** Only nodes that wait for the same key get it. */
   key: signalKeySchema.optional(),
   payload: jsonValueSchema.default(null),
+  /** Dotted, as brokers have it; the patterns of triggers are compared with it, too. */
+  subject: z.string().min(1).max(500).optional(),
+  /** Where it comes from. */
+  source: z.string().min(1).max(500).optional(),
   /** The sender's own name for it: the same again is no news. */
   eventId: dedupeKeySchema.optional(),
 });
@@ -23,6 +27,8 @@ export const eventViewSchema = z.object({
   type: z.string(),
   key: z.string().optional(),
   payload: jsonValueSchema,
+  subject: z.string().optional(),
+  source: z.string().optional(),
   receivedAtMs: atMs,
   publishedBy: z.string(),
 });
@@ -31,6 +37,7 @@ export type EventView = z.infer<typeof eventViewSchema>;
 
 /** The answer to a publisher. */
 export const publishedSchema = eventViewSchema.extend({
+  startedWorkflows: z.array(z.string()).describe('Names of the workflows whose triggers mean it: each gets a run'),
   waitingRunCount: z.int().describe('Runs that waited for it when it came; one that begins to wait later gets it too'),
 });
 /** {@link publishedSchema} */

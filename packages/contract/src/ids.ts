@@ -14,6 +14,7 @@ export const idPrefixes = {
   tenant: 'ten',
   apiKey: 'key',
   link: 'lnk',
+  instance: 'ins',
 } as const;
 
 /** A kind of thing that has an id of its own. */
@@ -52,6 +53,9 @@ export const apiKeyIdSchema = idSchema('apiKey');
 /** `lnk_…` */
 export const linkIdSchema = idSchema('link');
 
+/** `ins_…`, or a worker's `wrk_…`: a worker is registered under the id it has. */
+export const instanceIdSchema = z.union([idSchema('instance'), workerIdSchema], 'expected an id such as ins_01JD… or wrk_01JD…');
+
 /** Identifies a run. */
 export type RunId = z.infer<typeof runIdSchema>;
 /** Identifies a ticket: one attempt at one slot of one node of one run. */
@@ -76,6 +80,8 @@ export type TenantId = z.infer<typeof tenantIdSchema>;
 export type ApiKeyId = z.infer<typeof apiKeyIdSchema>;
 /** Identifies a link to an approval (never the link itself). */
 export type LinkId = z.infer<typeof linkIdSchema>;
+/** Identifies an agent or a worker that is registered as running. */
+export type InstanceId = z.infer<typeof instanceIdSchema>;
 
 /** The tenant that exists from the first migration on; single-tenant installations live in it. */
 export const defaultTenantId = 'ten_00000000000000000000000000' as TenantId;

@@ -4,8 +4,9 @@
  * json.ts         what JSON may carry · ids.ts  branded ids · label.ts  labels of workers · workflow.ts  what an author writes
  * agent.ts        manifests · throttle.ts  what makes tickets wait · run.ts  states, blockers, views · run-events.ts  journal events and notices
  * schedule.ts     when runs begin by themselves · schedule-api.ts, event.ts  schedules and events in /v1
+ * event-trigger.ts  which events start runs · cloud-event.ts  events as others write them
  * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
- * health.ts       whether work moves
+ * health.ts       whether work moves · instance.ts  agents and workers that are registered as running
  * effect.ts       effects and steps: what agents tell, what people see and say
  * api.ts          the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
  */
@@ -17,6 +18,7 @@ export {
   type EffectId,
   type EventId,
   type IdKind,
+  type InstanceId,
   type LinkId,
   type RunId,
   type ScheduleId,
@@ -35,6 +37,7 @@ export {
   effectIdSchema,
   eventIdSchema,
   idPrefixes,
+  instanceIdSchema,
   linkIdSchema,
   nameSchema,
   placeOfAgent,
@@ -106,6 +109,8 @@ export {
   schedulePreviewSchema,
   scheduleViewSchema,
 } from './schedule-api.ts';
+export { type CloudEvent, cloudEventSchema } from './cloud-event.ts';
+export { type EventTrigger, declaredEventsOf, eventPatternSchema } from './event-trigger.ts';
 export {
   type EventView,
   type Published,
@@ -220,6 +225,7 @@ export {
   resolveEffectSchema,
 } from './effect.ts';
 export {
+  type AgentVersions,
   type AgentView,
   type ApprovalLink,
   type ApprovalView,
@@ -229,11 +235,13 @@ export {
   type BackupView,
   type CreateBackup,
   type RegisterAgent,
+  type RolloutInput,
   type StartRun,
   type Status,
   type Why,
   type WorkerView,
   type WorkflowView,
+  agentVersionsSchema,
   agentViewSchema,
   approvalLinkSchema,
   approvalViewSchema,
@@ -250,6 +258,7 @@ export {
   listRunsQuerySchema,
   nodeWaitSchema,
   registerAgentSchema,
+  rolloutSchema,
   runStreamEventSchema,
   runSummarySchema,
   runViewSchema,
@@ -290,6 +299,35 @@ export {
   healthReportSchema,
   readinessSchema,
 } from './health.ts';
+export {
+  type Beat,
+  type BeatAnswer,
+  type Discover,
+  type Discovered,
+  type Duty,
+  type Health,
+  type InstanceChange,
+  type InstanceDescription,
+  type InstanceFilter,
+  type InstanceKind,
+  type InstanceView,
+  type ListInstances,
+  type Rank,
+  type RegisteredInstance,
+  type RegisterInstance,
+  type Telemetry,
+  beatAnswerSchema,
+  beatSchema,
+  discoveredSchema,
+  discoverSchema,
+  instanceChangeSchema,
+  instanceViewSchema,
+  listInstancesQuerySchema,
+  orderInstanceSchema,
+  registeredInstanceSchema,
+  registerInstanceSchema,
+  telemetrySchema,
+} from './instance.ts';
 export { type DeadTicketView, deadTicketSchema, discardDeadSchema, listDeadQuerySchema } from './dead-ticket.ts';
 export { type Consequence, type ErrorCode, type ErrorEntry, type Fault, errorCatalogue, isErrorCode } from './error-codes.ts';
 export { type ErrorBody, type Issue, errorBodyOf, HiveError } from './hive-error.ts';

@@ -111,6 +111,7 @@ export type PollRequest = z.infer<typeof pollRequestSchema>;
 export const pollResponseSchema = z.object({
   tickets: z.array(leasedTicketSchema),
   revoked: z.array(ticketIdSchema),
+  leave: z.boolean().optional().describe('The worker was drained and has finished: it ends'),
 });
 /** {@link pollResponseSchema} */
 export type PollResponse = z.infer<typeof pollResponseSchema>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject, JsonValue } from './json.ts';
 import { agentNameSchema, nameSchema } from './ids.ts';
 import { labelSchema } from './label.ts';
+import { declaredEventIssues } from './event-trigger.ts';
 import { declaredScheduleIssues } from './schedule.ts';
 import { nodeConcurrencySchema } from './throttle.ts';
 
@@ -174,7 +175,8 @@ export const concurrencyRuleSchema = z.strictObject({
 
 /** What starts runs besides the API: kept as written, read by triggers. */
 export const triggerSchema = jsonValueSchema.superRefine((trigger, refinement) => {
-  for (const { path, message } of declaredScheduleIssues(trigger)) refinement.addIssue({ code: 'custom', path, message });
+  for (const { path, message } of [...declaredScheduleIssues(trigger), ...declaredEventIssues(trigger)])
+    refinement.addIssue({ code: 'custom', path, message });
 });
 
 /** A workflow as its author writes it (JSON, YAML or TypeScript). */
@@ -189,7 +191,7 @@ export const workflowDefinitionSchema = z.strictObject({
     .optional(),
   priority: prioritySchema.default(0),
   concurrency: concurrencyRuleSchema.optional(),
-  /** `{ schedule: … }`, one {@link scheduleRuleSchema} or several; other keys are kept. */
+  /** `{ schedule: …, event: … }`: each one {@link scheduleRuleSchema} or {@link eventTriggerSchema}, or several; other keys are kept. */
   trigger: triggerSchema.optional(),
   nodes: z.array(nodeDefinitionSchema).min(1).max(maxWorkflowNodes),
 });

@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid';
+import { decodeTime, monotonicFactory } from 'ulid';
 import type { Clock } from './clock.ts';
 import type { Random } from './random.ts';
 
@@ -10,3 +10,6 @@ export function idMaker(clock: Clock, random: Random): NewId {
   const ulid = monotonicFactory(() => random.next());
   return (prefix) => `${prefix}_${ulid(clock.nowMs())}`;
 }
+
+/** When the id was made, in milliseconds since 1970, by the clock of whoever made it. */
+export const timeOfId = (id: string): number => decodeTime(id.slice(id.indexOf('_') + 1, id.indexOf('_') + 27));

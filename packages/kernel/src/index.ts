@@ -2,7 +2,7 @@
 export { Alarm, type AlarmOptions } from './alarm.ts';
 export { type Clock, type Timer, pause, systemClock } from './clock.ts';
 export { type Setting, type SettingFault, type Settings, type SettingValues, parseSetting, readSettings } from './config.ts';
-export { type NewId, idMaker } from './ids.ts';
+export { type NewId, idMaker, timeOfId } from './ids.ts';
 export { type Log, type LogOptions, newLog } from './log.ts';
 export { releaseStartMemory } from './memory.ts';
 export { type Random, systemRandom } from './random.ts';

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import type { AgentView } from '@hivekeeper/contract';
+import type { AgentVersions, AgentView } from '@hivekeeper/contract';
+import { HiveError } from '@hivekeeper/contract/hive-error';
 import type { Session } from '../session.ts';
 import { tableText } from '../views/table.ts';
 import { cutText, durationText } from '../views/words.ts';
@@ -52,4 +53,39 @@ export async function registerAgent(
 export async function removeAgent({ client, output }: Session, name: string): Promise<void> {
   await client.removeAgent(name);
   output.show({ removed: name }, () => `${name} is removed.`);
+}
+
+/** `hive agents versions <name>` */
+export async function agentVersions(
+  { client, output, terminal }: Session,
+  name: string,
+  { add }: { readonly add?: string },
+): Promise<void> {
+  const versions =
+    add === undefined
+      ? await client.agentVersions(name)
+      : await client.addAgentVersion(name, { entryPath: resolve(terminal.workingDirectory, add) });
+  output.show(versions, () => versionsText(versions, output));
+}
+
+/** `hive agents rollout <name> [version=weight...]` */
+export async function rollOutAgent({ client, output }: Session, name: string, pairs: readonly string[]): Promise<void> {
+  const versions = await client.rollOutAgent(name, { weights: Object.fromEntries(pairs.map(weightIn)) });
+  output.show(versions, () => versionsText(versions, output));
+}
+
+function weightIn(pair: string): readonly [string, number] {
+  const [, version, weight] = /^(.+)=(\d+(?:\.\d+)?)$/.exec(pair) ?? [];
+  if (version === undefined) throw new HiveError('COMMAND_INVALID', `${pair}: expected a version and its weight, such as 2.0.0=10`);
+  return [version, Number(weight)];
+}
+
+function versionsText({ name, currentVersion, versions }: AgentVersions, { colors }: Pick<Session['output'], 'colors'>): string {
+  const rows = versions.map(({ version, shareRatio, directory = '' }) => [
+    version,
+    `${Math.round(shareRatio * 1_000) / 10} %`,
+    version === currentVersion ? 'current' : '',
+    directory,
+  ]);
+  return `${tableText(['VERSION', 'NEW RUNS', '', 'LIES AT'], rows, colors)}\n\n${colors.dim('Next:')} hive agents rollout ${name} <version>=<weight> …`;
 }

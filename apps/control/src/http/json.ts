@@ -4,12 +4,23 @@ import type { z } from 'zod';
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const mostIssues = 50;
+/** The media type of a CloudEvent that is the whole body. */
+export const cloudEventType = 'application/cloudevents+json';
 
 /** Reads JSON bodies, and refuses what could not be stored unchanged, in bodies, queries and paths alike. */
 export function readJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
+      done(null, parseBody(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  // On the one route that takes it, the route itself makes ordinary JSON of it.
+  app.addContentTypeParser(cloudEventType, { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      if (request.routeOptions.config.takesCloudEvents !== true) throw new HiveError('UNSUPPORTED_MEDIA_TYPE');
       done(null, parseBody(body as Buffer));
     } catch (error) {
       done(error as Error);

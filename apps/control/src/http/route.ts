@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Every route says it; one that does not stops the server from starting. */
     access?: Access;
+    /** CloudEvents are taken, too. */
+    takesCloudEvents?: boolean;
   }
   interface FastifyRequest {
     /** Set once the caller is known; `null` on open routes. */

@@ -24,6 +24,8 @@ import {
   addEvents,
   addHealth,
   addInstallation,
+  addRegistry,
+  addRegistryStream,
   addReruns,
   addRunOrders,
   addRuns,
@@ -88,11 +90,13 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     addEffects,
     addSchedules,
     addEvents,
+    addRegistry,
     addInstallation,
     addHealth,
   ];
   for (const add of [...about, addBackups, addApprovalPage, addFacade, addWorkerLedger]) add(app, services);
   addRunStream(app, services, openEnds);
+  addRegistryStream(app, services, openEnds);
   addWorkerCalls(app, services, openEnds);
   await app.ready();
   return app as unknown as FastifyInstance;

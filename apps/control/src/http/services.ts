@@ -6,6 +6,7 @@ import type { BulkOrders, DeadLetters, Events, Schedules, Triggers } from '../fl
 import type { Backups } from '../operations/backups/index.ts';
 import type { EffectLedger, EffectStore } from '../records/effects/index.ts';
 import type { KeyRing } from '../records/keys/index.ts';
+import type { Instances } from '../records/instances/index.ts';
 import type { Links } from '../records/links/index.ts';
 import type { Redaction } from '../records/redaction/index.ts';
 import type { AgentRegistry, WorkflowRegistry } from '../records/registry/index.ts';
@@ -41,6 +42,7 @@ export interface Services {
   readonly breakers: Breakers;
   readonly agents: AgentRegistry;
   readonly workflows: WorkflowRegistry;
+  readonly instances: Instances;
   readonly keys: KeyRing;
   readonly backups: Backups;
   /** Whether work moves; the database is asked by {@link probeDatabase}. */

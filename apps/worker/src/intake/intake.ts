@@ -90,10 +90,11 @@ export class Intake {
     if (this.#leaving.signal.aborted) return;
     const held = this.#held();
     const request = { workerId, credits: maxParallel - this.#holdings.count, held, waitMs: pollWaitMs };
-    const { tickets, revoked } = await this.#options.api.poll(request, this.#leaving.signal);
+    const { tickets, revoked, leave = false } = await this.#options.api.poll(request, this.#leaving.signal);
     for (const ticket of held) if (revoked.includes(ticket.ticketId)) this.#holdings.drop(ticket, 'revoked');
     for (const ticket of tickets) this.#holdings.accept(ticket);
     this.#heart.wake();
+    if (leave) this.drain();
   }
 
   async #leave(): Promise<void> {

@@ -1,7 +1,8 @@
 import { type AgentId, agentNameIn, type AgentSpec, type JsonValue, type TenantId } from '@hivekeeper/contract';
 import { capabilityFor } from '../../flow/runs/index.ts';
 import { agentThrottles } from '../../flow/tickets/index.ts';
-import type { ProjectId, Reference, RegistryStore, StoredAgent } from '../../records/registry/index.ts';
+import { mostRollouts } from '../../records/registry/index.ts';
+import type { ProjectId, Reference, RegistryStore, Rollout, StoredAgent } from '../../records/registry/index.ts';
 import { audit } from './audit.ts';
 import type { Pool, Sql } from './connection.ts';
 import { jsonOrNull, mustFind, refuseTwins, tell, type Within } from './registry-change.ts';
@@ -15,10 +16,15 @@ interface AgentRow {
   readonly facade: JsonValue | null;
   readonly registered_at: Date;
   readonly updated_at: Date;
+  readonly versions: Readonly<Record<string, AgentSpec>>;
+  readonly rollouts: readonly Rollout[];
 }
 
 /** The part of the port that is about agents; the rest is about workflows. */
-export type AgentCalls = Pick<RegistryStore, 'allAgents' | 'agents' | 'agent' | 'addAgent' | 'updateAgent' | 'removeAgent'>;
+export type AgentCalls = Pick<
+  RegistryStore,
+  'allAgents' | 'agents' | 'agent' | 'addAgent' | 'updateAgent' | 'keepVersions' | 'removeAgent'
+>;
 
 /** Agents in PostgreSQL. */
 export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
@@ -58,6 +64,22 @@ export const agentCalls = (engine: Pool, within: Within): AgentCalls => ({
       const agent = mustFind(await findAgent(sql, tenantId, { id }), id);
       await audit(sql, { tenantId, actor: by, action: 'agent.updated', object: agent.name, payload: spec });
       await throttleWaiting(sql, tenantId, agent);
+      await tell(sql);
+      return agent;
+    }),
+
+  keepVersions: ({ tenantId, id, versions, rollout, by }) =>
+    within(tenantId, async (sql) => {
+      const added = rollout === undefined ? [] : [rollout];
+      await sql`
+        UPDATE agents SET versions = (versions::jsonb || ${sql.json(versions)}::jsonb)::json,
+          rollouts = (SELECT coalesce(json_agg(r ORDER BY n), '[]') FROM (
+            SELECT r, n FROM jsonb_array_elements(rollouts::jsonb || ${sql.json(added)}::jsonb) WITH ORDINALITY AS t (r, n)
+            ORDER BY n DESC LIMIT ${mostRollouts}) AS kept)
+        WHERE tenant_id = ${tenantId} AND id = ${id} AND removed_at IS NULL`;
+      const agent = mustFind(await findAgent(sql, tenantId, { id }), id);
+      const action = rollout === undefined ? 'agent.version-added' : 'agent.rolled-out';
+      await audit(sql, { tenantId, actor: by, action, object: agent.name, payload: rollout ?? versions });
       await tell(sql);
       return agent;
     }),
@@ -112,5 +134,7 @@ const agentOf = (row: AgentRow): StoredAgent => ({
   registeredAtMs: row.registered_at.getTime(),
   updatedAtMs: row.updated_at.getTime(),
   spec: row.spec,
+  versions: row.versions,
+  rollouts: row.rollouts,
   ...(row.facade !== null && { facade: row.facade }),
 });

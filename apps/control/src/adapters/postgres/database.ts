@@ -1,4 +1,4 @@
-import { defaultTenantId, type RunId, type TenantId } from '@hivekeeper/contract';
+import { defaultTenantId, type InstanceId, instanceIdSchema, type RunId, type TenantId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
 import type { PeerLine, RunCensus, RunStore, TurnStore } from '../../flow/runs/index.ts';
 import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
@@ -6,7 +6,9 @@ import type { EventStore, ScheduleStore } from '../../flow/triggers/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
 import type { BackupSource } from '../../operations/backups/index.ts';
 import type { EffectStore } from '../../records/effects/index.ts';
+import type { InstanceStore } from '../../records/instances/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
+import type { OutboxStore } from '../../records/outbox/index.ts';
 import type { LinkStore } from '../../records/links/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
 import { postgresBackupSource } from './backup/snapshot.ts';
@@ -14,9 +16,11 @@ import { openPool, type Pool, type Sql } from './connection.ts';
 import { postgresDeadTicketStore } from './dead-ticket-store.ts';
 import { postgresEffectStore } from './effect-store.ts';
 import { forgetOldEvents, postgresEventStore } from './event-store.ts';
+import { forgetOldInstances, instancesChannel, postgresInstanceStore } from './instance-store.ts';
 import { postgresKeyStore } from './key-store.ts';
 import { postgresLinkStore } from './link-store.ts';
 import { migrate } from './migrate.ts';
+import { postgresOutboxStore } from './outbox-store.ts';
 import { movedChannel, ofRun, postgresPeerLine, roomyChannel, watchedChannel } from './peer-line.ts';
 import { registryChannel } from './registry-change.ts';
 import { postgresRegistryStore } from './registry-store.ts';
@@ -42,6 +46,8 @@ export interface DatabaseListener {
   /** Listening began, perhaps again: what was said before was not heard. */
   mayHaveMissed(): void;
   schedulesChanged(): void;
+  /** An instance changed; without an id, perhaps any. */
+  instanceChanged(id?: InstanceId): void;
 }
 
 /** A database that is migrated, safe, and open. */
@@ -61,13 +67,18 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly turnStore: TurnStore;
   readonly eventStore: EventStore;
   readonly scheduleStore: ScheduleStore;
+  readonly instanceStore: InstanceStore;
+  readonly outboxStore: OutboxStore;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** A tenant's share of the workers beside the others', as it was when the database was opened. */
   readonly weightOf: (tenantId: TenantId) => number;
   /** Commits a write. @throws HiveError DATABASE_UNAVAILABLE */
   probe(): Promise<void>;
-  /** Deletes canaries, idempotency keys older than 7 days; links that ended, events and firings of schedules older than 30. */
+  /**
+   * Deletes canaries, idempotency keys older than 7 days; links that ended, events and firings of schedules older than 30; workers that
+   * left a day ago, and agents that left 30 days ago.
+   */
   forgetOld(): Promise<void>;
   listen(listener: DatabaseListener): Promise<() => Promise<void>>;
 }
@@ -106,6 +117,8 @@ export async function openDatabase({
       turnStore: postgresTurnStore(engine),
       eventStore: postgresEventStore(engine, requests),
       scheduleStore: postgresScheduleStore(engine, requests),
+      outboxStore: postgresOutboxStore(engine),
+      instanceStore: postgresInstanceStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
       peerLine: postgresPeerLine(engine),
       linkStore: postgresLinkStore(engine),
@@ -117,13 +130,7 @@ export async function openDatabase({
       async probe() {
         await engine`UPDATE installation SET probed_at = now() WHERE tenant_id = ${defaultTenantId}`;
       },
-      async forgetOld() {
-        await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
-        await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
-        await forgetOldEvents(engine);
-        await forgetOldFirings(engine);
-        await engine`SELECT forget_canaries()`;
-      },
+      forgetOld: () => forgetOld(engine),
       listen: (listener) => listenOn(engine, listener),
       [Symbol.asyncDispose]: close,
     };
@@ -133,9 +140,18 @@ export async function openDatabase({
   }
 }
 
+async function forgetOld(engine: Pool): Promise<void> {
+  await engine`DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`;
+  await engine`DELETE FROM approval_links WHERE expires_at < now() - interval '30 days'`;
+  await forgetOldEvents(engine);
+  await forgetOldFirings(engine);
+  await engine`SELECT forget_canaries()`;
+  await forgetOldInstances(engine);
+}
+
 /** Hears what other control planes say, each thing on its channel. */
 async function listenOn(engine: Pool, listener: DatabaseListener): Promise<() => Promise<void>> {
-  const { registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed, schedulesChanged } = listener;
+  const { registryChanged, ticketsReady, runWatched, runMoved, roomMade, mayHaveMissed, schedulesChanged, instanceChanged } = listener;
   const listeners = [
     await engine.listen(registryChannel, registryChanged, registryChanged),
     await engine.listen(ticketsChannel, ticketsReady, ticketsReady),
@@ -143,6 +159,12 @@ async function listenOn(engine: Pool, listener: DatabaseListener): Promise<() =>
     await engine.listen(movedChannel, ofRun(runMoved), mayHaveMissed),
     await engine.listen(roomyChannel, roomMade),
     await engine.listen(schedulesChannel, schedulesChanged, schedulesChanged),
+    // Whoever may connect to the database may notify: what names no instance stands for any.
+    await engine.listen(
+      instancesChannel,
+      (payload) => instanceChanged(instanceIdSchema.safeParse(payload).data),
+      () => instanceChanged(),
+    ),
   ];
   return async () => {
     await Promise.all(listeners.map((listening) => listening.unlisten()));

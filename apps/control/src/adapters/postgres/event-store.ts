@@ -9,6 +9,8 @@ interface EventRow {
   readonly type: string;
   readonly key: string;
   readonly payload: JsonValue;
+  readonly subject: string | null;
+  readonly source: string | null;
   readonly published_by: string;
   readonly received_at: Date;
   readonly body_sha256: string | null;
@@ -24,7 +26,7 @@ const mostEvents = 1_000_000;
 /** Events in PostgreSQL: the engine's own pool for bringing them to runs, the request pool, confined to a tenant, for people. */
 export const postgresEventStore = (engine: Pool, requests: Pool): EventStore => ({ ...personCalls(requests), ...engineCalls(engine) });
 
-type EngineCalls = Pick<EventStore, 'waitsFor' | 'eventsFor' | 'waitsWithEvents'>;
+type EngineCalls = Pick<EventStore, 'started' | 'toStart' | 'waitsFor' | 'eventsFor' | 'waitsWithEvents'>;
 
 const personCalls = (requests: Pool): Omit<EventStore, keyof EngineCalls> => ({
   add: (event) => withTenant(requests, event.tenantId, (sql) => add(sql, event)),
@@ -52,14 +54,16 @@ interface Added {
   readonly isReplay: boolean;
 }
 
-async function add(sql: Sql, { id, tenantId, type, key = '', payload, by, dedupe }: NewEvent): Promise<Added> {
+async function add(sql: Sql, event: NewEvent): Promise<Added> {
+  const { id, tenantId, type, key = '', payload, subject = null, source = null, startsRuns, by, dedupe } = event;
   const { key: dedupeKey, bodySha256 } = dedupe ?? { key: null, bodySha256: null };
   const [added] = await sql<EventRow[]>`
-    INSERT INTO events (id, tenant_id, type, key, payload, published_by, dedupe_key, body_sha256)
-    VALUES (${id}, ${tenantId}, ${type}, ${key}, ${sql.json(payload)}, ${by}, ${dedupeKey}, ${bodySha256})
+    INSERT INTO events (id, tenant_id, type, key, payload, subject, source, published_by, dedupe_key, body_sha256, started_at)
+    VALUES (${id}, ${tenantId}, ${type}, ${key}, ${sql.json(payload)}, ${subject}, ${source}, ${by}, ${dedupeKey}, ${bodySha256},
+      ${startsRuns ? null : sql`now()`})
     ON CONFLICT (tenant_id, dedupe_key) DO NOTHING RETURNING *`;
   if (added === undefined) return earlier(sql, tenantId, { key: dedupeKey, bodySha256 });
-  await audit(sql, { tenantId, actor: by, action: 'event.published', object: id, payload: { type, key, payload } });
+  await audit(sql, { tenantId, actor: by, action: 'event.published', object: id, payload: { type, key, payload, subject, source } });
   return { event: eventOf(added), isReplay: false };
 }
 
@@ -76,6 +80,16 @@ async function earlier(
 }
 
 const engineCalls = (engine: Pool): EngineCalls => ({
+  async started(id) {
+    await engine`UPDATE events SET started_at = now() WHERE id = ${id}`;
+  },
+
+  async toStart(most) {
+    const rows = await engine<EventRow[]>`
+      SELECT * FROM events WHERE started_at IS NULL AND received_at < now() - interval '5 seconds' ORDER BY received_at LIMIT ${most}`;
+    return rows.map(eventOf);
+  },
+
   async waitsFor({ id }, most) {
     const rows = await engine<WaitRow[]>`
       SELECT w.run_id, w.slot_at FROM events e JOIN event_waits w ON w.tenant_id = e.tenant_id AND w.name = e.type AND w.key = e.key
@@ -119,4 +133,6 @@ const eventOf = (row: EventRow): StoredEvent => ({
   receivedAtMs: row.received_at.getTime(),
   publishedBy: row.published_by,
   ...(row.key !== '' && { key: row.key }),
+  ...(row.subject !== null && { subject: row.subject }),
+  ...(row.source !== null && { source: row.source }),
 });

@@ -57,9 +57,9 @@ export function advance(work: RunWork, event: RunEvent, findAgent: FindAgent): v
 function issue(work: RunWork, command: Extract<Command, { readonly type: 'issue' }>, findAgent: FindAgent): void {
   const { tenantId, runId, state } = work.after;
   const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
-  const spec = findAgent(tenantId, agent);
-  const requirement = requirementOf(spec, command);
-  const throttles = throttlesOf(spec, command);
+  const requirement = requirementOf(findAgent(tenantId, agent, runId), command);
+  // Throttles are the agent's, whichever version a run gets.
+  const throttles = throttlesOf(findAgent(tenantId, agent), command);
   const rankMs = rankMsOf({ ...command, deadlineAtMs: state.deadlineAtMs });
   const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
   work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, throttles, rankMs, isHeld });

@@ -83,7 +83,7 @@ export class Runs {
     const runId = this.#options.newRunId();
     const live = this.#options.runs.begin({ ...run, runId });
     const { by, context, carried = [], compensation, definition } = run;
-    const gatedNodeIds = this.#gatedNodeIdsOf(run);
+    const gatedNodeIds = this.#gatedNodeIdsOf({ ...run, runId });
     // What undoes a run does not wait for its like.
     const queue = compensation === undefined ? (turnOf(live.rules, { runId, context }) ?? run.turn) : undefined;
     await this.#options.lane.submit({
@@ -105,16 +105,16 @@ export class Runs {
     return runId;
   }
 
-  #gatedNodeIdsOf({ tenantId, definition, compensation }: NewRun): string[] {
+  #gatedNodeIdsOf({ tenantId, runId, definition, compensation }: NewRun & { readonly runId: RunId }): string[] {
     const works = compensation ?? definition.nodes.map(({ id, agent, action }) => ({ nodeId: id, agent, action }));
-    return works.filter((work) => this.#asksFirst(tenantId, work)).map(({ nodeId }) => nodeId);
+    return works.filter((work) => this.#asksFirst({ tenantId, runId }, work)).map(({ nodeId }) => nodeId);
   }
 
   #asksFirst(
-    tenantId: TenantId,
+    { tenantId, runId }: { readonly tenantId: TenantId; readonly runId: RunId },
     { agent, action }: { readonly agent?: string | undefined; readonly action?: string | undefined },
   ): boolean {
-    const spec = agent === undefined ? undefined : this.#options.findAgent(tenantId, agent);
+    const spec = agent === undefined ? undefined : this.#options.findAgent(tenantId, agent, runId);
     return spec !== undefined && riskLevelOf(spec, action) === 'APPROVAL_REQUIRED';
   }
 
@@ -127,7 +127,7 @@ export class Runs {
   async suspend({ suspension, ...word }: SuspendRequest & { readonly suspension: Suspension }): Promise<void> {
     const runId = runIdOfTicket(word.ticketId);
     const tenantId = (await this.#options.runs.load(runId))?.tenantId;
-    const isGated = suspension.kind === 'agent' && tenantId !== undefined && this.#asksFirst(tenantId, suspension);
+    const isGated = suspension.kind === 'agent' && tenantId !== undefined && this.#asksFirst({ tenantId, runId }, suspension);
     await this.#end(word, (from) => ({ ...from, type: 'ticket.suspended', suspension: isGated ? { ...suspension, isGated } : suspension }));
   }
 

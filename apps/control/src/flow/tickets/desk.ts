@@ -1,5 +1,6 @@
 import {
   type AgentSpec,
+  type Duty,
   type HeldTicket,
   HiveError,
   type JsonObject,
@@ -18,8 +19,8 @@ import { type Assignment, Scheduler } from './scheduler.ts';
 import { fullKeyOf, isPlace } from './throttle.ts';
 import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore, WorkerLink } from './ticket-store.ts';
 
-/** Where a worker's agents are described. */
-export type FindAgent = (tenantId: TenantId, name: string) => AgentSpec | undefined;
+/** Where a worker's agents are described: the version that a run gets, where one is named. */
+export type FindAgent = (tenantId: TenantId, name: string, runId?: RunId) => AgentSpec | undefined;
 
 /** What the desk needs. */
 export interface DeskOptions {
@@ -33,6 +34,8 @@ export interface DeskOptions {
   readonly leaseMs: number;
   /** A worker unheard of for this long counts as silent. */
   readonly silentAfterMs: number;
+  /** What people ordered of a worker; it gets nothing new unless that is `active`. All are where absent. */
+  readonly dutyOf?: ((workerId: WorkerId) => Duty) | undefined;
   /** A tenant's share of the workers beside the others'; 1 where absent. */
   readonly weightOf?: ((tenantId: TenantId) => number) | undefined;
 }
@@ -127,7 +130,7 @@ export class TicketDesk {
   setCredits(workerId: WorkerId, credits: number): void {
     const seat = this.#seat(workerId);
     seat.lastSeenAtMs = this.#options.clock.nowMs();
-    this.#scheduler.setCredits(workerId, Math.max(0, credits - seat.assigned.size));
+    this.#scheduler.setCredits(workerId, this.#dutyOf(workerId) === 'active' ? Math.max(0, credits - seat.assigned.size) : 0);
     if (credits > 0) this.#listener?.capacityChanged();
   }
 
@@ -140,12 +143,15 @@ export class TicketDesk {
       maxParallel: seat.link.maxParallel,
       heldCount: seat.held.size,
       state: this.#stateOf(seat),
-      lastSeenAtMs: seat.lastSeenAtMs,
+      // Whoever waits at the other end is there.
+      lastSeenAtMs: seat.link.isListening ? this.#options.clock.nowMs() : seat.lastSeenAtMs,
     }));
   }
 
   #stateOf({ link, lastSeenAtMs, isDraining }: Seat): WorkerView['state'] {
-    if (isDraining) return 'draining';
+    const duty = this.#dutyOf(link.workerId);
+    if (isDraining || duty === 'draining') return 'draining';
+    if (duty === 'cordoned') return 'cordoned';
     const isSilent = !link.isListening && this.#options.clock.nowMs() - lastSeenAtMs > this.#options.silentAfterMs;
     return isSilent ? 'silent' : 'connected';
   }
@@ -172,6 +178,22 @@ export class TicketDesk {
   /** A ticket with the requirement was settled by who held it. */
   moved(requirement: string): void {
     this.#queues.moved(requirement);
+  }
+
+  /** A worker's duty is another one now: it gets nothing new, or asks again at once. Does nothing where it is not here. */
+  dutyChanged(workerId: WorkerId): void {
+    this.#scheduler.setCredits(workerId, 0);
+    this.#seats.get(workerId)?.link.deliver([]);
+  }
+
+  /** Whether a worker that was told to drain has finished what it had. */
+  mayLeave(workerId: WorkerId): boolean {
+    const seat = this.#seats.get(workerId);
+    return this.#dutyOf(workerId) === 'draining' && seat !== undefined && seat.assigned.size + seat.held.size === 0;
+  }
+
+  #dutyOf(workerId: WorkerId): Duty {
+    return this.#options.dutyOf?.(workerId) ?? 'active';
   }
 
   /**
@@ -371,6 +393,7 @@ export class TicketDesk {
       if (silentMs > Math.max(10 * silentAfterMs, 2 * leaseMs)) this.detach(workerId);
       // Gone between two polls: what it could have taken goes to others.
       else if (silentMs > silentAfterMs) this.#scheduler.setCredits(workerId, 0);
+      else if (this.mayLeave(workerId)) link.deliver([]);
     }
     for (const lease of await store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
     this.#scheduler.probe();
@@ -416,14 +439,14 @@ export class TicketDesk {
   }
 
   #returnCredit(workerId: WorkerId): void {
-    if (this.#seats.get(workerId)?.isDraining === false) this.#scheduler.returnCredit(workerId);
+    if (this.#seats.get(workerId)?.isDraining === false && this.#dutyOf(workerId) === 'active') this.#scheduler.returnCredit(workerId);
   }
 
   /** Notes who holds a ticket; undefined where the worker is gone, or the agent: then the lease runs out by itself. */
   #hold(workerId: WorkerId, ticket: IssuedTicket, counter: string): LeasedTicket | undefined {
     this.#scheduler.granted(ticket);
     const seat = this.#seats.get(workerId);
-    const agent = this.#options.findAgent(ticket.tenantId, ticket.agent);
+    const agent = this.#options.findAgent(ticket.tenantId, ticket.agent, ticket.runId);
     if (agent === undefined)
       this.#options.log.error({ ticketId: ticket.ticketId, agent: ticket.agent }, 'a ticket was leased whose agent is gone');
     if (seat === undefined || agent === undefined) {

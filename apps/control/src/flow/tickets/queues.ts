@@ -3,7 +3,7 @@ import type { IssuedTicket, WorkerLink } from './ticket-store.ts';
 /** A worker at the desk, as far as queues go. */
 export interface SeatedWorker {
   readonly link: Pick<WorkerLink, 'capabilities' | 'maxParallel'>;
-  readonly state: 'connected' | 'silent' | 'draining';
+  readonly state: 'connected' | 'silent' | 'cordoned' | 'draining';
   /** What it holds, and what it is being given. */
   readonly takenCount: number;
 }

@@ -32,6 +32,7 @@ export interface CaseSubjects {
   readonly workflowId: string;
   readonly scheduleName: string;
   readonly eventId: string;
+  readonly instanceId: string;
   readonly agent: { readonly name: string; readonly id: string };
   readonly workerId: string;
   readonly ticket: { readonly ticketId: string; readonly token: string };
@@ -54,6 +55,7 @@ export const nobody: CaseSubjects = {
   workflowId: `wfl_${ulid}`,
   scheduleName: 'absent',
   eventId: `evt_${ulid}`,
+  instanceId: `ins_${ulid}`,
   agent: { name: 'absent', id: `agt_${ulid}` },
   workerId: `wrk_${ulid}`,
   ticket: { ticketId: `tkt_${ulid}.0`, token: '1.1' },
@@ -63,6 +65,8 @@ const node = { id: 'scan', agent: 'scanner' };
 const outcome = { ok: true, output: 1 };
 
 const schedule = { cron: '0 7 * * *', timeZone: 'UTC', catchUp: 'last', overlap: 'skip', jitterMs: 0, context: {} };
+
+const telemetry = { executionCount: 7, failureCount: 1, successRatio: 0.9, meanDurationMs: 12.5, loadRatio: 0.5, lastExecutionAtMs: 1 };
 
 type Bodies = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -81,9 +85,24 @@ const workerBodiesOf = ({ workerId, ticket, effectId }: CaseSubjects): Bodies =>
   'POST /v1/worker/suspend': { workerId, ...ticket, suspension: { kind: 'timer', step: 's', forMs: 1 } },
 });
 
+const registryBodies: Bodies = {
+  'POST /v1/agents/:name/versions': { entryPath: '/agents/scanner', name: 'scanner' },
+  'PUT /v1/agents/:name/rollout': { weights: { '1.0.0': 1 } },
+  'POST /v1/registry/instances': {
+    ...{ name: 'scout-1', namespace: 'default', role: 'scout', cluster: 'eu', version: '1.0.0', capabilities: ['scan'] },
+    ...{ metadata: { zone: 'a' }, beatIntervalMs: 1_000, telemetry },
+  },
+  'POST /v1/registry/instances/:id/heartbeat': { registration: 1, telemetry },
+  'POST /v1/registry/instances/:id/cordon': { reason: 'noisy' },
+  'POST /v1/registry/instances/:id/uncordon': { reason: 'quiet' },
+  'POST /v1/registry/instances/:id/drain': { reason: 'old' },
+  'POST /v1/registry/discover': { capabilities: ['scan'], filter: { namespace: 'default' }, limit: 5 },
+};
+
 /** A body each route would take. */
 export const sampleBodiesOf = (subjects: CaseSubjects): Bodies => ({
   ...workerBodiesOf(subjects),
+  ...registryBodies,
   'POST /v1/workflows': { name: 'review', description: 'd', timeoutMs: 1_000, priority: 1, nodes: [node] },
   'POST /v1/workflows/validate': { name: 'review', nodes: [node] },
   'POST /v1/workflows/:name/runs': { context: {} },
@@ -106,7 +125,7 @@ export const sampleBodiesOf = (subjects: CaseSubjects): Bodies => ({
   'PUT /v1/schedules/:name': schedule,
   'POST /v1/schedules/:name/pause': { reason: 'holidays' },
   'POST /v1/schedules/:name/resume': {},
-  'POST /v1/events': { type: 'order.paid', key: '42', payload: { amount: 7 }, eventId: 'e-1' },
+  'POST /v1/events': { type: 'order.paid', key: '42', payload: { amount: 7 }, subject: 'order.paid.42', source: 'shop', eventId: 'e-1' },
   'POST /v1/effects/:id/resolve': { happened: true, output: 1, notes: 'seen in the bank' },
   'POST /api/agents': {
     projectId: 1,
@@ -135,17 +154,21 @@ const addressOf = ({ url }: Pick<RouteEntry, 'url'>, subjects: CaseSubjects): st
   url.replaceAll(/:(\w+)/g, (_, parameter: string) => encodeURIComponent(subjectOf(url, parameter, subjects)));
 
 function subjectOf(url: string, parameter: string, subjects: CaseSubjects): string {
-  const { runId, approvalId, link, deadTicketId, effectId, workflowId, scheduleName, eventId, agent } = subjects;
+  const { runId, approvalId, link, deadTicketId, effectId, workflowId, scheduleName, eventId, instanceId, agent } = subjects;
   if (parameter === 'link') return link;
   if (parameter === 'ticketId') return deadTicketId;
   if (parameter === 'runId' || /^\/v1\/(runs|why)\//.test(url)) return runId;
-  if (url.includes('/approvals/')) return approvalId;
-  if (url.includes('/backups/')) return 'backup-20260102-030405-678';
-  if (url.includes('/effects/')) return effectId;
-  if (url.includes('/schedules/')) return scheduleName;
-  if (url.includes('/events/')) return eventId;
-  if (url.includes('/agents/')) return url.startsWith('/api/') ? agent.id : agent.name;
-  return workflowId;
+  const byNoun = {
+    approvals: approvalId,
+    backups: 'backup-20260102-030405-678',
+    effects: effectId,
+    schedules: scheduleName,
+    registry: instanceId,
+    events: eventId,
+    agents: url.startsWith('/api/') ? agent.id : agent.name,
+  };
+  const noun = url.split('/')[2] ?? '';
+  return Object.hasOwn(byNoun, noun) ? byNoun[noun as keyof typeof byNoun] : workflowId;
 }
 
 /** The address of a route with one text for all its parameters. */

@@ -4,7 +4,7 @@ import type { MemoryTables } from './memory-tables.ts';
 
 /** Events over the tables; no run waits for any. */
 export const memoryEventStore = ({ events, nowMs }: MemoryTables): EventStore => ({
-  add: async ({ by, dedupe, ...event }) => {
+  add: async ({ by, dedupe, startsRuns: _, ...event }) => {
     const known = [...events.values()].find((other) => dedupe !== undefined && other.dedupe?.key === dedupe.key);
     if (known !== undefined && known.dedupe?.bodySha256 !== dedupe?.bodySha256) throw new HiveError('IDEMPOTENCY_KEY_REUSED');
     const stored = known?.event ?? { ...event, publishedBy: by, receivedAtMs: nowMs() };
@@ -27,6 +27,8 @@ export const memoryEventStore = ({ events, nowMs }: MemoryTables): EventStore =>
       )
       .reverse()
       .slice(0, limit),
+  started: async () => undefined,
+  toStart: async () => [],
   waitsFor: async () => [],
   eventsFor: async () => [],
   waitsWithEvents: async () => [],

@@ -2,7 +2,7 @@ import { agentNameIn, HiveError } from '@hivekeeper/contract';
 import type { Reference, RegistryStore, StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
 import type { MemoryTables } from './memory-tables.ts';
 
-type AgentCalls = Pick<RegistryStore, 'allAgents' | 'agents' | 'agent' | 'addAgent' | 'updateAgent' | 'removeAgent'>;
+type AgentCalls = Pick<RegistryStore, 'allAgents' | 'agents' | 'agent' | 'addAgent' | 'updateAgent' | 'keepVersions' | 'removeAgent'>;
 
 /** {@link RegistryStore} over the tables. */
 export const memoryRegistryStore = (tables: MemoryTables): RegistryStore => ({ ...agentCalls(tables), ...workflowCalls(tables) });
@@ -11,8 +11,11 @@ function agentCalls({ agents, nowMs }: MemoryTables): AgentCalls {
   const agentOf = ({
     spec,
     ...rest
-  }: Pick<StoredAgent, 'id' | 'tenantId' | 'projectId' | 'spec' | 'facade' | 'registeredAtMs'>): StoredAgent => {
+  }: Pick<StoredAgent, 'id' | 'tenantId' | 'projectId' | 'spec' | 'facade' | 'registeredAtMs'> &
+    Partial<Pick<StoredAgent, 'versions' | 'rollouts'>>): StoredAgent => {
     const agent = {
+      versions: {},
+      rollouts: [],
       ...rest,
       spec,
       name: agentNameIn(rest.projectId, spec.name),
@@ -41,6 +44,11 @@ function agentCalls({ agents, nowMs }: MemoryTables): AgentCalls {
     updateAgent: async ({ id, spec, facade }) => {
       const known = mustFind(agents.get(id), id);
       return agentOf({ ...known, spec, facade: facade ?? known.facade });
+    },
+    keepVersions: async ({ id, versions, rollout }) => {
+      const known = mustFind(agents.get(id), id);
+      const rollouts = rollout === undefined ? known.rollouts : [...known.rollouts, rollout];
+      return agentOf({ ...known, versions: { ...known.versions, ...versions }, rollouts });
     },
     removeAgent: async (_tenantId, id) => agents.delete(id),
   };

@@ -6,11 +6,13 @@ import {
   type EffectId,
   type EventId,
   HiveError,
+  type InstanceId,
   type LinkId,
   type Readiness,
   type RunId,
   type ScheduleId,
   type TenantId,
+  type WorkerId,
   type WorkflowId,
 } from '@hivekeeper/contract';
 import { type Clock, idMaker, newLog, type Random } from '@hivekeeper/kernel';
@@ -26,8 +28,18 @@ import {
   Suspensions,
 } from '../../flow/runs/index.ts';
 import { Breakers, TicketDesk } from '../../flow/tickets/index.ts';
-import { BulkOrders, DeadLetters, declaredIssuesOf, Events, Schedules, Triggers } from '../../flow/triggers/index.ts';
+import {
+  BulkOrders,
+  DeadLetters,
+  declaredIssuesOf,
+  eventIssuesOf,
+  Events,
+  EventStarts,
+  Schedules,
+  Triggers,
+} from '../../flow/triggers/index.ts';
 import { EffectLedger, type EffectStore } from '../../records/effects/index.ts';
+import { Attention, Instances, InstanceWatch, Presence, Watchfulness } from '../../records/instances/index.ts';
 import { KeyRing } from '../../records/keys/index.ts';
 import { Links } from '../../records/links/index.ts';
 import { Redaction } from '../../records/redaction/index.ts';
@@ -37,6 +49,7 @@ import { memoryBackups } from './memory-backups.ts';
 import { memoryDeadTicketStore } from './memory-dead-ticket-store.ts';
 import { memoryEffectStore } from './memory-effect-store.ts';
 import { memoryEventStore } from './memory-event-store.ts';
+import { memoryInstanceStore } from './memory-instance-store.ts';
 import { memoryKeyStore } from './memory-key-store.ts';
 import { memoryLinkStore } from './memory-link-store.ts';
 import { memoryRegistryStore } from './memory-registry-store.ts';
@@ -51,6 +64,8 @@ import { memoryTicketStore } from './memory-ticket-store.ts';
 export interface MemoryHouse {
   readonly services: Services;
   readonly tables: MemoryTables;
+  /** Begins to notice who of the registered instances is silent. */
+  readonly keepWatch: () => Watchfulness;
   /** Keys of the default tenant, and of another one. */
   readonly keys: { readonly admin: string; readonly worker: string; readonly foreign: string };
   /** What was logged, one JSON line each. */
@@ -77,7 +92,7 @@ export async function memoryHouse({
   const log = newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } });
   const tables = new MemoryTables(() => clock.nowMs());
   const keyRing = new KeyRing({ store: memoryKeyStore(tables), random, nowMs: () => clock.nowMs() });
-  const engine = engineOver(tables, { clock, random, log });
+  const { keepWatch, ...engine } = engineOver(tables, { clock, random, log });
   const services: Services = {
     ...engine,
     keys: keyRing,
@@ -102,7 +117,7 @@ export async function memoryHouse({
     worker: await issue('workers', 'worker'),
     foreign: await issue('theirs', 'admin', 'ten_00000000000000000000000001' as TenantId),
   };
-  return { services, tables, keys, logged, world, probeCount: () => probeCount };
+  return { services, tables, keepWatch, keys, logged, world, probeCount: () => probeCount };
 }
 
 /** The value of a variable that an agent may see. */
@@ -139,7 +154,9 @@ function engineOver(
   const agents = new AgentRegistry({ store: registry, files: pretendFiles, newId: () => newId('agt') as AgentId });
   const workflows = workflowsOver(registry, expressions, () => newId('wfl') as WorkflowId);
   const findAgent = agents.specOf;
-  const desk = new TicketDesk({ store: tickets, clock, log, findAgent, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
+  const { instances, keepWatch } = instancesOver(tables, () => desk, { clock, log, newId: () => newId('ins') as InstanceId });
+  const known = { findAgent, dutyOf: instances.dutyOf };
+  const desk = new TicketDesk({ store: tickets, clock, log, ...known, epoch: 1, leaseMs: 30_000, silentAfterMs: 10_000 });
   const live = new LiveRuns(runStore, expressions.evaluate, 1_000);
   const peers = { announce: () => undefined, tell: () => undefined };
   const board = new NoticeBoard({ store: runStore, tickets, runs: live, peers, clock, log });
@@ -148,18 +165,10 @@ function engineOver(
   const shared = { store: runStore, runs: live, desk, board, findAgent, clock };
   const lane = new RunLane({ ...shared, driver: () => noDriver, breakers, follow: () => undefined, log });
   const runs = new Runs({ ...shared, tickets, lane, newRunId: () => newId('run') as RunId });
-  const capacityChanged = () => {
-    lane.pump();
-    void desk.refill();
-  };
-  desk.listen({
-    ticketLost: (lease) => void runs.lose(lease),
-    capacityChanged,
-    progressed: (runId) => board.progressed(runId),
-    roomMade: () => undefined,
-  });
+  listenAt(desk, { lane, runs, board });
   const orders = new RunOrders({ store: runStore, lane, newSignalId: () => newId('sig') });
   const triggers = new Triggers({ runs, store: runStore, workflows });
+  const starts = new EventStarts({ workflows, triggers, evaluate: expressions.evaluate, log });
   const effectStore = memoryEffectStore(tables);
   const effects = ledgerOver(effectStore, desk, { clock, newEffectId: () => newId('eff') as EffectId });
   const suspensions = new Suspensions({ runs, orders, ledger: effects, effects: effectStore });
@@ -177,15 +186,48 @@ function engineOver(
     breakers,
     agents,
     workflows,
+    instances,
+    keepWatch,
     triggers,
     bulk: new BulkOrders({ store: runStore, orders, triggers }),
     dead: new DeadLetters({ store: memoryDeadTicketStore(tables), triggers }),
     links: new Links({ store: memoryLinkStore(tables), clock, random, newId: () => newId('lnk') as LinkId }),
     redaction: new Redaction(() => [declaredSecret]),
-    events: new Events({ store: memoryEventStore(tables), orders, newId: () => newId('evt') as EventId, log }),
+    events: new Events({ store: memoryEventStore(tables), orders, starts, newId: () => newId('evt') as EventId, log }),
     schedules: new Schedules({ store: memoryScheduleStore(tables), workflows, newId: () => newId('sch') as ScheduleId, clock }),
     turnStore: noTurns,
   };
+}
+
+function listenAt(
+  desk: TicketDesk,
+  { lane, runs, board }: { readonly lane: RunLane; readonly runs: Runs; readonly board: NoticeBoard },
+): void {
+  const capacityChanged = () => {
+    lane.pump();
+    void desk.refill();
+  };
+  desk.listen({
+    ticketLost: (lease) => void runs.lose(lease),
+    capacityChanged,
+    progressed: (runId) => board.progressed(runId),
+    roomMade: () => undefined,
+  });
+}
+
+/** As the engine has it; the round that notices silence begins when a test says so. */
+function instancesOver(
+  tables: MemoryTables,
+  desk: () => TicketDesk,
+  { clock, log, newId }: { readonly clock: Clock; readonly log: Services['log']; readonly newId: () => InstanceId },
+): { readonly instances: Instances; readonly keepWatch: () => Watchfulness } {
+  const store = memoryInstanceStore(tables);
+  const attention = new Attention(clock, 500);
+  const presence = new Presence(attention);
+  const dutyChanged = (id: InstanceId) => desk().dutyChanged(id as WorkerId);
+  const instances = new Instances({ store, presence, watch: new InstanceWatch(), clock, newId, dutyChanged });
+  const parts = { instances, presence, attention, store, clock, log };
+  return { instances, keepWatch: () => new Watchfulness({ ...parts, workers: () => desk().workers(), planeId: 'here' }) };
 }
 
 const ledgerOver = (
@@ -200,6 +242,7 @@ const workflowsOver = (store: RegistryStore, { parse }: Expressions, newId: () =
     check: (definition, isKnownAgent) => [
       ...checkWorkflow(definition, { isKnownAgent, parseExpression: parse }),
       ...declaredIssuesOf(definition),
+      ...eventIssuesOf(definition, parse),
     ],
     newId,
   });

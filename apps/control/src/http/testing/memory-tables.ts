@@ -18,6 +18,7 @@ import type {
 import type { IssuedTicket } from '../../flow/tickets/index.ts';
 import type { Effect } from '../../records/effects/index.ts';
 import type { NewEvent, StoredEvent, StoredSchedule } from '../../flow/triggers/index.ts';
+import type { StoredInstance } from '../../records/instances/index.ts';
 import type { Principal } from '../../records/keys/index.ts';
 import type { SealedLink } from '../../records/links/index.ts';
 import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
@@ -41,6 +42,7 @@ export class MemoryTables {
   readonly keys = new Map<string, Principal>();
   readonly schedules = new Map<string, StoredSchedule>();
   readonly events = new Map<string, { event: StoredEvent; dedupe: NewEvent['dedupe'] }>();
+  readonly instances = new Map<string, StoredInstance>();
   readonly idempotency = new Map<string, { runId: RunId; bodySha256: string }>();
   readonly nowMs: () => number;
   #counter = 0;

@@ -3,13 +3,15 @@ import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../testing/door.ts';
 import { scanner } from '../testing/facade-scenes.ts';
-import { deploy } from '../testing/scenes.ts';
+import { deploy, poll, register, start } from '../testing/scenes.ts';
 
 guardLeaks();
 
 let door: Door;
+let clock: FakeClock;
 beforeEach(async () => {
-  door = await openDoor({ clock: new FakeClock(), random: seededRandom(1) });
+  clock = new FakeClock();
+  door = await openDoor({ clock, random: seededRandom(1) });
 });
 afterEach(() => door[Symbol.asyncDispose]());
 
@@ -109,5 +111,49 @@ describe('a workflow', () => {
     });
     expect(door.tables.workflows.size).toBe(0);
     expect((await deployed(node, { id: 'b', agent: 'listing' }, { id: 'c', agent: 'scanner', action: 'whatever' })).status).toBe(201);
+  });
+});
+
+describe('versions of an agent', () => {
+  const add = (body: object) => door.call('POST /v1/agents/scanner/versions', { body: { entryPath: '/other/scanner', ...body } });
+  const rollOut = (weights: object) => door.call('PUT /v1/agents/scanner/rollout', { body: { weights } });
+
+  it('are kept beside the current one, and given to new runs by a rollout', async () => {
+    await deploy(door);
+    expect((await add({ version: '2.0.0' })).body).toMatchObject({
+      currentVersion: '1.0.0',
+      versions: [
+        { version: '2.0.0', shareRatio: 0, directory: '/other/scanner' },
+        { version: '1.0.0', shareRatio: 1 },
+      ],
+    });
+    expect((await door.call('GET /v1/agents/scanner')).body.version).toBe('1.0.0');
+    expect((await rollOut({ '1.0.0': 0, '2.0.0': 10 })).body.versions).toMatchObject([{ shareRatio: 1 }, { shareRatio: 0 }]);
+    await register(door);
+    const before = await start(door);
+    await clock.advance(1_000);
+    const after = await start(door);
+    const { tickets } = await poll(door);
+    const versionOf = (runId: string) => tickets.find((ticket) => ticket.runId === runId)?.agent.version;
+    expect([versionOf(before), versionOf(after)]).toEqual(['1.0.0', '2.0.0']);
+  });
+
+  it('that ask a person first do so in the runs that get them', async () => {
+    await deploy(door);
+    await add({ version: '2.0.0', riskLevel: 'APPROVAL_REQUIRED' });
+    await rollOut({ '2.0.0': 1 });
+    await clock.advance(1_000);
+    const runId = await start(door);
+    expect((await door.call(`GET /v1/approvals?runId=${runId}`)).body).toHaveLength(1);
+  });
+
+  it('that nobody knows are refused, each by its place', async () => {
+    await deploy(door);
+    expect((await rollOut({ '1.0.0': 1, '9.9.9': 1 })).body.error).toMatchObject({
+      code: 'INVALID_REQUEST',
+      issues: [{ path: '/weights/9.9.9' }],
+    });
+    expect((await rollOut({ '1.0.0': 0 })).body.error.code).toBe('INVALID_REQUEST');
+    expect((await add({ version: '1.0.0' })).body.error.code).toBe('ALREADY_EXISTS');
   });
 });

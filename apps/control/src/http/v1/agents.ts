@@ -1,9 +1,12 @@
 import {
   agentNameSchema,
+  type AgentVersions,
+  agentVersionsSchema,
   type AgentView,
   agentViewSchema,
   type RegisterAgent,
   registerAgentSchema,
+  rolloutSchema,
   type TenantId,
 } from '@hivekeeper/contract';
 import { z } from 'zod';
@@ -18,6 +21,7 @@ const params = z.strictObject({ name: agentNameSchema });
 /** Agents: registering, reading, removing. */
 export function addAgents(app: App, services: Services): void {
   addReading(app, services);
+  addVersions(app, services);
   app.post(
     '/v1/agents',
     {
@@ -86,6 +90,76 @@ function addReading(app: App, services: Services): void {
       return viewOf(services, tenantId, await services.agents.get(tenantId, { name: request.params.name }));
     },
   );
+}
+
+/** What new runs get of an agent. */
+function addVersions(app: App, { agents, clock }: Services): void {
+  const shown = { tags, params, querystring: noQuery };
+  app.get(
+    '/v1/agents/:name/rollout',
+    {
+      config: { access },
+      schema: {
+        ...shown,
+        summary: 'The versions of an agent, and how new runs are shared among them',
+        response: answers({ 200: agentVersionsSchema }),
+      },
+    },
+    async (request) => versionsOf(await agents.get(callerOf(request).tenantId, { name: request.params.name })),
+  );
+  app.post(
+    '/v1/agents/:name/versions',
+    {
+      config: { access },
+      schema: {
+        ...shown,
+        summary: 'Keep another version of an agent beside the current one; no run gets it before a rollout',
+        body: registerAgentSchema,
+        response: answers({ 200: agentVersionsSchema }),
+      },
+    },
+    async (request) => {
+      const { tenantId, subject } = callerOf(request);
+      const { entryPath } = request.body;
+      const registration = { tenantId, name: request.params.name, entryPath, given: givenBy(request.body), by: subject };
+      return versionsOf(await agents.addVersion(registration));
+    },
+  );
+  app.put(
+    '/v1/agents/:name/rollout',
+    {
+      config: { access },
+      schema: {
+        ...shown,
+        summary: 'Share new runs among versions of an agent, from a second on',
+        body: rolloutSchema,
+        response: answers({ 200: agentVersionsSchema }),
+      },
+    },
+    async (request) => {
+      const { tenantId, subject } = callerOf(request);
+      const { weights } = request.body;
+      return versionsOf(await agents.rollOut({ tenantId, name: request.params.name, weights, nowMs: clock.nowMs(), by: subject }));
+    },
+  );
+}
+
+function versionsOf({ name, spec, versions, rollouts }: StoredAgent): AgentVersions {
+  const weights = rollouts.at(-1)?.weights ?? {};
+  const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+  const shareOf = (version: string) => (total === 0 ? Number(version === spec.version) : (weights[version] ?? 0) / total);
+  const all = Object.entries({ ...versions, [spec.version]: spec });
+  return {
+    name,
+    currentVersion: spec.version,
+    versions: all.map(([version, { directory, trust }]) => ({
+      version,
+      trust,
+      shareRatio: shareOf(version),
+      ...(directory !== undefined && { directory }),
+    })),
+    rollouts: rollouts.toReversed().map((rollout) => ({ ...rollout })),
+  };
 }
 
 function givenBy({ entryPath: _, ...given }: RegisterAgent): AgentRegistration['given'] {

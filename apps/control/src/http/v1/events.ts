@@ -8,6 +8,7 @@ import {
 } from '@hivekeeper/contract';
 import { z } from 'zod';
 import { answers, type App, callerOf, mustTakeWork, noQuery, triggerHeadersSchema } from '../route.ts';
+import { eventBodyOf } from './cloud-events.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['events'];
@@ -17,13 +18,22 @@ const eventLimitBytes = 256 * 1024;
 
 /** Events: publishing, listing, reading. */
 export function addEvents(app: App, services: Services): void {
+  addPublishing(app, services);
+  addReading(app, services);
+}
+
+function addPublishing(app: App, services: Services): void {
   app.post(
     '/v1/events',
     {
       bodyLimit: eventLimitBytes,
-      config: { access },
+      config: { access, takesCloudEvents: true },
+      preValidation: async (request) => {
+        request.body = eventBodyOf(request) as typeof request.body;
+      },
       schema: {
-        summary: 'Publish an event to every run that waits for it, or will; 200 where it was published before',
+        summary:
+          'Publish an event to every run that waits for it, or will, and start those whose trigger means it; 200 where it was published before. CloudEvents 1.0 are taken in structured and binary mode',
         tags,
         querystring: noQuery,
         headers: triggerHeadersSchema,
@@ -41,6 +51,9 @@ export function addEvents(app: App, services: Services): void {
       return reply.code(isReplay ? 200 : 201).send(published);
     },
   );
+}
+
+function addReading(app: App, services: Services): void {
   app.get(
     '/v1/events',
     {

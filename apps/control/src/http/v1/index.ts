@@ -1,11 +1,13 @@
 /**
  * `/v1`, one file per noun. Each checks nothing but shapes, asks one service, and shows the result as the contract says.
  *
- * workflows.ts, runs.ts, agents.ts, approvals.ts, effects.ts, schedules.ts, events.ts, backups.ts, installation.ts, health.ts
+ * workflows.ts, runs.ts, agents.ts, approvals.ts, effects.ts, registry.ts, schedules.ts, events.ts, backups.ts, installation.ts, health.ts
  * run-orders.ts   what one run is ordered · reruns.ts  retries, forks, and orders for many · dead.ts  what failed for good
  * run-stream.ts   a run's events (SSE)   · event-frames.ts  what goes down the wire, and when it is too much
+ * registry-stream.ts  what becomes of instances (SSE)
  * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
  * worker-ledger.ts  effects, steps and suspensions of agents at work
+ * cloud-events.ts  CloudEvents as ours
  * open-ends.ts    calls that wait, so that they can be ended
  */
 export { addAgents } from './agents.ts';
@@ -16,6 +18,8 @@ export { addEvents } from './events.ts';
 export { addHealth } from './health.ts';
 export { addInstallation } from './installation.ts';
 export { OpenEnds } from './open-ends.ts';
+export { addRegistry } from './registry.ts';
+export { addRegistryStream } from './registry-stream.ts';
 export { addBulkOrders, addReruns } from './reruns.ts';
 export { addDeadTickets } from './dead.ts';
 export { addRunOrders } from './run-orders.ts';

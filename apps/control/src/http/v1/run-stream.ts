@@ -7,7 +7,7 @@ import { EventFrames } from './event-frames.ts';
 import type { OpenEnds } from './open-ends.ts';
 
 const limits = { heartbeatMs: 15_000, unreadLimitBytes: 4 * 1024 * 1024, farewellMs: 10_000 };
-const streamHeaders = { 'cache-control': 'no-cache', connection: 'close', 'x-accel-buffering': 'no' };
+export const streamHeaders = { 'cache-control': 'no-cache', connection: 'close', 'x-accel-buffering': 'no' };
 const eventId = z.string().regex(/^\d{1,9}\.\d{1,9}$/, 'expected the id of an event such as 4.0');
 
 const answered =

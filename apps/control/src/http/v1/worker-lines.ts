@@ -39,7 +39,7 @@ export class WorkerLines {
       await this.#desk.reclaim(workerId, (ticketId) => heldIds.has(ticketId) || line.mailbox.waitingIds.includes(ticketId));
     // What is on its way to the worker it could not count when it named its credits.
     this.#desk.setCredits(workerId, credits - line.mailbox.waitingIds.length);
-    const { tickets, revoked } = await line.mailbox.collect(waitMs, hangUp);
+    const { tickets, revoked } = await line.mailbox.collect(this.#desk.mayLeave(workerId) ? 0 : waitMs, hangUp);
     if (hangUp.aborted) {
       // Nobody is at this end any more: nothing more is leased to it before it asks again.
       if (this.#lines.get(workerId) === line) this.#desk.setCredits(workerId, 0);
@@ -48,7 +48,7 @@ export class WorkerLines {
     this.#desk.seen(workerId);
     line.sent = tickets.map(({ ticketId }) => ticketId);
     line.isNew = false;
-    return { tickets, revoked };
+    return { tickets, revoked, ...(this.#desk.mayLeave(workerId) && { leave: true }) };
   }
 
   /** Whether to ask the database what the worker should have: only when something points to a loss, never on an ordinary poll. */

@@ -1,5 +1,15 @@
-import { type AgentId, agentNameIn, type AgentSpec, HiveError, type JsonValue, placeOfAgent, type TenantId } from '@hivekeeper/contract';
+import {
+  type AgentId,
+  agentNameIn,
+  type AgentSpec,
+  HiveError,
+  type JsonValue,
+  placeOfAgent,
+  type RunId,
+  type TenantId,
+} from '@hivekeeper/contract';
 import type { ProjectId, RegistryStore, StoredAgent } from './registry-store.ts';
+import { rolloutDelayMs, specFor, type Versioned } from './rollout.ts';
 
 /** Reads an agent's manifest where it lies and makes it runnable; see `adapters/agent-files`. */
 export interface AgentFiles {
@@ -29,7 +39,7 @@ export class AgentRegistry {
   readonly #store: RegistryStore;
   readonly #files: AgentFiles;
   readonly #newId: () => AgentId;
-  #specs = new Map<string, AgentSpec>();
+  #known = new Map<string, Versioned>();
   /** Counts the changes: what was read before one must not replace it. */
   #generation = 0;
 
@@ -46,15 +56,22 @@ export class AgentRegistry {
     const agents = await this.#store.allAgents();
     // Overtaken: whoever did it has told every control plane, this one too, so the agents are read once more.
     if (generation !== this.#generation) return;
-    this.#specs = new Map(agents.map((agent) => [`${agent.tenantId} ${agent.name}`, agent.spec]));
+    this.#known = new Map(agents.map((agent) => [`${agent.tenantId} ${agent.name}`, agent]));
   }
 
-  /** The description of the agent that nodes call `name`, without I/O. An arrow, because it is handed around. */
-  readonly specOf = (tenantId: TenantId, name: string): AgentSpec | undefined => this.#specs.get(`${tenantId} ${name}`);
+  /**
+   * The description of the agent that nodes call `name`, without I/O: the version that the run gets, or the current one where no run
+   * is named. An arrow, because it is handed around.
+   */
+  readonly specOf = (tenantId: TenantId, name: string, runId?: RunId): AgentSpec | undefined => {
+    const agent = this.#known.get(`${tenantId} ${name}`);
+    return agent === undefined ? undefined : specFor(agent, runId);
+  };
 
   /** The names of every environment variable that an agent may see, without I/O. */
   environmentNames(): ReadonlySet<string> {
-    return new Set([...this.#specs.values()].flatMap(({ environment }) => environment));
+    const all = [...this.#known.values()].flatMap(({ spec, versions }) => [spec, ...Object.values(versions)]);
+    return new Set(all.flatMap(({ environment }) => environment));
   }
 
   list(tenantId: TenantId, projectId?: ProjectId): Promise<readonly StoredAgent[]> {
@@ -120,6 +137,44 @@ export class AgentRegistry {
     return agent;
   }
 
+  /** Keeps another version of an agent beside the current one; no run gets it before a rollout. @throws HiveError NOT_FOUND, AGENT_INVALID */
+  async addVersion({ tenantId, name, entryPath, given, by }: AgentRegistration & { readonly name: string }): Promise<StoredAgent> {
+    const agent = await this.get(tenantId, { name });
+    const spec = await this.#read(entryPath, { ...given, name: agent.spec.name });
+    if (spec.version === agent.spec.version)
+      throw new HiveError('ALREADY_EXISTS', `${spec.version} is the current version of ${name}: give the other one another version`);
+    return this.#keep(await this.#store.keepVersions({ tenantId, id: agent.id, versions: { [spec.version]: spec }, by }));
+  }
+
+  /**
+   * Shares new runs among versions of an agent, from a second on: every control plane knows then. Runs that began before keep what
+   * they have. @throws HiveError NOT_FOUND, INVALID_REQUEST where a version is not known
+   */
+  async rollOut(order: {
+    readonly tenantId: TenantId;
+    readonly name: string;
+    readonly weights: Readonly<Record<string, number>>;
+    readonly nowMs: number;
+    readonly by: string;
+  }): Promise<StoredAgent> {
+    const { tenantId, name, weights, nowMs, by } = order;
+    const { id, spec, versions } = await this.get(tenantId, { name });
+    const known = { ...versions, [spec.version]: spec };
+    const unknown = Object.keys(weights).filter((version) => !Object.hasOwn(known, version));
+    if (unknown.length > 0)
+      throw new HiveError('INVALID_REQUEST', `${name} has no version ${unknown.join(', ')}; it has ${Object.keys(known).join(', ')}`, {
+        issues: unknown.map((version) => ({ path: `/weights/${version}`, message: 'there is no such version' })),
+      });
+    // The current one is kept too: it may be replaced while runs still get it by this rollout.
+    const rollout = { sinceMs: Math.ceil(nowMs) + rolloutDelayMs, weights };
+    return this.#keep(await this.#store.keepVersions({ tenantId, id, versions: { [spec.version]: spec }, rollout, by }));
+  }
+
+  #keep(agent: StoredAgent): StoredAgent {
+    this.#remember(agent);
+    return agent;
+  }
+
   /** Removes an agent that no workflow uses; its history stays. @throws HiveError NOT_FOUND, STILL_IN_USE */
   async remove(tenantId: TenantId, reference: AgentReference, by: string): Promise<void> {
     const agent = await this.get(tenantId, reference);
@@ -127,7 +182,7 @@ export class AgentRegistry {
     if (users.length > 0) throw new HiveError('STILL_IN_USE', `agent ${agent.name} is used by ${users.slice(0, 5).join(', ')}`);
     await this.#store.removeAgent(tenantId, agent.id, by);
     this.#generation += 1;
-    this.#specs.delete(`${tenantId} ${agent.name}`);
+    this.#known.delete(`${tenantId} ${agent.name}`);
   }
 
   async #read(entryPath: string, given: Partial<AgentSpec>): Promise<AgentSpec> {
@@ -136,7 +191,7 @@ export class AgentRegistry {
 
   #remember(agent: StoredAgent): void {
     this.#generation += 1;
-    this.#specs.set(`${agent.tenantId} ${agent.name}`, agent.spec);
+    this.#known.set(`${agent.tenantId} ${agent.name}`, agent);
   }
 }
 

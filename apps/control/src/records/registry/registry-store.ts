@@ -8,12 +8,13 @@ import type {
   WorkflowId,
   WorkflowView,
 } from '@hivekeeper/contract';
+import type { Rollout, Versioned } from './rollout.ts';
 
 /** A label inside a tenant, as the CommandCenter routes know it. */
 export type ProjectId = number;
 
 /** An agent as stored; `name` is what nodes call it, `spec.name` what it is called in its project. */
-export interface StoredAgent extends AgentView {
+export interface StoredAgent extends AgentView, Pick<Versioned, 'versions' | 'rollouts'> {
   readonly tenantId: TenantId;
   readonly projectId: ProjectId;
   /** What a facade's caller registered and wants back unchanged. */
@@ -50,6 +51,14 @@ export interface RegistryStore {
     id: AgentId;
     spec: AgentSpec;
     facade?: JsonValue | undefined;
+    by: string;
+  }): Promise<StoredAgent>;
+  /** Keeps versions beside the current one, by version, and appends a rollout. */
+  keepVersions(change: {
+    tenantId: TenantId;
+    id: AgentId;
+    versions: Readonly<Record<string, AgentSpec>>;
+    rollout?: Rollout | undefined;
     by: string;
   }): Promise<StoredAgent>;
   /** Its history stays readable. Returns false where there is none. */

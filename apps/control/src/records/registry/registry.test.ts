@@ -16,6 +16,8 @@ const storedOf = (spec: AgentSpec): StoredAgent => ({
   riskLevel: spec.riskLevel,
   registeredAtMs: 0,
   updatedAtMs: 0,
+  versions: {},
+  rollouts: [],
 });
 
 let rows: Map<string, StoredAgent>;

@@ -24,6 +24,8 @@ export class WorkflowRegistry {
   readonly #newId: () => WorkflowId;
   /** Latest versions by tenant and reference: every trigger needs one. Cleared by every change, here or elsewhere. */
   readonly #latest = new Map<string, StoredWorkflow>();
+  /** What may be started, by tenant: every event is held against it. Cleared as the latest are. */
+  readonly #active = new Map<TenantId, readonly StoredWorkflow[]>();
   /** Counts the changes: what was read before one is not kept after it. */
   #generation = 0;
 
@@ -64,9 +66,20 @@ export class WorkflowRegistry {
     return workflow;
   }
 
+  /** The latest versions of the workflows that may be started, from memory where possible. */
+  async active(tenantId: TenantId): Promise<readonly StoredWorkflow[]> {
+    const kept = this.#active.get(tenantId);
+    if (kept !== undefined) return kept;
+    const generation = this.#generation;
+    const workflows = await this.list(tenantId, { status: 'ACTIVE' });
+    if (generation === this.#generation) this.#active.set(tenantId, workflows);
+    return workflows;
+  }
+
   /** Forgets what is in memory: a workflow changed. */
   refresh(): void {
     this.#generation += 1;
+    this.#active.clear();
     this.#latest.clear();
   }
 

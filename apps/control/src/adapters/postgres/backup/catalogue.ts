@@ -11,11 +11,12 @@ export interface TableShape {
 
 /** The tables of the schema in load order. Which migrations were applied travels with the manifest. */
 export async function readTables(sql: Sql): Promise<readonly TableShape[]> {
+  // What is not logged is told anew after a crash, and so after a restore.
   // Numbers of transactions (xid8) mean nothing in another cluster: there the column's default gives that of the load.
   const rows = await sql<{ table: string; columns: string[]; is_forced: boolean }[]>`
     SELECT c.relname AS table, c.relforcerowsecurity AS is_forced, array_agg(a.attname::text ORDER BY a.attnum) AS columns
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname <> 'schema_migrations'
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relname <> 'schema_migrations'
       AND a.attgenerated = '' AND a.atttypid <> 'xid8'::regtype
     GROUP BY c.relname, c.relforcerowsecurity`;
   const references = await sql<Reference[]>`

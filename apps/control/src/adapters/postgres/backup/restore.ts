@@ -42,7 +42,8 @@ export async function restoreDatabase({ url, stored, manifest, epoch, log, onEmp
   await using connection = await connectAlone({ url, applicationName: 'hivekeeper-restore' });
   const { sql } = connection;
   await requireSafeDatabase(sql);
-  await sql.unsafe(`BEGIN; ${textSettings}; SELECT set_config('hive.tenant_id', '*', true)`);
+  // Nobody is told of what happened before the backup.
+  await sql.unsafe(`BEGIN; ${textSettings}; SELECT set_config('hive.tenant_id', '*', true), set_config('hive.is_restoring', 'on', true)`);
   // So that nobody else fills it meanwhile.
   await sql`SELECT pg_advisory_xact_lock(${schemaLock})`;
   await requireEmpty(sql);

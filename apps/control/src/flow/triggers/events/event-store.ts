@@ -12,6 +12,10 @@ export interface NewEvent {
   readonly type: string;
   readonly key?: string | undefined;
   readonly payload: JsonValue;
+  readonly subject?: string | undefined;
+  readonly source?: string | undefined;
+  /** Runs begin because of it: it is found by {@link EventStore.toStart} until they have. */
+  readonly startsRuns: boolean;
   readonly by: string;
   /** The publisher's own name for it; the digest tells whether the same was said under it before. */
   readonly dedupe?: { readonly key: string; readonly bodySha256: string } | undefined;
@@ -38,6 +42,10 @@ export interface EventStore {
       readonly limit: number;
     },
   ): Promise<readonly StoredEvent[]>;
+  /** For the engine: the runs of the event are stored. */
+  started(id: EventId): Promise<void>;
+  /** For the engine: events whose runs were not stored within five seconds, the oldest first. */
+  toStart(most: number): Promise<readonly StoredEvent[]>;
   /** For the engine: who waits for the event, and began no later than it came. */
   waitsFor(event: StoredEvent, most: number): Promise<readonly EventWait[]>;
   /** For the engine: what a wait may get, from its run's beginning on, the oldest first, without the first `skipped`. */

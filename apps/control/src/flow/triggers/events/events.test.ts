@@ -2,7 +2,9 @@ import { defaultTenantId, type EventId, HiveError, type RunId } from '@hivekeepe
 import { newLog } from '@hivekeeper/kernel';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { EventOffer, RunOrders } from '../../runs/index.ts';
+import type { StoredWorkflow } from '../../../records/registry/index.ts';
 import type { EventStore, EventWait, StoredEvent } from './event-store.ts';
+import type { EventStarts } from './starts.ts';
 import { Events } from './events.ts';
 
 const wait: EventWait = { runId: 'run_1' as RunId, slotAt: 3 };
@@ -22,12 +24,19 @@ let had: Set<string>;
 let offers: EventOffer[];
 let reads: number;
 let fault: HiveError | undefined;
+/** Workflows whose triggers mean every event, the events whose runs were started, and those marked so. */
+let meant: StoredWorkflow[];
+let started: string[];
+let marked: string[];
 let events: Events;
 
 beforeEach(() => {
   [published, had, offers, reads, fault] = [[], new Set(), [], 0, undefined];
+  [meant, started, marked] = [[], [], []];
   const store = {
     add: async ({ by, dedupe: _, ...event }) => ({ event: { ...event, publishedBy: by, receivedAtMs: 0 }, isReplay: false }),
+    started: async (id) => void marked.push(id),
+    toStart: async () => published.filter(({ id }) => !marked.includes(id)),
     waitsFor: async () => [wait],
     eventsFor: async (_wait, { skipped, most }) => {
       reads += 1;
@@ -47,8 +56,15 @@ beforeEach(() => {
       return next !== undefined;
     },
   } as Partial<RunOrders> as RunOrders;
+  const starts = {
+    meant: async () => meant,
+    start: async ({ id }: StoredEvent) => {
+      if (fault !== undefined) throw fault;
+      started.push(id);
+    },
+  } as Partial<EventStarts> as EventStarts;
   const log = newLog({ level: 'silent', component: 'test' });
-  events = new Events({ store, orders, newId: () => 'evt_new' as EventId, log });
+  events = new Events({ store, orders, starts, newId: () => 'evt_new' as EventId, log });
 });
 
 const publish = () => events.publish({ tenantId: defaultTenantId, type: 'paid', key: 'k', payload: 1, by: 'ann' });
@@ -69,6 +85,30 @@ describe('an event', () => {
     published = [stored(1)];
     await events.sweep();
     expect([...had]).toEqual(['evt_1']);
+  });
+});
+
+describe('an event that starts runs', () => {
+  beforeEach(() => {
+    meant = [{ name: 'indexer' } as StoredWorkflow];
+  });
+
+  it('says which workflows it starts, and is marked once their runs are stored', async () => {
+    expect(await publish()).toMatchObject({ startedWorkflows: ['indexer'] });
+    await events[Symbol.asyncDispose]();
+    expect([started, marked]).toEqual([['evt_new'], ['evt_new']]);
+  });
+
+  it('is found by the sweep where its runs could not be stored, until they are', async () => {
+    fault = new HiveError('DATABASE_UNAVAILABLE');
+    await publish();
+    await events[Symbol.asyncDispose]();
+    expect([started, marked]).toEqual([[], []]);
+    published = [stored(1)];
+    fault = undefined;
+    await events.sweep();
+    await events.sweep();
+    expect([started, marked]).toEqual([['evt_1'], ['evt_1']]);
   });
 });
 

@@ -5,11 +5,13 @@ import { LRUCache } from 'lru-cache';
 import type { RunConsequences, RunOrders } from '../../runs/index.ts';
 import { canonicalText } from '../canonical.ts';
 import type { EventStore, EventWait, StoredEvent } from './event-store.ts';
+import type { EventStarts } from './starts.ts';
 
 /** What {@link Events} needs. */
 export interface EventsOptions {
   readonly store: EventStore;
   readonly orders: RunOrders;
+  readonly starts: EventStarts;
   readonly newId: () => EventId;
   readonly log: Log;
 }
@@ -20,6 +22,8 @@ export interface Publication {
   readonly type: string;
   readonly key?: string | undefined;
   readonly payload: JsonValue;
+  readonly subject?: string | undefined;
+  readonly source?: string | undefined;
   readonly by: string;
   /** The same again is no news. */
   readonly dedupeKey?: string | undefined;
@@ -45,16 +49,20 @@ export class Events implements AsyncDisposable {
   }
 
   /** Stores an event; returns then, while it is brought to who waits. @throws HiveError IDEMPOTENCY_KEY_REUSED */
-  async publish({ tenantId, type, key, payload, by, dedupeKey }: Publication): Promise<Published & { readonly isReplay: boolean }> {
-    const { store, newId } = this.#options;
-    const bodySha256 = createHash('sha256')
-      .update(canonicalText([type, key, payload]))
-      .digest('hex');
+  async publish({ dedupeKey, ...publication }: Publication): Promise<Published & { readonly isReplay: boolean }> {
+    const { store, starts, newId } = this.#options;
+    const { type, key, payload, subject, source } = publication;
+    // Of an event without a subject the digest is the one it had before there were any.
+    const said = subject === undefined && source === undefined ? [type, key, payload] : [type, key, payload, subject, source];
+    const bodySha256 = createHash('sha256').update(canonicalText(said)).digest('hex');
     const dedupe = dedupeKey === undefined ? undefined : { key: dedupeKey, bodySha256 };
-    const { event, isReplay } = await store.add({ id: newId(), tenantId, type, key, payload, by, dedupe });
+    const meant = await starts.meant(publication);
+    const { event, isReplay } = await store.add({ ...publication, id: newId(), dedupe, startsRuns: meant.length > 0 });
+    if (meant.length > 0) void this.#track(this.#start(event));
     const waits = await store.waitsFor(event, mostWaits);
     void this.#track(Promise.all(waits.map((wait) => this.#safely(wait, () => this.#offer(wait, [event])))));
-    return { ...viewOf(event), isReplay, waitingRunCount: new Set(waits.map(({ runId }) => runId)).size };
+    const waitingRunCount = new Set(waits.map(({ runId }) => runId)).size;
+    return { ...viewOf(event), isReplay, waitingRunCount, startedWorkflows: meant.map(({ name }) => name) };
   }
 
   /** The newest first. */
@@ -80,6 +88,7 @@ export class Events implements AsyncDisposable {
   async #sweep(): Promise<void> {
     const { store, log } = this.#options;
     try {
+      for (const event of await store.toStart(page)) await this.#start(event);
       let last: EventWait | undefined;
       do {
         const waits = await store.waitsWithEvents(last, page);
@@ -114,6 +123,15 @@ export class Events implements AsyncDisposable {
   #offer({ runId, slotAt }: EventWait, events: readonly StoredEvent[]): Promise<boolean> {
     const offered = events.map(({ id, type, key, payload, publishedBy }) => ({ id, type, key, payload, by: publishedBy }));
     return this.#options.orders.offerEvents({ runId, slotAt, events: offered });
+  }
+
+  /** What cannot be started now is found by the sweep: the event is marked once its runs are stored. */
+  async #start(event: StoredEvent): Promise<void> {
+    const { starts, store, log } = this.#options;
+    await starts
+      .start(event)
+      .then(() => store.started(event.id))
+      .catch((error: unknown) => log.warn({ err: error, eventId: event.id }, 'an event could not start its runs; trying again'));
   }
 
   /** What cannot be brought now is found by the sweep. */

@@ -1,0 +1,20 @@
+import type { TenantId } from '@hivekeeper/contract';
+
+/** Something that happened, and that others are told: the id of the run that ended, or of the approval that was requested. */
+export interface OutboxEntry {
+  readonly seq: string;
+  readonly tenantId: TenantId;
+  readonly kind: 'run.completed' | 'approval.requested';
+  readonly about: string;
+}
+
+/** The port to the database. Entries are written by the commits that they are about, from the first {@link OutboxStore.open} on. */
+export interface OutboxStore {
+  /** From now on, what happens is put into the outbox. Idempotent. */
+  open(name: string): Promise<void>;
+  /**
+   * Hands the oldest entries to `tell`, and deletes them when it has returned: at least once, also over crashes. Entries that another
+   * control plane is telling are left to it. Returns how many there were.
+   */
+  take(most: number, tell: (entries: readonly OutboxEntry[]) => Promise<void>): Promise<number>;
+}

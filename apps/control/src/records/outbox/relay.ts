@@ -1,0 +1,60 @@
+import type { JsonObject } from '@hivekeeper/contract';
+import type { Clock, Log, Timer } from '@hivekeeper/kernel';
+import type { OutboxEntry, OutboxStore } from './outbox-store.ts';
+
+/** What others are told. */
+export interface Announcement {
+  readonly subject: string;
+  /** The same for the same thing: whoever hears it twice can tell. */
+  readonly id: string;
+  readonly body: JsonObject;
+}
+
+/** What {@link Relay} needs. */
+export interface RelayOptions {
+  readonly store: OutboxStore;
+  /** What an entry is about; undefined where that is not there any more. */
+  readonly describe: (entry: OutboxEntry) => Promise<Announcement | undefined>;
+  /** Resolves when the broker has it. */
+  readonly publish: (announcement: Announcement) => Promise<void>;
+  readonly isConnected: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const intervalMs = 500;
+const page = 100;
+
+/** Empties the outbox into a broker, while one is there. What is not told stays. */
+export class Relay implements AsyncDisposable {
+  readonly #options: RelayOptions;
+  readonly #timer: Timer;
+  #underWay: Promise<void> | undefined;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#timer = options.clock.every(intervalMs, () => this.#look());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#timer.cancel();
+    await this.#underWay;
+  }
+
+  #look(): void {
+    const { isConnected, log } = this.#options;
+    if (!isConnected()) return;
+    this.#underWay ??= this.#empty()
+      .catch((error: unknown) => log.warn({ err: error }, 'what happened could not be told to the broker; it is told later'))
+      .finally(() => (this.#underWay = undefined));
+  }
+
+  async #empty(): Promise<void> {
+    const { store, describe, publish, isConnected } = this.#options;
+    const tell = async (entries: readonly OutboxEntry[]) => {
+      const announcements = await Promise.all(entries.map(describe));
+      await Promise.all(announcements.map((announcement) => announcement && publish(announcement)));
+    };
+    while (isConnected() && (await store.take(page, tell)) === page);
+  }
+}
