@@ -3,8 +3,8 @@ import type { Clock, Log, NewId } from '@hivekeeper/kernel';
 import type { TicketDesk } from './flow/tickets/index.ts';
 import { Attention, Instances, InstanceWatch, type InstanceStore, Presence, Watchfulness } from './records/instances/index.ts';
 
-// Twice the watchful round: a round that comes a little late is no standstill.
-const mostAttentionMs = 500;
+// The watchful round, and what timers are late by on a machine at rest.
+const mostAttentionMs = 300;
 
 /** Who is registered as running, and what keeps that true. */
 export interface Fleet {

@@ -222,7 +222,7 @@ function instancesOver(
   { clock, log, newId }: { readonly clock: Clock; readonly log: Services['log']; readonly newId: () => InstanceId },
 ): { readonly instances: Instances; readonly keepWatch: () => Watchfulness } {
   const store = memoryInstanceStore(tables);
-  const attention = new Attention(clock, 500);
+  const attention = new Attention(clock, 300);
   const presence = new Presence(attention);
   const dutyChanged = (id: InstanceId) => desk().dutyChanged(id as WorkerId);
   const instances = new Instances({ store, presence, watch: new InstanceWatch(), clock, newId, dutyChanged });

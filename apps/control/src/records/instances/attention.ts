@@ -1,9 +1,9 @@
 import type { Clock } from '@hivekeeper/kernel';
 
 /**
- * Time in which this process could hear. Whoever stood still (a long computation, a stopped process, a sleeping machine) heard
- * nobody, so that time proves nothing about others: between two looks at the clock at most `mostMs` count. It must be looked at
- * more often than that, by a timer.
+ * Time in which this process could hear. Whoever stood still (a long computation, a stopped process, a sleeping machine), or was too
+ * busy to come round, heard nobody, so that time proves nothing about others: from one look to the next at most `mostMs` count. A timer
+ * looks, and nobody else: between two of its looks the event loop came by every socket that had something to say.
  */
 export class Attention {
   readonly #clock: Clock;
@@ -18,13 +18,17 @@ export class Attention {
     this.#lookedAtMs = clock.monotonicMs();
   }
 
-  /** Milliseconds of attention since the beginning; never decreases. */
-  nowMs(): number {
+  /** Counts what has passed since the last look. */
+  look(): void {
     const atMs = this.#clock.monotonicMs();
     const passedMs = atMs - this.#lookedAtMs;
     this.#lookedAtMs = atMs;
     this.#heedfulMs += Math.min(passedMs, this.#mostMs);
     this.#lostMs += Math.max(0, passedMs - this.#mostMs);
+  }
+
+  /** Milliseconds of attention from the beginning to the last look; never decreases. */
+  nowMs(): number {
     return this.#heedfulMs;
   }
 

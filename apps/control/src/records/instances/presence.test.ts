@@ -12,9 +12,9 @@ let attention: Attention;
 let presence: Presence;
 beforeEach(() => {
   clock = new FakeClock();
-  attention = new Attention(clock, 500);
+  attention = new Attention(clock, 300);
   presence = new Presence(attention);
-  clock.every(250, () => attention.nowMs());
+  clock.every(250, () => attention.look());
 });
 
 const health = (of = id) => presence.health(of, 1_000);
@@ -27,9 +27,11 @@ describe('attention', () => {
 
   it('does not pass while the process stands still', async () => {
     let stalledMs = 0;
-    const stalling = new Attention({ ...clock, monotonicMs: () => clock.monotonicMs() + stalledMs } as never, 500);
+    const stalling = new Attention({ ...clock, monotonicMs: () => clock.monotonicMs() + stalledMs } as never, 300);
     stalledMs = 5_000;
-    expect([stalling.nowMs(), stalling.lostMs]).toEqual([500, 4_500]);
+    expect([stalling.nowMs(), stalling.lostMs]).toEqual([0, 0]);
+    stalling.look();
+    expect([stalling.nowMs(), stalling.lostMs]).toEqual([300, 4_700]);
   });
 });
 
@@ -51,6 +53,12 @@ describe('health', () => {
     presence.heard(id);
     await clock.advance(4_000);
     expect([presence.health(id, 1_000), presence.health(id, 60_000)]).toEqual(['unhealthy', 'unhealthy']);
+  });
+
+  it('is good again by a beat that comes before the clock is looked at again', () => {
+    presence.assume(id, 'unhealthy');
+    presence.heard(id);
+    expect([health(), [...presence.round().keys()]]).toEqual(['healthy', [id]]);
   });
 
   it('of somebody read from the database is never better than it was stored', async () => {

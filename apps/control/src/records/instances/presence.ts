@@ -37,7 +37,9 @@ export class Presence {
   heard(id: InstanceId, agoMs = 0): void {
     const beatAtMs = this.#attention.nowMs() - agoMs;
     const before = this.#seen.get(id);
-    if (before === undefined || before.beatAtMs < beatAtMs) this.#seen.set(id, { beatAtMs, heardBy: us, worst: 'healthy' });
+    // Attention moves in steps: a beat may come within that of the one before, or of the assumption that it lives.
+    if (before === undefined || before.beatAtMs < beatAtMs || (agoMs === 0 && before.beatAtMs === beatAtMs))
+      this.#seen.set(id, { beatAtMs, heardBy: us, worst: 'healthy' });
   }
 
   /** It is known from the database only: the benefit of the doubt, but never better than it was. */

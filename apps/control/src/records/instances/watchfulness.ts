@@ -53,7 +53,7 @@ export class Watchfulness implements AsyncDisposable {
 
   #tick(): void {
     const { attention, log } = this.#options;
-    attention.nowMs();
+    attention.look();
     const stalledMs = attention.lostMs - this.#lostMs;
     this.#lostMs = attention.lostMs;
     if (stalledMs >= toldStallMs)
