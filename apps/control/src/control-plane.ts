@@ -24,6 +24,8 @@ import { registerShipped } from './shipped.ts';
 const version = '0.1.0';
 /** The one directory of the data directory that agents may be granted; what lies beside it are keys and the database. */
 const reports = 'reports';
+/** Callers that wait while the process stands still: one that finds no room tries again only after seconds, and an agent seems silent. */
+const backlog = 4_096;
 const productDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 /** A control plane that runs. */
@@ -131,7 +133,7 @@ async function embedded(stack: AsyncDisposableStack, dataDirectory: string, log:
 
 async function listen(server: Awaited<ReturnType<typeof createServer>>, { host, port }: ControlConfig): Promise<string> {
   try {
-    return await server.listen({ host, port });
+    return await server.listen({ host, port, backlog });
   } catch (cause) {
     if ((cause as { code?: string }).code === 'EADDRINUSE')
       throw new HiveError('PORT_IN_USE', `port ${port} on ${host} is taken`, { cause });
