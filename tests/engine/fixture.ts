@@ -17,6 +17,7 @@ import { type Clock, newLog, systemClock } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
 import { openDatabase, type PostgresDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
+import type { OpenBroker } from '../../apps/control/src/flow/gateway/index.ts';
 import type { Watcher } from '../../apps/control/src/flow/runs/index.ts';
 
 const log = newLog({ level: 'silent', component: 'test' });
@@ -45,6 +46,7 @@ export interface EngineLike {
   readonly environment?: Readonly<Record<string, string>>;
   readonly backupDirectory?: string;
   readonly canaryMs?: number;
+  readonly openBroker?: OpenBroker;
   /** What the engine is given for the database: where a fault is to be put in. */
   readonly through?: (database: PostgresDatabase) => PostgresDatabase;
 }
@@ -59,6 +61,7 @@ export async function engineOn(
     environment = {},
     backupDirectory = '/nonexistent',
     canaryMs = 0,
+    openBroker,
     through = (database) => database,
   }: EngineLike = {},
 ): Promise<Engine> {
@@ -77,6 +80,7 @@ export async function engineOn(
     log,
     clock,
     environment,
+    openBroker,
     shippedDirectory: '/nonexistent',
     backups: { directory: backupDirectory, productVersion: '0.0.0-test' },
     builtinAgents: [builtin('noop'), builtin('risky', { riskLevel: 'APPROVAL_REQUIRED' })],

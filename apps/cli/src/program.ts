@@ -62,7 +62,8 @@ function addStacks(hive: Command, act: Act): void {
       .option('--host <address>', 'address to listen on (default 127.0.0.1)')
       .option('--no-auth', 'serve loopback callers without a key')
       .option('--root <dir>', 'directory below which agents may be granted paths; repeatable', collect)
-      .option('--backups <dir>', 'directory for backups (default: backups in the data directory)');
+      .option('--backups <dir>', 'directory for backups (default: backups in the data directory)')
+      .option('--mqtt [port]', 'run an MQTT 3.1.1 broker too, for this machine only, that keeps nothing on disk (default 1883)');
   const start = (workerCount: number) =>
     act<import('./commands/apps.ts').ControlOptions>(async (session, options) => {
       const { become, controlCommand } = await import('./commands/apps.ts');

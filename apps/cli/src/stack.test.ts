@@ -22,6 +22,14 @@ describe('the command of another app', () => {
     expect(controlCommand({ auth: true }, 1, { environment: { HIVE_WORKERS: '3' } }).args.slice(1)).toEqual([]);
   });
 
+  it('names a port for the MQTT broker, be it the one that is usual', () => {
+    const mqttOf = (mqtt: string | true) => controlCommand({ auth: true, mqtt, workers: '1' }, 1, { environment: {} }).args.slice(-2);
+    expect([mqttOf('7'), mqttOf(true)]).toEqual([
+      ['--mqtt', '7'],
+      ['--mqtt', '1883'],
+    ]);
+  });
+
   it('keeps a worker’s key out of its arguments, which others can read', () => {
     const { args, environment } = workerCommand(
       { url: 'http://a', token: 'secret', parallel: '2', label: ['gpu', 'eu'] },

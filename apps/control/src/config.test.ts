@@ -86,4 +86,18 @@ describe('the configuration', () => {
   it('does not repeat the database’s password where another variable is wrong', () => {
     expect(faultOf({}, { DATABASE_URL: 'postgres://u:secret@h/d', HIVE_PORT: 'x' }).message).not.toContain('secret');
   });
+
+  it.each(['mqtt://', 'http://broker', 'broker:1883', 'mqtt://user:secret@broker'])(
+    'takes no %s for an MQTT broker, and repeats no secret',
+    (text) => {
+      const fault = faultOf({}, { MQTT_URL: text });
+      expect(fault).toMatchObject({ code: 'CONFIGURATION_INVALID', paths: ['/MQTT_URL'] });
+      expect(fault.message).not.toContain('secret');
+    },
+  );
+
+  it('has one MQTT broker, not two', () => {
+    expect(readConfig({ mqttPort: '0' }, {}).mqttPort).toBe(0);
+    expect(faultOf({ mqttPort: '1883' }, { MQTT_URL: 'mqtt://broker' })).toMatchObject({ paths: ['/HIVE_MQTT_PORT'] });
+  });
 });

@@ -85,6 +85,27 @@ export const controlSettings = {
       'Subjects whose messages are events, separated by commas, besides `workflow.trigger.*`, `graph.>`, `health.>` and `hub.>`.',
     parse: parseSubjects,
   }),
+  mqttUrl: setting({
+    variable: 'MQTT_URL',
+    description: 'MQTT broker (`mqtt://`, `mqtts://`) whose 2389 agents do nodes of the form `agent: mqtt/<id>`; none when unset.',
+    parse: parseMqttUrl,
+  }),
+  mqttPort: setting({
+    variable: 'HIVE_MQTT_PORT',
+    option: '--mqtt',
+    description: 'Run an MQTT 3.1.1 broker of its own on this port of 127.0.0.1, and use it; 0 takes a free one. It keeps nothing on disk.',
+    parse: parseSetting.integer(0, 65_535),
+  }),
+  mqttUsername: setting({
+    variable: 'MQTT_USERNAME',
+    description: 'Who the control plane is at the MQTT broker.',
+    parse: parseSetting.text,
+  }),
+  mqttPassword: setting({
+    variable: 'MQTT_PASSWORD',
+    description: 'The password to it.',
+    parse: parseSetting.text,
+  }),
   backupDirectory: setting({
     variable: 'HIVE_BACKUPS',
     option: '--backups',
@@ -160,6 +181,14 @@ function parseSubjects(text: string): readonly string[] {
   return subjects;
 }
 
+function parseMqttUrl(text: string): string {
+  const url = URL.parse(text);
+  // A password in an address ends up in logs; it has a variable of its own.
+  if (url === null || !/^mqtts?:$/.test(url.protocol) || url.hostname === '' || url.username !== '')
+    throw new RangeError('expected an address such as mqtt://broker.example.org:1883 or mqtts://…, without user and password');
+  return text;
+}
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 
 const faultOf = (variable: string, message: string): SettingFault => ({ variable, source: variable, message });
@@ -178,6 +207,8 @@ export function readConfig(options: ControlOptions, environment: Readonly<Record
     all.push(faultOf('HIVE_NO_AUTH', `without authentication only loopback may be served, not ${values.host}`));
   if (values.publicUrl !== undefined && !isPlace(values.publicUrl))
     all.push(faultOf('HIVE_PUBLIC_URL', 'expected an address such as https://hive.example.org'));
+  if (values.mqttUrl !== undefined && values.mqttPort !== undefined)
+    all.push(faultOf('HIVE_MQTT_PORT', 'MQTT_URL names a broker already; set one of them'));
   if (all.length > 0) {
     throw new HiveError('CONFIGURATION_INVALID', all.map(({ source, message }) => `${source}: ${message}`).join('; '), {
       issues: all.map(({ variable, message }) => ({ path: `/${variable}`, message })),

@@ -3,6 +3,7 @@
  *
  * Order of start: database → records → flow → door → local workers → ready. Order of stop: the reverse.
  */
+import { hash } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -32,6 +33,8 @@ const productDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '../..
 export interface ControlPlane extends AsyncDisposable {
   readonly url: string;
   readonly dataDirectory: string;
+  /** The MQTT broker that runs inside of it. */
+  readonly mqttUrl?: string | undefined;
 }
 
 /** Starts a control plane. Disposing it drains: no new work, what was begun is finished, within `drainMs`. */
@@ -45,22 +48,20 @@ export async function startControlPlane(
   await mkdir(join(dataDirectory, reports), { recursive: true });
   const url = config.databaseUrl ?? (await embedded(stack, dataDirectory, log));
   const database = stack.use(await openFinished(dataDirectory, { url, maxConnections: config.databaseConnections, log }));
+  const mqttUrl = config.mqttPort === undefined ? undefined : stack.use(await embeddedBroker(config.mqttPort)).url;
   const engine = stack.use(
     await startEngine({
       database,
       config,
       log,
       shippedDirectory: join(productDirectory, 'agents'),
-      backups: { directory: resolve(config.backupDirectory ?? join(dataDirectory, 'backups')), productVersion: version },
       environment,
+      backups: { directory: resolve(config.backupDirectory ?? join(dataDirectory, 'backups')), productVersion: version },
+      openBroker: await brokerOf({ ...config, mqttUrl: mqttUrl ?? config.mqttUrl }, placeOf(dataDirectory), log),
     }),
   );
   await registerShipped(engine.services, productDirectory);
-  // Named by the place they lie at: control planes that share a database must not take each other's keys away.
-  const place = `${hostname()}:${dataDirectory}`;
-  await keptKey(engine.services.keys, { file: join(dataDirectory, 'admin.key'), name: `admin@${place}`, role: 'admin' });
-  const workersKey = { file: join(dataDirectory, 'local-workers.key'), name: `local-workers@${place}`, role: 'worker' } as const;
-  const token = await keptKey(engine.services.keys, workersKey);
+  const token = await keptKeys(engine.services.keys, dataDirectory);
 
   let isDraining = false;
   const server = await createServer({
@@ -95,8 +96,24 @@ export async function startControlPlane(
     engine.services.desk.stopHandingOut();
   });
   const started = stack.move();
-  return { url: address, dataDirectory, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { url: address, dataDirectory, mqttUrl, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
+
+/** What lies in the data directory is named by its place: control planes that share a database must not take each other's keys away. */
+const placeOf = (dataDirectory: string): string => `${hostname()}:${dataDirectory}`;
+
+// Loaded where it is wanted: most installations have no broker.
+const embeddedBroker = async (port: number) => (await import('./adapters/brokers/embedded/embedded-broker.ts')).startEmbeddedBroker(port);
+
+/** The MQTT broker to talk to, where there is one. */
+async function brokerOf({ mqttUrl: url, mqttUsername: username, mqttPassword: password }: BrokerSettings, place: string, log: Log) {
+  if (url === undefined) return undefined;
+  const { mqttBroker } = await import('./adapters/brokers/mqtt/mqtt-broker.ts');
+  const clientId = `hive-${hash('sha256', place).slice(0, 16)}`;
+  return mqttBroker({ url, username, password, clientId, clock: systemClock, log });
+}
+
+type BrokerSettings = Pick<ControlConfig, 'mqttUrl' | 'mqttUsername' | 'mqttPassword'>;
 
 /** Where agents of the local workers may be granted paths, and what is kept from them. */
 function workspaceOf(
@@ -139,6 +156,13 @@ async function listen(server: Awaited<ReturnType<typeof createServer>>, { host, 
       throw new HiveError('PORT_IN_USE', `port ${port} on ${host} is taken`, { cause });
     throw cause;
   }
+}
+
+/** The keys of people and of local workers; gives the latter. */
+async function keptKeys(keys: KeyRing, dataDirectory: string): Promise<string> {
+  const place = placeOf(dataDirectory);
+  await keptKey(keys, { file: join(dataDirectory, 'admin.key'), name: `admin@${place}`, role: 'admin' });
+  return keptKey(keys, { file: join(dataDirectory, 'local-workers.key'), name: `local-workers@${place}`, role: 'worker' });
 }
 
 /** A key that a file keeps over restarts, readable by its owner only. */

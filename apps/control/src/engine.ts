@@ -11,6 +11,7 @@ import {
   type LinkId,
   type RunId,
   type ScheduleId,
+  type WorkerId,
   type WorkflowId,
 } from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
@@ -19,6 +20,7 @@ import { diskBackupShelf } from './adapters/backup-files/backup-files.ts';
 import { postgresDriver, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
 import { type Fleet, openFleet } from './fleet.ts';
+import { Gateway, type OpenBroker } from './flow/gateway/index.ts';
 import {
   checkWorkflow,
   createExpressions,
@@ -74,6 +76,8 @@ export interface EngineOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Agents known without being registered: `builtin` ones of tests and benchmarks. */
   readonly builtinAgents?: readonly AgentSpec[];
+  /** Absent where agents over MQTT are not to be reached. */
+  readonly openBroker?: OpenBroker | undefined;
 }
 
 /** Wires records and flow over a database, and starts the timers that recover what was interrupted. */
@@ -86,6 +90,7 @@ export async function startEngine({
   environment = {},
   clock = systemClock,
   builtinAgents = [],
+  openBroker,
 }: EngineOptions): Promise<Engine> {
   const newId = idMaker(clock, systemRandom);
   const expressions = createExpressions();
@@ -106,12 +111,10 @@ export async function startEngine({
   for (const part of [flow.peers, fleet.watchfulness, kept]) stack.use(part);
   stack.defer(() => breakers.idle());
   stack.defer(() => lane.idle());
-  stack.use(flow.driver);
-  stack.use(wakers);
-  stack.use(watch.health);
-  stack.use(watch.canaries);
+  for (const mover of [flow.driver, wakers, watch.health, watch.canaries]) stack.use(mover);
   stack.defer(() => desk.stopHandingOut());
   await recover({ stack, database, ...flow, ...ledger, agents, workflows, wakers, clock, log });
+  const gateway = openBroker && stack.use(new Gateway({ openBroker, desk, runs, workerId: newId('wrk') as WorkerId, clock, log }));
   const started = stack.move();
 
   return {
@@ -120,6 +123,7 @@ export async function startEngine({
       ...people,
       ...ledger,
       desk,
+      gateway,
       agents,
       workflows,
       instances: fleet.instances,

@@ -15,6 +15,7 @@ const flags = {
   workers: { type: 'string' },
   root: { type: 'string', multiple: true },
   backups: { type: 'string' },
+  mqtt: { type: 'string' },
   deep: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
@@ -35,7 +36,7 @@ interface Arguments {
 function readArguments(): Arguments {
   try {
     const { values, positionals } = parseArgs({ options: flags, strict: true, allowPositionals: true });
-    const { data, host, port, workers, root, backups } = values;
+    const { data, host, port, workers, root, backups, mqtt } = values;
     return {
       isJson: values.json,
       command: commandOf(positionals, values.deep),
@@ -46,6 +47,7 @@ function readArguments(): Arguments {
         ...(workers !== undefined && { workerCount: workers }),
         ...(root !== undefined && { roots: root.join(':') }),
         ...(backups !== undefined && { backupDirectory: backups }),
+        ...(mqtt !== undefined && { mqttPort: mqtt }),
         ...(values['no-auth'] === true && { isOpen: 'true' }),
       },
     };
@@ -60,9 +62,10 @@ function commandOf([name, path, ...more]: readonly string[], isDeep: boolean): C
   throw new HiveError('CONFIGURATION_INVALID', `expected restore PATH or verify PATH, not ${[name, path, ...more].join(' ').trim()}`);
 }
 
-function readyLine(plane: ControlPlane, isJson: boolean): string {
-  if (isJson) return JSON.stringify({ ready: true, url: plane.url, dataDirectory: plane.dataDirectory, pid: process.pid });
-  return `Hivekeeper ready at ${plane.url} (data ${plane.dataDirectory}, admin key in ${plane.dataDirectory}/admin.key)`;
+function readyLine({ url, dataDirectory, mqttUrl }: ControlPlane, isJson: boolean): string {
+  if (isJson) return JSON.stringify({ ready: true, url, dataDirectory, mqttUrl, pid: process.pid });
+  const ready = `Hivekeeper ready at ${url} (data ${dataDirectory}, admin key in ${dataDirectory}/admin.key)`;
+  return mqttUrl === undefined ? ready : `${ready}\nMQTT broker at ${mqttUrl} (MQTT 3.1.1, this machine only, keeps nothing on disk)`;
 }
 
 /** Does what the command says; gives the exit status. */

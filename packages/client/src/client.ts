@@ -28,6 +28,7 @@ import type {
   ListInstances,
   Published,
   PublishEvent,
+  ListedAgent,
   RegisterAgent,
   RegisteredInstance,
   RegisterInstance,
@@ -130,8 +131,8 @@ export interface Client {
   deployWorkflow(definition: WorkflowInput): Promise<WorkflowView>;
   /** What deploying it would refuse; empty where it would be stored. @throws HiveError INVALID_REQUEST for a wrong shape */
   validateWorkflow(definition: WorkflowInput): Promise<{ readonly issues: readonly Issue[] }>;
-  agents(): Promise<readonly AgentView[]>;
-  agent(name: string): Promise<AgentView>;
+  agents(): Promise<readonly ListedAgent[]>;
+  agent(name: string): Promise<ListedAgent>;
   registerAgent(body: RegisterAgent): Promise<AgentView>;
   removeAgent(name: string): Promise<void>;
   agentVersions(name: string): Promise<AgentVersions>;

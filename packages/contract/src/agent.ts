@@ -95,8 +95,12 @@ export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'ri
   return mayNeedApproval ? 'APPROVAL_REQUIRED' : 'AUTO';
 }
 
-/** A registered agent as a ticket carries it to a worker: its manifest and where its files lie. */
+/**
+ * An agent as a ticket carries it to a worker: its manifest and where its files lie. One of the kind `mqtt` was never
+ * registered: it is somewhere, and hears of its tasks from a broker.
+ */
 export const agentSpecSchema = agentManifestSchema.extend({
+  kind: z.enum(['process', 'builtin', 'mqtt']).default('process'),
   /** Absolute path of the directory that holds the entry; absent for `builtin`. */
   directory: z.string().max(4_096).optional(),
   /** Only the entry is the agent's: what lies beside it in `directory` is somebody else's, and stays unseen. */

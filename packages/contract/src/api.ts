@@ -214,6 +214,24 @@ export const agentVersionsSchema = z.object({
 /** {@link agentVersionsSchema} */
 export type AgentVersions = z.infer<typeof agentVersionsSchema>;
 
+/** An agent over MQTT as the API shows it: what it said of itself on the broker. */
+export const mqttAgentViewSchema = z.object({
+  kind: z.literal('mqtt'),
+  name: z.string().describe('What nodes call it: mqtt/ and its id on the broker'),
+  state: z.enum(['available', 'unavailable']).describe('As this control plane heard it; unavailable ones get nothing'),
+  replicaCount: z.int().describe('Replicas that were heard and did not leave; one that said nothing yet is not among them'),
+  capabilities: z.array(z.string()),
+  description: z.string().optional(),
+  isSimulated: z.boolean().describe('Its model is none'),
+  heardAtMs: atMs,
+});
+/** {@link mqttAgentViewSchema} */
+export type MqttAgentView = z.infer<typeof mqttAgentViewSchema>;
+/** What `GET /v1/agents` lists: registered agents, then those over MQTT. */
+export const listedAgentSchema = z.union([mqttAgentViewSchema, agentViewSchema]);
+/** {@link listedAgentSchema} */
+export type ListedAgent = z.infer<typeof listedAgentSchema>;
+
 /** An approval as the API shows it. */
 export const approvalViewSchema = z.object({
   id: approvalIdSchema,

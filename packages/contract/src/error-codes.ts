@@ -271,7 +271,7 @@ export const errorCatalogue = {
     remedy: 'Raise timeoutMs, or find out why it is slow.',
   }),
   AGENT_FAILED: entry(500, ['agent', 'retry'], {
-    cause: 'The agent ended with an exit status other than 0.',
+    cause: 'The agent ended with an exit status other than 0, or answered its task with an error.',
     remedy: 'Read its message and the excerpt of its stderr.',
   }),
   AGENT_KILLED: entry(500, ['agent', 'retry'], {
@@ -295,7 +295,7 @@ export const errorCatalogue = {
     remedy: 'Correct the agent or the schema.',
   }),
   AGENT_INPUT_SCHEMA: entry(422, ['caller', 'terminal'], {
-    cause: 'The resolved input breaks the inputSchema of the agent’s capability.',
+    cause: 'The input breaks the inputSchema of the agent’s capability, or an agent over MQTT finds its task invalid.',
     remedy: 'Correct the node’s input.',
   }),
   AGENT_UNKNOWN_ACTION: entry(422, ['caller', 'terminal'], {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { agentNameIn, agentNameSchema, placeOfAgent } from './ids.ts';
+import { agentNameIn, agentNameSchema, mqttAgentIdIn, mqttAgentName, placeOfAgent } from './ids.ts';
 import { labelSchema } from './label.ts';
 
 describe('what nodes call an agent', () => {
@@ -13,10 +13,33 @@ describe('what nodes call an agent', () => {
     expect(agentNameSchema.parse(agentName)).toBe(agentName);
   });
 
-  it.each(['', '1/a', '0/a', '-2/a', '02/a', '2.5/a', '2147483648/a', `${'9'.repeat(400)}/a`, '2/', '/a', '2/a/b', '2 /a', 'a b', '2/a\n'])(
-    'is never %j: one agent has one name',
-    (text) => expect(agentNameSchema.safeParse(text).success).toBe(false),
-  );
+  it.each(['writer', '_a.b-c', 'a'.repeat(200)])('on the broker the agent %s has mqtt/ before its id', (id) => {
+    expect(mqttAgentIdIn(agentNameSchema.parse(mqttAgentName(id)))).toBe(id);
+    expect(mqttAgentIdIn(id)).toBeUndefined();
+  });
+
+  it.each([
+    '',
+    'mqtt/',
+    'mqtt/a b',
+    'mqtt/+',
+    'mqtt/a/b',
+    `mqtt/${'a'.repeat(201)}`,
+    '2/mqtt/a',
+    '1/a',
+    '0/a',
+    '-2/a',
+    '02/a',
+    '2.5/a',
+    '2147483648/a',
+    `${'9'.repeat(400)}/a`,
+    '2/',
+    '/a',
+    '2/a/b',
+    '2 /a',
+    'a b',
+    '2/a\n',
+  ])('is never %j: one agent has one name', (text) => expect(agentNameSchema.safeParse(text).success).toBe(false));
 });
 
 describe('a label', () => {

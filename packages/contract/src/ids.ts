@@ -107,11 +107,22 @@ export const nameSchema = z.string().regex(new RegExp(`^${name}$`), nameRule);
 /** A label inside a tenant that keeps names apart; what names no project is in project 1. */
 export const projectIdSchema = z.int().min(1).max(2_147_483_647);
 
-/** What nodes call an agent: `scanner` is the one of project 1, `2/scanner` the one of project 2. */
+const mqttPrefix = 'mqtt/';
+
+/**
+ * What nodes call an agent: `scanner` is the one of project 1, `2/scanner` the one of project 2, `mqtt/writer` the one that
+ * calls itself `writer` on the broker.
+ */
 export const agentNameSchema = z
   .string()
-  .regex(new RegExp(`^([1-9][0-9]*/)?${name}$`), { error: `${nameRule}; before that of an agent in project 2 stands "2/"`, abort: true })
-  .refine((agentName) => isProjectApart(placeOfAgent(agentName).projectId, agentName), 'before the "/" stands a project from 2 on');
+  .regex(new RegExp(`^(${mqttPrefix}[a-zA-Z0-9._-]{1,200}|([1-9][0-9]*/)?${name})$`), {
+    error: `${nameRule}; before that of an agent in project 2 stands "2/", of an agent over MQTT "mqtt/"`,
+    abort: true,
+  })
+  .refine(
+    (agentName) => mqttAgentIdIn(agentName) !== undefined || isProjectApart(placeOfAgent(agentName).projectId, agentName),
+    'before the "/" stands a project from 2 on',
+  );
 
 const isProjectApart = (projectId: number, agentName: string): boolean =>
   !agentName.includes('/') || (projectId > 1 && projectIdSchema.safeParse(projectId).success);
@@ -119,7 +130,14 @@ const isProjectApart = (projectId: number, agentName: string): boolean =>
 /** What nodes call the agent that is `name` in its project; see {@link agentNameSchema}. */
 export const agentNameIn = (projectId: number, name: string): string => (projectId === 1 ? name : `${projectId}/${name}`);
 
-/** What {@link agentNameIn} was made of. */
+/** What nodes call the agent of that id on the broker. */
+export const mqttAgentName = (id: string): string => `${mqttPrefix}${id}`;
+
+/** What {@link mqttAgentName} was made of; undefined for agents of the registry. */
+export const mqttAgentIdIn = (agentName: string): string | undefined =>
+  agentName.startsWith(mqttPrefix) ? agentName.slice(mqttPrefix.length) : undefined;
+
+/** What {@link agentNameIn} was made of; of an agent over MQTT there is no such place. */
 export function placeOfAgent(agentName: string): { readonly projectId: number; readonly name: string } {
   const slash = agentName.indexOf('/');
   return slash < 0 ? { projectId: 1, name: agentName } : { projectId: Number(agentName.slice(0, slash)), name: agentName.slice(slash + 1) };

@@ -21,8 +21,8 @@ export interface Line extends AsyncDisposable {
 }
 
 /** Listens on a broker. */
-export async function listen(url: string, filters: readonly string[] = ['/#']): Promise<Line> {
-  const client = await connectAsync(url, { protocolVersion: 5, reconnectPeriod: 50, resubscribe: true, connectTimeout: 5_000 });
+export async function listen(url: string, filters: readonly string[] = ['/#'], protocolVersion: 4 | 5 = 5): Promise<Line> {
+  const client = await connectAsync(url, { protocolVersion, reconnectPeriod: 50, resubscribe: true, connectTimeout: 5_000 });
   if (client.stream instanceof Socket) client.stream.setNoDelay(true);
   const seen: Seen[] = [];
   const news = new EventEmitter();

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { AgentVersions, AgentView } from '@hivekeeper/contract';
+import type { AgentVersions, AgentView, MqttAgentView } from '@hivekeeper/contract';
 import { HiveError } from '@hivekeeper/contract/hive-error';
 import type { Session } from '../session.ts';
 import { tableText } from '../views/table.ts';
@@ -9,20 +9,42 @@ import { cutText, durationText } from '../views/words.ts';
 export async function listAgents({ client, output, terminal }: Session): Promise<void> {
   const agents = await client.agents();
   const nowMs = terminal.clock.nowMs();
-  const rows = () =>
-    agents.map(({ name, version, trust, riskLevel, spec, breaker }) => [
-      name,
-      version,
-      trust,
-      riskLevel,
-      spec.capabilities.map((capability) => actionText(capability, riskLevel)).join(' '),
-      breakerText(breaker, nowMs),
-      cutText(spec.description ?? '', 60),
-    ]);
-  const table = () => tableText(['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'], rows(), output.colors);
+  const registered = agents.flatMap((agent) => ('kind' in agent ? [] : [agent]));
+  const overMqtt = agents.flatMap((agent) => ('kind' in agent ? [agent] : []));
+  const tables = () => [
+    ...(registered.length === 0 ? [] : [tableText(registeredHead, registered.map(registeredRow(nowMs)), output.colors)]),
+    ...(overMqtt.length === 0 ? [] : [tableText(overMqttHead, overMqtt.map(overMqttRow(nowMs)), output.colors)]),
+  ];
   if (agents.length === 0) output.show(agents, () => 'No agents.', 'hive agents register <path>');
-  else output.show(agents, table);
+  else output.show(agents, () => tables().join('\n\n'));
 }
+
+const registeredHead = ['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'];
+
+const registeredRow =
+  (nowMs: number) =>
+  ({ name, version, trust, riskLevel, spec, breaker }: AgentView): string[] => [
+    name,
+    version,
+    trust,
+    riskLevel,
+    spec.capabilities.map((capability) => actionText(capability, riskLevel)).join(' '),
+    breakerText(breaker, nowMs),
+    cutText(spec.description ?? '', 60),
+  ];
+
+const overMqttHead = ['AGENT OVER MQTT', 'STATE', 'REPLICAS', 'CAPABILITIES', 'HEARD', 'DESCRIPTION'];
+
+const overMqttRow =
+  (nowMs: number) =>
+  ({ name, state, replicaCount, capabilities, heardAtMs, description = '' }: MqttAgentView): string[] => [
+    name,
+    state,
+    String(replicaCount),
+    capabilities.join(' '),
+    `${durationText(nowMs - heardAtMs)} ago`,
+    cutText(description, 60),
+  ];
 
 /** Where the breaker stands, and what it waits for. */
 function breakerText(breaker: AgentView['breaker'], nowMs: number): string {

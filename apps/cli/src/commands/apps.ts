@@ -17,6 +17,8 @@ export interface ControlOptions {
   readonly workers?: string;
   readonly root?: readonly string[];
   readonly backups?: string;
+  /** `true` where no port was given. */
+  readonly mqtt?: string | true;
 }
 
 /** Options of `hive worker`, besides the global ones. */
@@ -37,6 +39,9 @@ export interface AppCommand {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+// Where MQTT is looked for.
+const mqttPort = '1883';
+
 const option = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [`--${name}`, value]);
 const repeated = (name: string, values: readonly string[] = []): string[] => values.flatMap((value) => option(name, value));
 
@@ -51,6 +56,7 @@ export const controlCommand = (options: ControlOptions, workerCount: number, { e
       ...option('workers', options.workers ?? (environment['HIVE_WORKERS'] ? undefined : String(workerCount))),
       ...repeated('root', options.root),
       ...option('backups', options.backups),
+      ...option('mqtt', options.mqtt === true ? mqttPort : options.mqtt),
       ...(options.auth ? [] : ['--no-auth']),
       ...(options.json ? ['--json'] : []),
     ],

@@ -1,4 +1,5 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
+import type { Gateway } from '../flow/gateway/index.ts';
 import type { Canaries, Health } from '../flow/health/index.ts';
 import type { RunCensus, RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
 import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
@@ -37,6 +38,8 @@ export interface Services {
   readonly events: Events;
   readonly turnStore: TurnStore;
   readonly desk: TicketDesk;
+  /** Absent where no MQTT broker is configured. */
+  readonly gateway?: Pick<Gateway, 'isConnected' | 'agents' | 'agent'> | undefined;
   readonly tickets: TicketStore;
   readonly throttles: ThrottleStore;
   readonly breakers: Breakers;

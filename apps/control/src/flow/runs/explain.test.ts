@@ -36,6 +36,20 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     type: 'hive approve apr_1.0',
     sinceMs: 90_000,
   },
+  ...(
+    [
+      [{ broker: 'none', replicaCount: 0 }, 'MQTT_URL is not set here, so this control plane cannot reach it', 'hive doctor'],
+      [{ broker: 'away', replicaCount: 2 }, 'the broker cannot be reached', 'hive doctor'],
+      [{ broker: 'there', replicaCount: 0 }, 'no replica of it is there', 'hive agents'],
+      [{ broker: 'there', replicaCount: 3 }, '3 replicas of it are there', 'hive agents'],
+    ] as const
+  ).map(([heard, says, type]) => ({
+    what: `waits for an agent over MQTT: ${says}`,
+    facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'mqtt/a' }, overMqtt: { name: 'mqtt/a', ...heard } }),
+    says: `Node scan waits for mqtt/a over MQTT; ${says}.`,
+    type,
+    sinceMs: 90_000,
+  })),
   {
     what: 'waits for its turn behind another',
     facts: blockedBy({ kind: 'concurrency', key: 'press', limit: 1 }, { holders: ['run_0' as RunId] }),

@@ -10,9 +10,19 @@ export interface WhyFacts {
   readonly throttledBy?: ThrottledBy | undefined;
   /** What each connected worker has: what it found out about itself, and its labels. */
   readonly workers: readonly (readonly string[])[];
+  /** What is heard of the agent over MQTT that the ticket is for, where it is for one. */
+  readonly overMqtt?: AgentOverMqtt | undefined;
   /** The oldest runs whose turn it is, where the blocker is that it is not yet this one's. */
   readonly holders?: readonly RunId[] | undefined;
   readonly nowMs: number;
+}
+
+/** An agent over MQTT as the control plane knows it that was asked. */
+export interface AgentOverMqtt {
+  readonly name: string;
+  /** `none`: this control plane has no broker; `away`: it cannot be reached. */
+  readonly broker: 'none' | 'away' | 'there';
+  readonly replicaCount: number;
 }
 
 /** Says in one sentence what an unfinished run waits for, and what to type next. Pure. */
@@ -114,7 +124,7 @@ function becauseOfSignal(
 function becauseOfTicket(
   runId: RunId,
   blocker: Extract<Blocker, { kind: 'ticket' }>,
-  { ticket, throttledBy, workers, nowMs, run }: WhyFacts,
+  { ticket, throttledBy, workers, overMqtt, nowMs, run }: WhyFacts,
 ): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
   if (ticket === undefined) {
     return {
@@ -127,6 +137,7 @@ function becauseOfTicket(
   if (ticket.workerId !== undefined) {
     const leasedAtMs = ticket.leasedAtMs ?? nowMs;
     const quietMs = nowMs - (ticket.progressedAtMs ?? leasedAtMs);
+    if (overMqtt !== undefined) return becauseOfAnswer(blocker.nodeId, overMqtt, { runId, nowMs, leasedAtMs, others });
     const isAlive = (ticket.leaseUntilMs ?? 0) > nowMs;
     const quiet = quietMs < quietAfterMs || !isAlive ? '' : `; the worker is alive, but no progress was reported for ${inWords(quietMs)}`;
     return {
@@ -137,7 +148,35 @@ function becauseOfTicket(
   }
   if (throttledBy !== undefined)
     return { ...becauseThrottled(blocker.nodeId, throttledBy, { nowMs, others }), sinceMs: nowMs - run.createdAtMs };
+  if (overMqtt !== undefined) return { ...becauseOfPresence(blocker.nodeId, overMqtt, others), sinceMs: nowMs - run.createdAtMs };
   return { ...becauseUnheld(blocker.nodeId, ticket.requirement.split(' '), { workers, others }), sinceMs: nowMs - run.createdAtMs };
+}
+
+/** An agent over MQTT has the task. */
+function becauseOfAnswer(
+  nodeId: string,
+  heard: AgentOverMqtt,
+  at: { readonly runId: RunId; readonly nowMs: number; readonly leasedAtMs: number; readonly others: string },
+): Pick<Why, 'explanation' | 'nextCommand' | 'sinceMs'> {
+  const sinceMs = at.nowMs - at.leasedAtMs;
+  return {
+    explanation: `Node ${nodeId} waits for the answer of ${heard.name} over MQTT for ${inWords(sinceMs)}${at.others}; ${inPlainPresence(heard)}.`,
+    nextCommand: heard.replicaCount === 0 ? 'hive agents' : `hive logs ${at.runId} --follow`,
+    sinceMs,
+  };
+}
+
+/** An agent over MQTT does not have the task yet. */
+const becauseOfPresence = (nodeId: string, heard: AgentOverMqtt, others: string): Pick<Why, 'explanation' | 'nextCommand'> => ({
+  explanation: `Node ${nodeId} waits for ${heard.name} over MQTT${others}; ${inPlainPresence(heard)}.`,
+  nextCommand: heard.broker === 'there' ? 'hive agents' : 'hive doctor',
+});
+
+function inPlainPresence({ broker, replicaCount }: AgentOverMqtt): string {
+  if (broker === 'none') return 'MQTT_URL is not set here, so this control plane cannot reach it';
+  if (broker === 'away') return 'the broker cannot be reached';
+  if (replicaCount === 0) return 'no replica of it is there';
+  return replicaCount === 1 ? 'a replica of it is there' : `${replicaCount} replicas of it are there`;
 }
 
 // Agents that report at all do so more often.

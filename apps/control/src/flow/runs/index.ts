@@ -13,7 +13,7 @@
  */
 export { checkWorkflow } from './core/index.ts';
 export type { Driver } from './driver.ts';
-export { explain } from './explain.ts';
+export { type AgentOverMqtt, explain } from './explain.ts';
 export { createExpressions, type Expressions } from './expressions.ts';
 export { RunLane } from './lane.ts';
 export { capabilityFor, LiveRuns } from './live-runs.ts';

@@ -99,6 +99,7 @@ export class LiveRuns {
 /** What a worker must be able to run for this agent; an agent that is not registered is waited for. */
 export function capabilityFor(spec: AgentSpec | undefined, agentName: string): string {
   if (spec === undefined) return `agent:${agentName}`;
+  if (spec.kind === 'mqtt') return agentName;
   return spec.kind === 'builtin' ? 'builtin' : spec.runtime;
 }
 

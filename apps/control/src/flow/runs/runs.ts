@@ -22,7 +22,7 @@ import {
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { FindAgent, Lease, TicketDesk, TicketStore } from '../tickets/index.ts';
-import { carriedFrom, nodeViewsOf, runStatusOf, turnOf } from './core/index.ts';
+import { carriedFrom, nodeViewsOf, runStatusOf, turnOf, workOfTicket } from './core/index.ts';
 import type { RunLane } from './lane.ts';
 import type { LiveRuns } from './live-runs.ts';
 import type { RunOrigin, RunStore, StoredRun } from './run-store.ts';
@@ -149,6 +149,21 @@ export class Runs {
       isRecorded: (run) => run.commits.some((events) => events.some((event) => isWord(event, word))),
     });
     if (lease !== undefined) desk.moved(lease.requirement);
+  }
+
+  /**
+   * Names a live ticket's work: the same where the ticket repeats one whose lease was lost, and never that of another attempt.
+   * Undefined where the ticket is not live.
+   */
+  async workOf(ticketId: TicketId): Promise<string | undefined> {
+    const runId = runIdOfTicket(ticketId);
+    const kept = this.#options.runs.get(runId);
+    // A ticket that another control plane issued may be newer than what is in memory.
+    const work = kept === undefined ? undefined : workOfTicket(kept.state, ticketId);
+    if (work !== undefined) return `${runId}.${work}`;
+    const stored = await this.#options.store.load(runId);
+    const told = stored === undefined ? undefined : workOfTicket(this.#options.runs.fold(stored).state, ticketId);
+    return told === undefined ? undefined : `${runId}.${told}`;
   }
 
   /** Gives up a lease that ran out. Does nothing where the ticket was settled meanwhile. */

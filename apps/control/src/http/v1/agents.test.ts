@@ -31,6 +31,15 @@ describe('agents', () => {
     expect((await door.call('GET /v1/agents/scanner')).status).toBe(404);
   });
 
+  it('over MQTT are not registered, and workflows may name them all the same', async () => {
+    for (const route of ['GET', 'DELETE'])
+      expect(await door.call(`${route} /v1/agents/mqtt%2Fwriter`)).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+    const deployed = (more: object) => ({ body: { name: 'ask', nodes: [{ id: 'n', agent: 'mqtt/writer', ...more }] } });
+    expect(await door.call('POST /v1/workflows', deployed({}))).toMatchObject({ status: 201 });
+    const refused = await door.call('POST /v1/workflows', deployed({ action: 'write', requires: ['gpu'] }));
+    expect(refused.body.error.issues.map(({ path }: { path: string }) => path)).toEqual(['/nodes/0/action', '/nodes/0/requires']);
+  });
+
   it('of another project than 1 are called by it', async () => {
     await door.call('POST /api/agents', { body: { ...scanner, projectId: 2 } });
     await door.call('POST /api/agents', { body: scanner });

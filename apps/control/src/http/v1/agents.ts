@@ -4,6 +4,10 @@ import {
   agentVersionsSchema,
   type AgentView,
   agentViewSchema,
+  HiveError,
+  type ListedAgent,
+  listedAgentSchema,
+  mqttAgentIdIn,
   type RegisterAgent,
   registerAgentSchema,
   rolloutSchema,
@@ -72,22 +76,30 @@ function addReading(app: App, services: Services): void {
     '/v1/agents',
     {
       config: { access },
-      schema: { summary: 'Every agent, by name', tags, querystring: noQuery, response: answers({ 200: z.array(agentViewSchema) }) },
+      schema: {
+        summary: 'Every registered agent, by name, then those over MQTT',
+        tags,
+        querystring: noQuery,
+        response: answers({ 200: z.array(listedAgentSchema) }),
+      },
     },
     async (request) => {
       const { tenantId } = callerOf(request);
-      return viewsOf(services, tenantId, await services.agents.list(tenantId));
+      const registered = await viewsOf(services, tenantId, await services.agents.list(tenantId));
+      return [...registered, ...(services.gateway?.agents() ?? [])];
     },
   );
   app.get(
     '/v1/agents/:name',
     {
       config: { access },
-      schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: agentViewSchema }) },
+      schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: listedAgentSchema }) },
     },
     async (request) => {
       const { tenantId } = callerOf(request);
-      return viewOf(services, tenantId, await services.agents.get(tenantId, { name: request.params.name }));
+      const { name } = request.params;
+      if (mqttAgentIdIn(name) !== undefined) return overMqtt(services, name);
+      return viewOf(services, tenantId, await services.agents.get(tenantId, { name }));
     },
   );
 }
@@ -160,6 +172,12 @@ function versionsOf({ name, spec, versions, rollouts }: StoredAgent): AgentVersi
     })),
     rollouts: rollouts.toReversed().map((rollout) => ({ ...rollout })),
   };
+}
+
+function overMqtt({ gateway }: Services, name: string): ListedAgent {
+  const agent = gateway?.agent(name);
+  if (agent === undefined) throw new HiveError('NOT_FOUND', `${name} was not heard${gateway === undefined ? ': MQTT_URL is not set' : ''}`);
+  return agent;
 }
 
 function givenBy({ entryPath: _, ...given }: RegisterAgent): AgentRegistration['given'] {

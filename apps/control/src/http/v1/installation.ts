@@ -1,6 +1,7 @@
 import {
   approvalIdSchema,
   HiveError,
+  mqttAgentIdIn,
   type RunId,
   runIdOfApproval,
   runIdOfTicket,
@@ -12,7 +13,7 @@ import {
   workerViewSchema,
 } from '@hivekeeper/contract';
 import { z } from 'zod';
-import { explain } from '../../flow/runs/index.ts';
+import { type AgentOverMqtt, explain } from '../../flow/runs/index.ts';
 import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
@@ -103,9 +104,18 @@ async function whyOf(
     ticket,
     throttledBy,
     holders,
+    overMqtt: ticket && overMqtt(services, ticket.requirement),
     workers: services.desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? [capabilities] : [])),
     nowMs: services.clock.nowMs(),
   });
+}
+
+/** What is heard of the agent over MQTT that a ticket requires, where it requires one. */
+function overMqtt({ gateway }: Services, requirement: string): AgentOverMqtt | undefined {
+  const name = requirement.split(' ').find((capability) => mqttAgentIdIn(capability) !== undefined);
+  if (name === undefined) return undefined;
+  const broker = gateway === undefined ? 'none' : gateway.isConnected ? 'there' : 'away';
+  return { name, broker, replicaCount: gateway?.agent(name)?.replicaCount ?? 0 };
 }
 
 function runIdOf(id: z.infer<typeof whyParams>['id']): RunId {

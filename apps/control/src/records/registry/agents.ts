@@ -4,10 +4,12 @@ import {
   type AgentSpec,
   HiveError,
   type JsonValue,
+  mqttAgentIdIn,
   placeOfAgent,
   type RunId,
   type TenantId,
 } from '@hivekeeper/contract';
+import { specOverMqtt } from './mqtt-spec.ts';
 import type { ProjectId, RegistryStore, StoredAgent } from './registry-store.ts';
 import { rolloutDelayMs, specFor, type Versioned } from './rollout.ts';
 
@@ -64,6 +66,7 @@ export class AgentRegistry {
    * is named. An arrow, because it is handed around.
    */
   readonly specOf = (tenantId: TenantId, name: string, runId?: RunId): AgentSpec | undefined => {
+    if (mqttAgentIdIn(name) !== undefined) return specOverMqtt(name);
     const agent = this.#known.get(`${tenantId} ${name}`);
     return agent === undefined ? undefined : specFor(agent, runId);
   };
@@ -80,6 +83,8 @@ export class AgentRegistry {
 
   /** @throws HiveError NOT_FOUND */
   async get(tenantId: TenantId, reference: AgentReference): Promise<StoredAgent> {
+    if ('name' in reference && mqttAgentIdIn(reference.name) !== undefined)
+      throw new HiveError('NOT_FOUND', `${reference.name} is not registered: agents over MQTT say themselves that they are there`);
     const agent = await this.#store.agent(tenantId, 'id' in reference ? reference : placeOfAgent(reference.name));
     if (agent === undefined) throw new HiveError('NOT_FOUND', `there is no agent ${'id' in reference ? reference.id : reference.name}`);
     return agent;

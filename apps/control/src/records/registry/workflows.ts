@@ -5,6 +5,7 @@ import {
   HiveError,
   type Issue,
   type JsonValue,
+  mqttAgentIdIn,
   type TenantId,
   type WorkflowDefinition,
   type WorkflowId,
@@ -86,7 +87,9 @@ export class WorkflowRegistry {
   /** Everything wrong with a definition; empty when it may be deployed. */
   async issuesOf(tenantId: TenantId, definition: WorkflowDefinition): Promise<readonly Issue[]> {
     const specs = new Map((await this.#store.agents(tenantId)).map(({ name, spec }) => [name, spec]));
-    return [...this.#check(definition, (name) => specs.has(name)), ...unknownActionsIn(definition, specs)];
+    // Agents over MQTT come and go, and are no less known while they are away.
+    const isKnown = (name: string) => specs.has(name) || mqttAgentIdIn(name) !== undefined;
+    return [...this.#check(definition, isKnown), ...unknownActionsIn(definition, specs)];
   }
 
   /**

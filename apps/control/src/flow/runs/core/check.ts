@@ -1,4 +1,4 @@
-import type { Issue, NodeDefinition, WorkflowDefinition } from '@hivekeeper/contract';
+import { type Issue, mqttAgentIdIn, type NodeDefinition, type WorkflowDefinition } from '@hivekeeper/contract';
 import { ancestryOf, circleIn, type Needs, orderOf } from './graph.ts';
 import { compileNode, positionsOf } from './plan.ts';
 import {
@@ -58,8 +58,9 @@ function knownNeeds({ needs }: NodeDefinition, own: number, positionById: Readon
   return [...new Set(needs)].flatMap((id) => positionById.get(id) ?? []).filter((position) => position !== own);
 }
 
-function nodeIssues({ ports, positionById }: Checked, { id, agent, compensate, needs }: NodeDefinition, position: number): Issue[] {
-  const issues: Issue[] = [];
+function nodeIssues({ ports, positionById }: Checked, node: NodeDefinition, position: number): Issue[] {
+  const { id, agent, compensate, needs } = node;
+  const issues: Issue[] = agent === undefined || mqttAgentIdIn(agent) === undefined ? [] : overMqttIssues(node, position);
   const first = positionById.get(id);
   if (first !== position) issues.push({ path: `/nodes/${position}/id`, message: `node ${first} has the id "${id}" already` });
   for (const [field, name] of [
@@ -73,6 +74,15 @@ function nodeIssues({ ports, positionById }: Checked, { id, agent, compensate, n
     if (need === id) issues.push({ path, message: `node "${id}" needs itself` });
     else if (!positionById.has(need)) issues.push({ path, message: `there is no node "${need}"` });
   }
+  return issues;
+}
+
+function overMqttIssues({ action, requires }: NodeDefinition, position: number): Issue[] {
+  const issues: Issue[] = [];
+  if (action !== undefined)
+    issues.push({ path: `/nodes/${position}/action`, message: 'an agent over MQTT has no actions; input.instruction tells it what to do' });
+  if (requires !== undefined)
+    issues.push({ path: `/nodes/${position}/requires`, message: 'only workers have labels, and an agent over MQTT runs on none' });
   return issues;
 }
 

@@ -19,7 +19,7 @@ export type { Command, RunRules } from './draft.ts';
 export { planOf, type RunPlan } from './plan.ts';
 export type { RunState } from './state.ts';
 export { carriedFrom } from './carry.ts';
-export { agentOfTicket } from './ledger.ts';
+export { agentOfTicket, workOfTicket } from './ledger.ts';
 export { turnOf } from './turn.ts';
 export { awaitsEvent, eventPrefix, maxSignalsPerRun } from './waits.ts';
 export { blockerOf, errorOf, nodeViewsOf, runStatusOf, wakeAtOf } from './views.ts';

@@ -54,11 +54,21 @@ export function agentOf(work: NodeWork, instead: Task['instead']): Agent {
 }
 
 /** Whose work a live ticket is; undefined where it is not live. */
-export function agentOfTicket({ tickets, slots }: RunState, { nodes }: RunPlan, ticketId: TicketId): string | undefined {
+export function agentOfTicket(state: RunState, { nodes }: RunPlan, ticketId: TicketId): string | undefined {
+  const live = liveTicket(state, ticketId);
+  return live === undefined ? undefined : agentOf(at(nodes, live.ticket.node).work, live.slot.task.instead).agent;
+}
+
+/** Names a live ticket's work in its run: the same for the tickets that repeat it because a lease was lost, another after a failure. */
+export function workOfTicket(state: RunState, ticketId: TicketId): string | undefined {
+  const live = liveTicket(state, ticketId);
+  return live === undefined ? undefined : `${live.ticket.slotAt}.${live.slot.tries.failureCount}`;
+}
+
+function liveTicket({ tickets, slots }: RunState, ticketId: TicketId) {
   const ticket = tickets[Number(ticketId.slice(ticketId.lastIndexOf('.') + 1))];
   const slot = ticket === undefined ? undefined : slots[ticket.slotAt];
-  if (ticket?.ticketId !== ticketId || slot?.phase !== 'issued') return undefined;
-  return agentOf(at(nodes, ticket.node).work, slot.task.instead).agent;
+  return ticket?.ticketId === ticketId && slot?.phase === 'issued' ? { ticket, slot } : undefined;
 }
 
 /** Ends a live ticket. */
