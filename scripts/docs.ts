@@ -9,7 +9,8 @@ import { agentSettings } from '../apps/agent-runtime/src/settings.ts';
 import { cliSettings } from '../apps/cli/src/config.ts';
 import { controlSettings } from '../apps/control/src/config.ts';
 import { workerSettings } from '../apps/worker/src/config.ts';
-import { type ErrorEntry, errorCatalogue } from '../packages/contract/src/error-codes.ts';
+import { errorCatalogue } from '../packages/contract/src/error-codes.ts';
+import type { ErrorEntry } from '../packages/contract/src/error-entry.ts';
 import type { Settings } from '../packages/kernel/src/config.ts';
 
 const generated = '<!-- Written by scripts/docs.ts; change the code it is made from, then run `node scripts/docs.ts`. -->';

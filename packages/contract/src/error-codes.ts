@@ -1,41 +1,5 @@
-/** What the platform does next. `terminal`: nothing; `retry`: the same call may succeed later; `pause`: a person must act. */
-export type Consequence = 'terminal' | 'retry' | 'pause';
-/** Whose mistake it is. */
-export type Fault = 'caller' | 'agent' | 'platform';
-
-/** One entry of the catalogue. */
-export interface ErrorEntry {
-  readonly httpStatus: number;
-  readonly consequence: Consequence;
-  readonly fault: Fault;
-  /** What it means. */
-  readonly cause: string;
-  /** What the reader does about it. */
-  readonly remedy: string;
-  /** Exit status of `hive` when it ends with this error. */
-  readonly exitCode: number;
-}
-
-const entry = (
-  httpStatus: number,
-  [fault, consequence]: readonly [Fault, Consequence],
-  text: { cause: string; remedy: string },
-): ErrorEntry => ({
-  httpStatus,
-  fault,
-  consequence,
-  ...text,
-  exitCode: exitCodeOf(httpStatus, fault),
-});
-
-/** 2 the call was wrong, 3 not allowed, 4 not there, 5 in conflict, 6 not available now, 1 everything else. */
-function exitCodeOf(httpStatus: number, fault: Fault): number {
-  if (httpStatus === 401 || httpStatus === 403 || httpStatus === 421) return 3;
-  if (httpStatus === 404) return 4;
-  if (httpStatus === 409) return 5;
-  if (httpStatus === 503) return 6;
-  return fault === 'caller' ? 2 : 1;
-}
+import { agent2389Errors } from './agent2389/errors.ts';
+import { entry, type ErrorEntry } from './error-entry.ts';
 
 /**
  * Every error the platform can give. `docs/errors.md` lists the same codes (a test proves it); a code is never reused.
@@ -369,46 +333,7 @@ export const errorCatalogue = {
     cause: 'An option or environment variable has a value that cannot be used.',
     remedy: 'Correct the variable that the message names; docs/configuration.md lists them.',
   }),
-  BROKER_REFUSED: entry(502, ['platform', 'terminal'], {
-    cause: 'The message broker will not take a message.',
-    remedy: 'Look at the broker’s log: rights on the topic, quota, or size.',
-  }),
-  BROKER_UNREACHABLE: entry(503, ['platform', 'retry'], {
-    cause: 'No message broker answers at the address.',
-    remedy: 'Start the broker, or correct the address (`broker_url`, --broker).',
-  }),
-  ANSWER_LATE: entry(504, ['agent', 'retry'], {
-    cause: 'No agent answered the task in time.',
-    remedy: 'Look at the agent’s status and log; the task may still be answered on its conversation.',
-  }),
-  AGENT_FILE_INVALID: entry(422, ['agent', 'terminal'], {
-    cause: 'The agent’s TOML file cannot be used.',
-    remedy: 'Correct what `issues` names; docs/agents-over-mqtt.md lists every key.',
-  }),
-  AGENT_STATE_IN_USE: entry(409, ['caller', 'terminal'], {
-    cause: 'Another process holds the agent’s state directory.',
-    remedy: 'Give every replica a --state directory of its own, or stop the other process.',
-  }),
-  AGENT_NOT_READY: entry(503, ['agent', 'retry'], {
-    cause: 'The agent cannot start: a tool or the model is not there.',
-    remedy: 'Correct what the message names, then start it again.',
-  }),
-  TOOL_FAILED: entry(502, ['agent', 'terminal'], {
-    cause: 'A tool of an agent did not do what it was called for.',
-    remedy: 'The message tells why; the model is told too, and may try something else.',
-  }),
-  TOOL_TIMED_OUT: entry(504, ['agent', 'retry'], {
-    cause: 'A tool of an agent took longer than it may.',
-    remedy: 'Look at what it calls, or raise `timeout_ms` of the tool.',
-  }),
-  ROUTING_FAILED: entry(502, ['platform', 'retry'], {
-    cause: 'The router of a workflow gave no decision that can be used.',
-    remedy: 'Look at the gatekeeper or the model that `[routing]` names.',
-  }),
-  MODEL_FAILED: entry(502, ['platform', 'retry'], {
-    cause: 'The model’s provider gave no usable answer.',
-    remedy: 'Look at the provider’s status, its limits and the key; the message has what it said.',
-  }),
+  ...agent2389Errors,
   UNREACHABLE: entry(503, ['caller', 'retry'], {
     cause: 'No control plane answers at the address.',
     remedy: 'Start one with `hive up`, or pass --url.',

@@ -1,4 +1,5 @@
-import { type ErrorCode, type ErrorEntry, errorCatalogue } from './error-codes.ts';
+import { type ErrorCode, errorCatalogue } from './error-codes.ts';
+import type { ErrorEntry } from './error-entry.ts';
 
 /** Where in the input the fault lies, and what is wrong there. */
 export interface Issue {

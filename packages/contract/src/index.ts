@@ -8,7 +8,7 @@
  * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
  * health.ts       whether work moves · instance.ts  agents and workers that are registered as running
  * effect.ts       effects and steps: what agents tell, what people see and say
- * api.ts          the rest of /v1 · error-codes.ts  the catalogue · hive-error.ts  the one error class
+ * api.ts          the rest of /v1 · error-codes.ts, error-entry.ts, agent2389/errors.ts  the catalogue · hive-error.ts  the one error class
  */
 export { type JsonDefect, type JsonObject, type JsonValue, findJsonDefect, maxJsonDepth } from './json.ts';
 export {
@@ -335,5 +335,6 @@ export {
   telemetrySchema,
 } from './instance.ts';
 export { type DeadTicketView, deadTicketSchema, discardDeadSchema, listDeadQuerySchema } from './dead-ticket.ts';
-export { type Consequence, type ErrorCode, type ErrorEntry, type Fault, errorCatalogue, isErrorCode } from './error-codes.ts';
+export { type ErrorCode, errorCatalogue, isErrorCode } from './error-codes.ts';
+export { type Consequence, type ErrorEntry, type Fault } from './error-entry.ts';
 export { type ErrorBody, type Issue, errorBodyOf, HiveError } from './hive-error.ts';
