@@ -27,7 +27,8 @@ export default defineConfig({
           exclude: ['**/*.int.test.ts', '**/*.long.test.ts', '**/node_modules/**', 'tests/**/fixtures/**'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Half of the time they wait for leases, restarts and people.
+          maxWorkers: 2,
         },
       },
       {
