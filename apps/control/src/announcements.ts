@@ -2,6 +2,9 @@ import { type ApprovalId, type JsonObject, type JsonValue, type RunId, runIdOfAp
 import type { Services } from './http/services.ts';
 import type { Announcement, OutboxEntry } from './records/outbox/index.ts';
 
+const mostInputBytes = 262_144;
+const cutInputLength = 4_096;
+
 /** What others are told about an entry of the outbox; undefined where it is not there any more. */
 export async function announcementOf(
   { runStore, redaction }: Pick<Services, 'runStore' | 'redaction'>,
@@ -15,12 +18,18 @@ export async function announcementOf(
   const approval = (await runStore.approvals(tenantId, { runId: runIdOfApproval(id) })).find((each) => each.id === id);
   if (approval === undefined) return undefined;
   const { runId, nodeId, agent, action, input, inputSha256, workflowName, expiresAtMs } = approval;
-  const inputs = redaction.value(input as JsonValue);
   const body = {
     ...{ approvalId: id, workflowRunId: runId, nodeId, agentName: agent, action: action ?? null, workflowName },
-    ...{ inputs, inputsPreview: JSON.stringify(inputs, undefined, 2), inputSha256, expiresAtMs },
+    ...{ ...inputsOf(redaction.value(input as JsonValue)), inputSha256, expiresAtMs },
   };
   return { subject: 'workflow.approval.requested', id: about, body };
+}
+
+/** Brokers take a mebibyte at most: of large inputs the beginning is told, and that it is one. */
+function inputsOf(inputs: JsonValue): JsonObject {
+  const inputsPreview = JSON.stringify(inputs, undefined, 2);
+  if (Buffer.byteLength(inputsPreview) <= mostInputBytes) return { inputs, inputsPreview, inputsAreCut: false };
+  return { inputs: null, inputsPreview: inputsPreview.slice(0, cutInputLength), inputsAreCut: true };
 }
 
 function completedBody(run: NonNullable<Awaited<ReturnType<Services['runStore']['summary']>>>): JsonObject {

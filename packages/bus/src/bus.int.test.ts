@@ -159,20 +159,22 @@ describe('a bus', () => {
   });
 
   it('has its will published when it is cut off, and not when it says goodbye', async () => {
-    const will = () => ({ topic: '/in/will', payload: 'gone', qos: 1 as const });
+    const willOf = (payload: string) => () => ({ topic: '/in/will', payload, qos: 1 as const });
     await using listener = open();
     await listener.ready;
-    const polite = open({ will, subscriptions: [] });
+    const polite = open({ will: willOf('polite'), subscriptions: [] });
     await polite.ready;
     await polite.bus.close({ endsSession: true });
     // Not to take what it was given ends a connection without a goodbye.
     const rude = open({
-      will,
+      will: willOf('rude'),
       subscriptions: [{ filter: '/rude', qos: 1, wantsRetained: false, take: () => Promise.reject(new RangeError('no')) }],
     });
     await rude.ready;
     await listener.bus.publish({ topic: '/rude', payload: '', qos: 1 });
-    await eventually(() => expect(listener.heard).toEqual(['gone']), 5_000);
+    // It comes back, is given the same again, and is cut off again: as often as the machine is fast.
+    await eventually(() => expect(listener.heard).toContain('rude'), 5_000);
+    expect(listener.heard).not.toContain('polite');
     await rude.bus.close({ endsSession: true });
   });
 });

@@ -24,24 +24,38 @@ export const openCommandTool: OpenTool = (config, { environment }) => {
     parameters: parameters as JsonObject,
     run: (input, signal) =>
       new Promise((resolve, reject) => {
-        const child = spawn(file, args, { env, stdio: ['pipe', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
+        // A group of its own: what it started ends with it.
+        const child = spawn(file, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+        const kill = () => killGroup(child.pid);
+        signal.addEventListener('abort', kill, { once: true });
         const said = { out: '', err: '' };
         const fail = (text: string) => reject(new HiveError('TOOL_FAILED', text));
         child.on('error', (error) => fail(error.message));
         child.stdout.setEncoding('utf8').on('data', (piece: string) => {
           said.out += piece;
           if (said.out.length > maxBytes) {
-            child.kill('SIGKILL');
+            kill();
             fail(`the output is larger than ${maxBytes} bytes`);
           }
         });
         child.stderr.setEncoding('utf8').on('data', (piece: string) => (said.err = (said.err + piece).slice(-2_000)));
-        child.on('close', (code, killer) =>
-          code === 0 ? resolve(said.out.trimEnd()) : fail(`it ended with ${code ?? killer}: ${said.err.trim()}`),
-        );
+        child.on('close', (code, killer) => {
+          signal.removeEventListener('abort', kill);
+          if (code === 0) resolve(said.out.trimEnd());
+          else fail(`it ended with ${code ?? killer}: ${said.err.trim()}`);
+        });
         // One that does not read what it gets says so by how it ends.
         child.stdin.on('error', () => {});
         child.stdin.end(JSON.stringify(input));
       }),
   };
 };
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // Nobody of it is left.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

@@ -63,6 +63,11 @@ function send({ method, url: text, headers = {}, body }: HttpRequest, { egress, 
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     const sent = request(url, { method, headers, signal, lookup: guardedLookup(egress), agent: false }, resolve);
+    // Without a listener neither an answer nor an error would ever come of it.
+    sent.on('upgrade', (_, socket) => {
+      socket.destroy();
+      reject(new HiveError('TOOL_FAILED', `${url.host}: it switches to another protocol`));
+    });
     sent.on('error', (error) => reject(HiveError.is(error) ? error : new HiveError('TOOL_FAILED', `${url.host}: ${error.message}`)));
     sent.end(body);
   });

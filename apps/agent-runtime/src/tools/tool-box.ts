@@ -53,8 +53,11 @@ export class CheckedTools implements ToolBox {
     using timers = new DisposableStack();
     const giveUp = () => timeout.abort(new HiveError('TOOL_TIMED_OUT', `${tool.name} took longer than ${tool.timeoutMs} ms`));
     timers.use(this.#context.clock.after(tool.timeoutMs, giveUp));
+    const either = AbortSignal.any([signal, timeout.signal]);
+    // A tool that does not heed the signal keeps nobody waiting.
+    const givenUp = new Promise<never>((_, reject) => either.addEventListener('abort', () => reject(either.reason), { once: true }));
     try {
-      const output = await tool.run(args, AbortSignal.any([signal, timeout.signal]));
+      const output = await Promise.race([tool.run(args, either), givenUp]);
       return { end: 'done', text: cut(typeof output === 'string' ? output : JSON.stringify(output)) };
     } catch (error) {
       signal.throwIfAborted();

@@ -62,6 +62,19 @@ describe('http_request', () => {
     expect(JSON.parse(page.text)).toMatchObject({ body: 'Hello & good' });
   });
 
+  it('fails where a server switches to another protocol', async () => {
+    const switching = createServer().on('upgrade', () => {});
+    switching.on('connection', (socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'));
+    await once(switching.listen(0, '127.0.0.1'), 'listening');
+    await using tools = await boxOf(allowed());
+    const address = `http://127.0.0.1:${(switching.address() as AddressInfo).port}/`;
+    expect(await tools.call('http_request', { method: 'GET', url: address })).toMatchObject({
+      isError: true,
+      text: expect.stringContaining('switches to another protocol') as string,
+    });
+    switching.close();
+  });
+
   it.each([
     'http://127.0.0.1:1/',
     'http://localhost:1/',
@@ -168,6 +181,23 @@ describe('tools from elsewhere', () => {
 
   it('a tool that nobody knows does not start, and the nearest is named', async () => {
     await expect(boxOf('[tools]\nhttp_reqest = "builtin"')).rejects.toThrow('did you mean "http_request"?');
+  });
+
+  it('a command that leaves somebody behind ends with its time, and so does whom it left', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'hive-left-'));
+    await using tools = await boxOf(
+      `[tools]\nmine = { impl = "command", timeout_ms = 300, config = { command = ["sh", "-c", 'sleep 3600 & echo $! >"$LEFT"'], description = "d", parameters = {}, environment = ["LEFT"] } }`,
+      { PATH: process.env['PATH'], LEFT: join(directory, 'left') },
+    );
+    expect(await tools.call('mine', {})).toMatchObject({ isError: true, text: 'mine took longer than 300 ms' });
+    const pid = (await readFile(join(directory, 'left'), 'utf8')).trim();
+    const state = () =>
+      readFile(`/proc/${pid}/stat`, 'utf8').then(
+        (text) => text.split(' ')[2],
+        () => 'gone',
+      );
+    await expect.poll(state).toMatch(/^(gone|Z)$/);
+    await rm(directory, { recursive: true });
   });
 
   it('a command gets its arguments on stdin, and no variable that was not named', async () => {

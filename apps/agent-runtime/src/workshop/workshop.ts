@@ -110,10 +110,14 @@ export class Workshop {
       if (envelope.answer_again === true) return this.#answerAgain(envelope.task_id);
       log.info('Duplicate task ignored', { task_id: envelope.task_id });
     } catch (error) {
-      this.#fault = `The journal cannot be written: ${error instanceof Error ? error.message : String(error)}`;
-      log.error(this.#fault);
+      this.#blameJournal(error);
       throw error;
     }
+  }
+
+  #blameJournal(error: unknown): void {
+    this.#fault = `The journal cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+    this.#options.log.error(this.#fault);
   }
 
   #answerAgain(taskId: string): void {
@@ -136,7 +140,12 @@ export class Workshop {
       .catch((error: unknown) => this.#options.log.error('A task could not be brought to its end', { reason: String(error) }))
       .finally(() => {
         this.#underWay.delete(tracked);
-        this.#begin();
+        try {
+          this.#begin();
+        } catch (error) {
+          // What waits is begun when the next task comes or ends.
+          this.#blameJournal(error);
+        }
       });
     this.#underWay.add(tracked);
   }

@@ -128,7 +128,8 @@ describe('Neural Hive’s ServiceRegistry', () => {
   it('publishes a notification as an event that workflows can wait for', async () => {
     const { agent_id } = await call('Register', scout);
     const note = { agent_id, notification_type: 'REBALANCE', message: 'now', metadata: { by: 'queen' } };
-    expect(await call('NotifyAgent', note)).toEqual({ success: true, error: '' });
+    await expect(call('NotifyAgent', note)).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(await call('NotifyAgent', note, withKey(house.keys.admin))).toEqual({ success: true, error: '' });
     expect([...house.tables.events.values()].map(({ event }) => event)).toMatchObject([
       { type: 'agent.notified', key: agent_id, payload: { notificationType: 'REBALANCE', message: 'now', metadata: { by: 'queen' } } },
     ]);

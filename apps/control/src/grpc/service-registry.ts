@@ -95,7 +95,8 @@ const watching = ({ instances, events }: RegistryServices, { unary, stream }: Ca
     });
   }),
 
-  NotifyAgent: unary('worker', async ({ tenantId, subject }, message: NotifyMessage) => {
+  // It may start runs, as whatever is published may: for that an agent's key is not enough.
+  NotifyAgent: unary('admin', async ({ tenantId, subject }, message: NotifyMessage) => {
     const id = idIn(message);
     instances.get(tenantId, id);
     const payload = { notificationType: message.notification_type, message: message.message, metadata: { ...message.metadata } };

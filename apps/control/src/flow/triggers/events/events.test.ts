@@ -28,13 +28,14 @@ let fault: HiveError | undefined;
 let meant: StoredWorkflow[];
 let started: string[];
 let marked: string[];
+let isReplay: boolean;
 let events: Events;
 
 beforeEach(() => {
   [published, had, offers, reads, fault] = [[], new Set(), [], 0, undefined];
-  [meant, started, marked] = [[], [], []];
+  [meant, started, marked, isReplay] = [[], [], [], false];
   const store = {
-    add: async ({ by, dedupe: _, ...event }) => ({ event: { ...event, publishedBy: by, receivedAtMs: 0 }, isReplay: false }),
+    add: async ({ by, dedupe: _, ...event }) => ({ event: { ...event, publishedBy: by, receivedAtMs: 0 }, isReplay }),
     started: async (id) => void marked.push(id),
     toStart: async () => published.filter(({ id }) => !marked.includes(id)),
     waitsFor: async () => [wait],
@@ -97,6 +98,13 @@ describe('an event that starts runs', () => {
     expect(await publish()).toMatchObject({ startedWorkflows: ['indexer'] });
     await events[Symbol.asyncDispose]();
     expect([started, marked]).toEqual([['evt_new'], ['evt_new']]);
+  });
+
+  it('starts nothing when it is published again, however late', async () => {
+    isReplay = true;
+    expect(await publish()).toMatchObject({ isReplay: true, startedWorkflows: ['indexer'] });
+    await events[Symbol.asyncDispose]();
+    expect([started, marked]).toEqual([[], []]);
   });
 
   it('is found by the sweep where its runs could not be stored, until they are', async () => {

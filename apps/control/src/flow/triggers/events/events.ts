@@ -58,7 +58,8 @@ export class Events implements AsyncDisposable {
     const dedupe = dedupeKey === undefined ? undefined : { key: dedupeKey, bodySha256 };
     const meant = await starts.meant(publication);
     const { event, isReplay } = await store.add({ ...publication, id: newId(), dedupe, startsRuns: meant.length > 0 });
-    if (meant.length > 0) void this.#track(this.#start(event));
+    // A repeat starts nothing: the first one did, or is found by the sweep; the keys of its runs are forgotten before the event is.
+    if (meant.length > 0 && !isReplay) void this.#track(this.#start(event));
     const waits = await store.waitsFor(event, mostWaits);
     void this.#track(Promise.all(waits.map((wait) => this.#safely(wait, () => this.#offer(wait, [event])))));
     const waitingRunCount = new Set(waits.map(({ runId }) => runId)).size;

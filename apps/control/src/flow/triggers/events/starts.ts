@@ -36,10 +36,11 @@ export class EventStarts {
   }
 
   /**
-   * Starts them; repeat it where it failed, it starts nothing twice.
+   * Starts them, each for itself; repeat it where one failed, it starts nothing twice.
    * @throws HiveError DATABASE_UNAVAILABLE, and whatever else may pass
    */
   async start(event: StoredEvent): Promise<void> {
+    const failed: unknown[] = [];
     for (const { id, name } of await this.meant(event))
       await this.#options.triggers
         .fire({
@@ -51,9 +52,10 @@ export class EventStarts {
           idempotency: { route, key: `${event.id} ${id}` },
         })
         .catch((error: unknown) => {
-          if (!HiveError.is(error) || !hopeless.has(error.code)) throw error;
-          this.#options.log.warn({ err: error, eventId: event.id, workflow: name }, 'an event could not start a run');
+          if (!HiveError.is(error) || !hopeless.has(error.code)) failed.push(error);
+          else this.#options.log.warn({ err: error, eventId: event.id, workflow: name }, 'an event could not start a run');
         });
+    if (failed.length > 0) throw failed[0];
   }
 
   #means({ pattern, when }: EventTrigger, event: Parameters<EventStarts['meant']>[0], workflow: string): boolean {
