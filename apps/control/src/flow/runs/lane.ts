@@ -246,7 +246,8 @@ export class RunLane {
     for (const work of batch.works.values()) this.#safely(() => this.#tell(work));
     this.#safely(() => this.#options.desk.deliver(batch.leases, answers, batch.issued));
     for (const { resolve } of batch.accepted) resolve();
-    for (const idle of batch.idle) this.#tellOrRead(batch, idle);
+    // Each goes back to the front: the last one first, so that they stay in their order.
+    for (const idle of batch.idle.toReversed()) this.#tellOrRead(batch, idle);
   }
 
   /** That nothing changes rests on what was stored with it, or on what was read; memory alone is no ground, so the run is read then. */
