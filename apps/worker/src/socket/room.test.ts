@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -34,6 +34,15 @@ describe('the room of a worker’s sockets', () => {
     expect(readdirSync(base).sort()).toEqual(
       [`hive-sockets-${process.pid}-abc`, 'hive-sockets-', 'other', dirname(room.makePlace().directory).slice(base.length + 1)].sort(),
     );
+  });
+
+  it.runIf(process.getuid?.() === 0)('leaves what workers of another account left, and starts all the same', () => {
+    const { pid } = spawnSync('true');
+    const theirs = join(base, `hive-sockets-${pid}-theirs`);
+    mkdirSync(theirs);
+    chownSync(theirs, 65_534, 65_534);
+    openSocketRoom(base)[Symbol.dispose]();
+    expect(existsSync(theirs)).toBe(true);
   });
 
   it('says through which paths sockets could be reached', () => {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 
@@ -20,9 +20,10 @@ const prefix = 'hive-sockets-';
 /** The kernel takes 107 bytes for a socket's path; the rest is for our own names. */
 const longestBaseBytes = 60;
 
-/** Makes the room of this process, and removes those of processes that are no longer alive: a killed worker leaves its own. */
+/** Makes the room of this process, and removes those of this account's processes that are no longer alive: a killed worker leaves its own. */
 export function openSocketRoom(base: string = baseDirectory()): SocketRoom {
-  for (const name of readdirSync(base)) if (isOfDead(name)) rmSync(join(base, name), { recursive: true, force: true });
+  for (const name of readdirSync(base))
+    if (isOfDead(name) && isOwn(join(base, name))) rmSync(join(base, name), { recursive: true, force: true });
   const room = mkdtempSync(join(base, `${prefix}${process.pid}-`));
   // Others may pass, not look: an agent may run as somebody else, and each place in here is closed to all but its own.
   chmodSync(room, 0o711);
@@ -49,6 +50,9 @@ function isOfDead(name: string): boolean {
   const pid = /^hive-sockets-(\d+)-/.exec(name)?.[1];
   return pid !== undefined && !isAlive(Number(pid));
 }
+
+/** What another account's worker left may not be removed by this one. */
+const isOwn = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.();
 
 function isAlive(pid: number): boolean {
   try {
