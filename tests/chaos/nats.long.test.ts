@@ -7,14 +7,14 @@ import { newLog, systemClock } from '@hivekeeper/kernel';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
-import postgres from 'postgres';
-import { afterAll, beforeAll, beforeEach, afterEach, expect, test, vi } from 'vitest';
+import { beforeEach, afterEach, expect, test, vi } from 'vitest';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { connectNats } from '../../apps/control/src/outside.ts';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { deploy, engineOn, migratedDatabase, seatWorker, start, succeed } from '../engine/fixture.ts';
+import { deploy, engineOn, ownDatabase, seatWorker, start, succeed } from '../engine/fixture.ts';
 import { temporaryDirectory } from '../stack/stack.ts';
-import type { FreshDatabase } from '@hivekeeper/testkit';
+
+const { database, sql } = await ownDatabase();
 
 const log = newLog({ level: 'warn', component: 'test' });
 const patiently = { timeout: 30_000, interval: 50 };
@@ -22,22 +22,12 @@ const patiently = { timeout: 30_000, interval: 50 };
 if (spawnSync('nats-server', ['--version']).status !== 0)
   throw new HiveError('INTERNAL', 'this test needs nats-server: apt-get install nats-server');
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
 let stack: AsyncDisposableStack;
 let directory: string;
 let port: number;
 let server: ChildProcess;
 let client: NatsConnection;
 
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   directory = stack.use(await temporaryDirectory('nats')).path;

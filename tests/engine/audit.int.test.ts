@@ -1,20 +1,9 @@
 import { defaultTenantId } from '@hivekeeper/contract';
-import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+import { describe, expect, test } from 'vitest';
+import { chain, deploy, ended, engineOn, ownDatabase, seatWorker, start, succeed } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase();
 
 describe('the audit log', () => {
   test('has one entry for every commit of every run, without gaps, also where two control planes commit at once', async () => {

@@ -1,25 +1,16 @@
 import { canaryTenantId, defaultTenantId } from '@hivekeeper/contract';
-import { FakeClock, type FreshDatabase } from '@hivekeeper/testkit';
+import { FakeClock } from '@hivekeeper/testkit';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import postgres from 'postgres';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { registerCanaries } from '../../apps/control/src/flow/health/index.ts';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatLabelledWorker, seatWorker, start, succeed, type Work } from './fixture.ts';
+import { chain, deploy, ended, engineOn, ownDatabase, seatLabelledWorker, seatWorker, start, succeed, type Work } from './fixture.ts';
+
+const { database, sql } = await ownDatabase();
 
 const canaryMs = 30_000;
-let database: FreshDatabase;
-let sql: postgres.Sql;
 let clock: FakeClock;
 
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 beforeEach(() => {
   clock = new FakeClock();
 });

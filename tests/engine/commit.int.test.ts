@@ -1,22 +1,10 @@
 import { defaultTenantId, type RunId, ticketIdOf, type WorkerId } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openDatabase, type PostgresDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
-import { chain, deploy, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+import { chain, deploy, engineOn, ownDatabase, seatWorker, start, succeed } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase();
 
 const workerId = 'wrk_00000000000000000000000001' as WorkerId;
 const runIdOf = (number: number) => `run_${String(number).padStart(26, '0')}` as RunId;

@@ -1,21 +1,9 @@
 import { defaultTenantId, type JsonValue, type RunEvent, type RunId, type WorkflowInput } from '@hivekeeper/contract';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, until } from './fixture.ts';
+import { deploy, ended, engineOn, ownDatabase, seatWorker, start, succeed, until } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase();
 
 const publish = ({ services }: Engine, key: string, payload: JsonValue = null) =>
   services.events.publish({ tenantId: defaultTenantId, type: 'order.paid', key, payload, by: 'test' });

@@ -15,6 +15,8 @@ import {
 } from '@hivekeeper/contract';
 import { type Clock, newLog, systemClock } from '@hivekeeper/kernel';
 import { type FreshDatabase, freshDatabase } from '@hivekeeper/testkit';
+import postgres from 'postgres';
+import { afterAll } from 'vitest';
 import { openDatabase, type PostgresDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import { type Engine, startEngine } from '../../apps/control/src/engine.ts';
 import type { OpenBroker } from '../../apps/control/src/flow/gateway/index.ts';
@@ -24,6 +26,17 @@ const log = newLog({ level: 'silent', component: 'test' });
 
 /** A migrated database on a real server. */
 export const migratedDatabase = (): Promise<FreshDatabase> => freshDatabase(migrateByOpening);
+
+/** A migrated database of a test file's own, and a superuser's connections to it; both end with the file. */
+export async function ownDatabase({ connections = 1 } = {}): Promise<{ readonly database: FreshDatabase; readonly sql: postgres.Sql }> {
+  const database = await migratedDatabase();
+  const sql = postgres(database.superuserUrl, { max: connections });
+  afterAll(async () => {
+    await sql.end();
+    await database.drop();
+  });
+  return { database, sql };
+}
 
 // One function for every file, so that the template is migrated once.
 async function migrateByOpening(url: string): Promise<void> {

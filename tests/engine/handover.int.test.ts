@@ -1,22 +1,10 @@
 import { defaultTenantId, HiveError, type RunEvent, type RunId } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
-import { builtin, chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+import { builtin, chain, deploy, ended, engineOn, ownDatabase, seatWorker, start, succeed } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase();
 
 const codeOf = (call: Promise<unknown>) =>
   call.then(

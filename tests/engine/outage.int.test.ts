@@ -1,24 +1,13 @@
 import { defaultTenantId, type RunEvent, type RunId, type RunStatus, type WorkflowInput } from '@hivekeeper/contract';
-import { FakeClock, type FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FakeClock } from '@hivekeeper/testkit';
+import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { deploy, ended, engineOn, migratedDatabase, seatWorker, start, until } from './fixture.ts';
+import { deploy, ended, engineOn, ownDatabase, seatWorker, start, until } from './fixture.ts';
+
+const { database, sql } = await ownDatabase();
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 
 /** What each run waits for when the control plane goes, and how it ends when that is over. */
 const scenes: Readonly<

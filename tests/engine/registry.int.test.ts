@@ -2,24 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { defaultTenantId, discoverSchema, type InstanceId, registerInstanceSchema, type RunId } from '@hivekeeper/contract';
 import { idMaker, systemClock, systemRandom } from '@hivekeeper/kernel';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { builtin, engineOn, migratedDatabase, seatWorker } from './fixture.ts';
+import { builtin, engineOn, ownDatabase, seatWorker } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
+const { database, sql } = await ownDatabase();
 afterEach(() => sql`TRUNCATE instances, instance_rounds`);
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 
 const register = ({ services: { instances } }: Engine, name: string, more: object = {}) =>
   instances.register({ tenantId: defaultTenantId, description: registerInstanceSchema.parse({ name, ...more }), by: 'test' });

@@ -1,23 +1,11 @@
 import { agentNameIn, defaultTenantId } from '@hivekeeper/contract';
 import { newLog } from '@hivekeeper/kernel';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../apps/control/src/adapters/postgres/index.ts';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { builtin, deploy, ended, engineOn, migratedDatabase, seatLabelledWorker, seatWorker, start, succeed } from './fixture.ts';
+import { builtin, deploy, ended, engineOn, ownDatabase, seatLabelledWorker, seatWorker, start, succeed } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase();
 
 const register = ({ services }: Engine, projectId: number, version: string) =>
   services.agents.ensureSpec({ tenantId: defaultTenantId, projectId, spec: builtin('twin', { version }), by: 'test' });

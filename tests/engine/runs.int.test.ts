@@ -1,23 +1,14 @@
 import { hash } from 'node:crypto';
 import { defaultTenantId, HiveError, type RunEvent } from '@hivekeeper/contract';
-import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+import { chain, deploy, ended, engineOn, ownDatabase, seatWorker, start, succeed } from './fixture.ts';
 
-let database: FreshDatabase;
+const { database, sql } = await ownDatabase();
+
 let engine: Engine;
-let sql: postgres.Sql;
 
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 beforeEach(async () => {
   engine = await engineOn(database.url);
 });

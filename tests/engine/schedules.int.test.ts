@@ -6,24 +6,12 @@ import {
   scheduleRuleSchema,
   type WorkflowInput,
 } from '@hivekeeper/contract';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { instantsBetween } from '../../apps/control/src/flow/triggers/schedules/instants.ts';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, succeed } from './fixture.ts';
+import { chain, deploy, ended, engineOn, ownDatabase, seatWorker, succeed } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase();
 
 const of = (name: string) => ({ tenantId: defaultTenantId, name, by: 'test' });
 // Half an hour away from now, so that no instant is on time by chance.

@@ -1,20 +1,8 @@
 import { defaultTenantId, type RunId } from '@hivekeeper/contract';
-import type { FreshDatabase } from '@hivekeeper/testkit';
-import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, until } from './fixture.ts';
+import { describe, expect, test } from 'vitest';
+import { chain, deploy, ended, engineOn, ownDatabase, seatWorker, start, succeed, until } from './fixture.ts';
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
-
-beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 2 });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { database, sql } = await ownDatabase({ connections: 2 });
 
 /** How many runs of a workflow go at once, seen from outside, again and again until `until`. */
 async function watchGoing(workflow: string, until: Promise<unknown>): Promise<{ readonly most: number; readonly looks: number }> {

@@ -1,26 +1,18 @@
 import type { AddressInfo } from 'node:net';
 import { createClient, type StreamedEvent } from '@hivekeeper/client';
 import { type AttemptProgress, defaultTenantId, type RunId } from '@hivekeeper/contract';
-import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { createServer } from '../../apps/control/src/http/server.ts';
-import { chain, deploy, engineOn, migratedDatabase, seatWorker, start, succeed } from './fixture.ts';
+import { chain, deploy, engineOn, ownDatabase, seatWorker, start, succeed } from './fixture.ts';
 
 const nodeCount = 10;
 
-let database: FreshDatabase;
-let sql: postgres.Sql;
+const { database, sql } = await ownDatabase();
 beforeAll(async () => {
-  database = await migratedDatabase();
-  sql = postgres(database.superuserUrl, { max: 1 });
   await using engine = await engineOn(database.url);
   await deploy(engine, chain('watched', nodeCount));
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 /** Numbers and types of all that a watcher of a chain is told, where each node succeeds at its first attempt. */

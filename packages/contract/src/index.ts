@@ -164,6 +164,7 @@ export {
   type RunNotice,
   type StreamEnded,
   type Suspension,
+  runEventTypes,
 } from './run-events.ts';
 export {
   type HeartbeatRequest,

@@ -121,6 +121,26 @@ export type RunEvent =
   /** The run that undoes this one has begun. */
   | { readonly type: 'run.compensated'; readonly atMs: number; readonly byRunId: RunId };
 
+// The compiler asks for a new type here.
+const runEventTable: Readonly<Record<RunEvent['type'], true>> = {
+  'run.created': true,
+  'run.admitted': true,
+  'run.paused': true,
+  'run.resumed': true,
+  'run.reprioritised': true,
+  'run.woken': true,
+  'run.cancelled': true,
+  'run.compensated': true,
+  'ticket.settled': true,
+  'ticket.suspended': true,
+  'ticket.lost': true,
+  'approval.decided': true,
+  'signal.received': true,
+  'effect.resolved': true,
+};
+/** Every type of {@link RunEvent}: what recorded journals and simulated worlds have to have. */
+export const runEventTypes = Object.keys(runEventTable) as RunEvent['type'][];
+
 /** Where a notice belongs. */
 interface OfNode {
   readonly atMs: number;

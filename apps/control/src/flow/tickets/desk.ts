@@ -1,8 +1,6 @@
 import {
   type AgentSpec,
-  type Duty,
   type HeldTicket,
-  HiveError,
   type JsonObject,
   type JsonValue,
   type LeasedTicket,
@@ -13,9 +11,10 @@ import {
   type WorkerId,
   type WorkerView,
 } from '@hivekeeper/contract';
-import type { Clock, Log, Timer } from '@hivekeeper/kernel';
-import { isCapable, isFree, Queues, type QueueView, type SeatedWorker } from './queues.ts';
+import type { Log, Timer } from '@hivekeeper/kernel';
+import { isCapable, isFree, Queues, type QueueView } from './queues.ts';
 import { type Assignment, Scheduler } from './scheduler.ts';
+import { type Held, type Seat, Seats, type SeatsOptions } from './seats.ts';
 import { fullKeyOf, isPlace } from './throttle.ts';
 import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore, WorkerLink } from './ticket-store.ts';
 
@@ -23,19 +22,14 @@ import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore, Work
 export type FindAgent = (tenantId: TenantId, name: string, runId?: RunId) => AgentSpec | undefined;
 
 /** What the desk needs. */
-export interface DeskOptions {
+export interface DeskOptions extends SeatsOptions {
   readonly store: TicketStore;
-  readonly clock: Clock;
   readonly log: Log;
   readonly findAgent: FindAgent;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** How long a lease lasts by the database's clock. */
   readonly leaseMs: number;
-  /** A worker unheard of for this long counts as silent. */
-  readonly silentAfterMs: number;
-  /** What people ordered of a worker; it gets nothing new unless that is `active`. All are where absent. */
-  readonly dutyOf?: ((workerId: WorkerId) => Duty) | undefined;
   /** A tenant's share of the workers beside the others'; 1 where absent. */
   readonly weightOf?: ((tenantId: TenantId) => number) | undefined;
 }
@@ -58,15 +52,6 @@ interface KnownLease {
   readonly requirement: string;
 }
 
-interface Seat {
-  readonly link: WorkerLink;
-  readonly held: Map<TicketId, IssuedTicket & HeldTicket & { readonly leasedAtMs: number }>;
-  /** Assigned to it, but not committed or not delivered yet: it cannot have counted them when it names its credits. */
-  readonly assigned: Set<TicketId>;
-  lastSeenAtMs: number;
-  isDraining: boolean;
-}
-
 // So many ready tickets are kept in memory; the rest wait in the database until these are gone.
 const readyWindow = 10_000;
 
@@ -79,8 +64,7 @@ export class TicketDesk {
   readonly #scheduler: Scheduler<IssuedTicket>;
   /** Keys that will have room at a known time. */
   readonly #openings = new Map<string, Timer>();
-  readonly #seats = new Map<WorkerId, Seat>();
-  readonly #holders = new Map<TicketId, WorkerId>();
+  readonly #seats: Seats;
   readonly #queues = new Queues();
   #listener: DeskListener | undefined;
   #mayHaveMore = true;
@@ -88,6 +72,7 @@ export class TicketDesk {
 
   constructor(options: DeskOptions) {
     this.#options = options;
+    this.#seats = new Seats(options);
     this.#scheduler = new Scheduler(options.weightOf);
   }
 
@@ -102,77 +87,43 @@ export class TicketDesk {
 
   /** Seats a worker. Idempotent per worker id: the newest link gets what comes, once the worker has named its credits on it. */
   attach(link: WorkerLink): void {
-    const before = this.#seats.get(link.workerId);
-    const { held = new Map(), assigned = new Set<TicketId>() } = before ?? {};
-    this.#seats.set(link.workerId, { link, held, assigned, lastSeenAtMs: this.#options.clock.nowMs(), isDraining: false });
+    this.#seats.take(link);
     this.#scheduler.removeWorker(link.workerId);
     this.#scheduler.addWorker(link.workerId, link.capabilities);
   }
 
   /** Takes a worker's seat away; what it holds stays leased until the lease runs out. */
   detach(workerId: WorkerId): void {
-    const seat = this.#seats.get(workerId);
-    for (const [ticketId, ticket] of seat?.held ?? []) {
-      this.#holders.delete(ticketId);
-      this.#scheduler.ended(ticket);
-    }
-    this.#seats.delete(workerId);
+    for (const ticket of this.#seats.leave(workerId)) this.#scheduler.ended(ticket);
     this.#scheduler.removeWorker(workerId);
   }
 
   /** The worker was at the other end until now, however long it had waited there. */
   seen(workerId: WorkerId): void {
-    const seat = this.#seats.get(workerId);
-    if (seat !== undefined) seat.lastSeenAtMs = this.#options.clock.nowMs();
+    if (this.#seats.get(workerId) !== undefined) this.#seats.heard(workerId);
   }
 
   /** Says how many more tickets a worker can take now. */
   setCredits(workerId: WorkerId, credits: number): void {
-    const seat = this.#seat(workerId);
-    seat.lastSeenAtMs = this.#options.clock.nowMs();
-    this.#scheduler.setCredits(workerId, this.#dutyOf(workerId) === 'active' ? Math.max(0, credits - seat.assigned.size) : 0);
+    const seat = this.#seats.heard(workerId);
+    this.#scheduler.setCredits(workerId, this.#seats.dutyOf(workerId) === 'active' ? Math.max(0, credits - seat.assigned.size) : 0);
     if (credits > 0) this.#listener?.capacityChanged();
   }
 
   /** Everybody at the desk. */
   workers(): WorkerView[] {
-    return [...this.#seats.values()].map((seat) => ({
-      id: seat.link.workerId,
-      name: seat.link.name,
-      capabilities: [...seat.link.capabilities],
-      maxParallel: seat.link.maxParallel,
-      heldCount: seat.held.size,
-      state: this.#stateOf(seat),
-      // Whoever waits at the other end is there.
-      lastSeenAtMs: seat.link.isListening ? this.#options.clock.nowMs() : seat.lastSeenAtMs,
-    }));
-  }
-
-  #stateOf({ link, lastSeenAtMs, isDraining }: Seat): WorkerView['state'] {
-    const duty = this.#dutyOf(link.workerId);
-    if (isDraining || duty === 'draining') return 'draining';
-    if (duty === 'cordoned') return 'cordoned';
-    const isSilent = !link.isListening && this.#options.clock.nowMs() - lastSeenAtMs > this.#options.silentAfterMs;
-    return isSilent ? 'silent' : 'connected';
+    return this.#seats.views();
   }
 
   /** What waits and what is leased here, and who could move it. */
   queues(): QueueView[] {
-    const leased = [...this.#seats.values()].flatMap(({ held }) => [...held.values()]);
-    return this.#queues.views(this.#scheduler.ready(), leased, this.#seated());
+    const leased = this.#seats.all().flatMap(({ held }) => [...held.values()]);
+    return this.#queues.views(this.#scheduler.ready(), leased, this.#seats.seated());
   }
 
   /** True where a worker that is connected here could begin a ticket with the requirement now. */
   hasFreeWorker(requirement: string): boolean {
-    return this.#seated().some((worker) => isFree(worker) && isCapable(worker, requirement));
-  }
-
-  #seated(): SeatedWorker[] {
-    return [...this.#seats.values()].map((seat) => ({
-      link: seat.link,
-      state: this.#stateOf(seat),
-      takenCount: seat.held.size + seat.assigned.size,
-    }));
+    return this.#seats.seated().some((worker) => isFree(worker) && isCapable(worker, requirement));
   }
 
   /** A ticket with the requirement was settled by who held it. */
@@ -188,12 +139,7 @@ export class TicketDesk {
 
   /** Whether a worker that was told to drain has finished what it had. */
   mayLeave(workerId: WorkerId): boolean {
-    const seat = this.#seats.get(workerId);
-    return this.#dutyOf(workerId) === 'draining' && seat !== undefined && seat.assigned.size + seat.held.size === 0;
-  }
-
-  #dutyOf(workerId: WorkerId): Duty {
-    return this.#options.dutyOf?.(workerId) ?? 'active';
+    return this.#seats.mayLeave(workerId);
   }
 
   /**
@@ -308,25 +254,21 @@ export class TicketDesk {
 
   /** The lease of a ticket as this control plane knows it. */
   leaseOf(ticketId: TicketId): KnownLease | undefined {
-    const workerId = this.#holders.get(ticketId);
-    const held = workerId === undefined ? undefined : this.#seats.get(workerId)?.held.get(ticketId);
-    if (held === undefined || workerId === undefined) return undefined;
-    const { token, leasedAtMs, requirement } = held;
-    return { token, leasedAtMs, requirement, workerId };
+    const holder = this.#seats.holderOf(ticketId);
+    if (holder === undefined) return undefined;
+    const { token, leasedAtMs, requirement } = holder.held;
+    return { token, leasedAtMs, requirement, workerId: holder.seat.link.workerId };
   }
 
   /** Forgets tickets that are settled or gone, and tells their holders to drop the revoked ones. */
   close(ticketIds: readonly TicketId[], isRevoked: boolean): void {
     for (const ticketId of ticketIds) {
       this.#scheduler.withdraw(ticketId);
-      const workerId = this.#holders.get(ticketId);
-      if (workerId === undefined) continue;
-      this.#holders.delete(ticketId);
-      const seat = this.#seats.get(workerId);
-      const held = seat?.held.get(ticketId);
-      if (held !== undefined) this.#ended(held);
-      seat?.held.delete(ticketId);
-      if (isRevoked) seat?.link.revoke([ticketId]);
+      const holder = this.#seats.holderOf(ticketId);
+      if (holder === undefined) continue;
+      this.#ended(holder.held);
+      this.#seats.drop(holder.seat, ticketId);
+      if (isRevoked) holder.seat.link.revoke([ticketId]);
     }
   }
 
@@ -338,7 +280,7 @@ export class TicketDesk {
     workerId: WorkerId,
     tickets: readonly (HeldTicket & { readonly progress?: JsonValue | undefined })[],
   ): Promise<TicketId[]> {
-    this.#seat(workerId).lastSeenAtMs = this.#options.clock.nowMs();
+    this.#seats.heard(workerId);
     const current = tickets.filter((ticket) => this.#isThisEpoch(ticket.token));
     const renewed =
       current.length === 0
@@ -357,7 +299,7 @@ export class TicketDesk {
 
   /** Takes unstarted tickets back from a worker that drains. Idempotent. */
   async release(workerId: WorkerId, tickets: readonly HeldTicket[]): Promise<void> {
-    this.#seat(workerId).isDraining = true;
+    this.#seats.of(workerId).isDraining = true;
     this.#scheduler.setCredits(workerId, 0);
     const released = await this.#options.store.release(
       workerId,
@@ -373,7 +315,7 @@ export class TicketDesk {
    * It may have been begun, so it is never sent again under the same token: it is lost, and a new ticket is issued at once.
    */
   async reclaim(workerId: WorkerId, isAccountedFor: (ticketId: TicketId) => boolean): Promise<void> {
-    const seat = this.#seat(workerId);
+    const seat = this.#seats.of(workerId);
     const assignedBefore = new Set(seat.assigned);
     for (const { ticketId, runId, token } of await this.#options.store.heldBy(workerId)) {
       if (isAccountedFor(ticketId) || assignedBefore.has(ticketId) || seat.assigned.has(ticketId)) continue;
@@ -386,14 +328,15 @@ export class TicketDesk {
    * of. Called on a timer.
    */
   async sweep(): Promise<void> {
-    const { store, clock, silentAfterMs, leaseMs } = this.#options;
-    for (const [workerId, { link, lastSeenAtMs }] of this.#seats) {
+    const { store, silentAfterMs, leaseMs } = this.#options;
+    for (const seat of this.#seats.all()) {
+      const { workerId } = seat.link;
+      const silentMs = this.#seats.silentMs(seat);
       // Whatever it held has run out long ago, here or with another control plane.
-      const silentMs = link.isListening ? 0 : clock.nowMs() - lastSeenAtMs;
       if (silentMs > Math.max(10 * silentAfterMs, 2 * leaseMs)) this.detach(workerId);
       // Gone between two polls: what it could have taken goes to others.
       else if (silentMs > silentAfterMs) this.#scheduler.setCredits(workerId, 0);
-      else if (this.mayLeave(workerId)) link.deliver([]);
+      else if (this.mayLeave(workerId)) seat.link.deliver([]);
     }
     for (const lease of await store.expired()) this.#listener?.ticketLost({ ...lease, token: `${this.#options.epoch}.${lease.token}` });
     this.#scheduler.probe();
@@ -439,7 +382,8 @@ export class TicketDesk {
   }
 
   #returnCredit(workerId: WorkerId): void {
-    if (this.#seats.get(workerId)?.isDraining === false && this.#dutyOf(workerId) === 'active') this.#scheduler.returnCredit(workerId);
+    if (this.#seats.get(workerId)?.isDraining === false && this.#seats.dutyOf(workerId) === 'active')
+      this.#scheduler.returnCredit(workerId);
   }
 
   /** Notes who holds a ticket; undefined where the worker is gone, or the agent: then the lease runs out by itself. */
@@ -454,8 +398,7 @@ export class TicketDesk {
       return undefined;
     }
     const held = { ...ticket, token: `${this.#options.epoch}.${counter}`, leasedAtMs: this.#options.clock.nowMs() };
-    seat.held.set(ticket.ticketId, held);
-    this.#holders.set(ticket.ticketId, workerId);
+    this.#seats.hold(seat, held);
     return leasedTicket(held, agent, this.#options.leaseMs);
   }
 
@@ -465,22 +408,15 @@ export class TicketDesk {
     const held = seat?.held.get(ticketId);
     if (seat === undefined || held?.token !== token) return;
     this.#ended(held);
-    seat.held.delete(ticketId);
-    if (this.#holders.get(ticketId) === workerId) this.#holders.delete(ticketId);
+    this.#seats.drop(seat, ticketId);
   }
 
   #isThisEpoch(token: string): boolean {
     return token.startsWith(`${this.#options.epoch}.`);
   }
-
-  #seat(workerId: WorkerId): Seat {
-    const seat = this.#seats.get(workerId);
-    if (seat === undefined) throw new HiveError('NOT_FOUND', `worker ${workerId} is not registered here`);
-    return seat;
-  }
 }
 
-function leasedTicket(held: IssuedTicket & HeldTicket, agent: AgentSpec, leaseMs: number): LeasedTicket {
+function leasedTicket(held: Held, agent: AgentSpec, leaseMs: number): LeasedTicket {
   const { ticketId, token, runId, nodeId, slot, attempt, action, timeoutMs, input, memo } = held;
   return {
     ticketId,

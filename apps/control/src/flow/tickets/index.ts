@@ -5,7 +5,7 @@
  * throttle.ts      what makes a ticket wait though a worker is free · gates.ts  where it waits
  * breaker.ts       an agent's breaker, pure · breakers.ts  feeding it
  * queues.ts        whether tickets move, by what they require
- * desk.ts          who is connected, who holds what; renewing, releasing, expiry
+ * desk.ts          handing out, renewing, releasing, expiry · seats.ts  who is connected, who holds what
  * mailbox.ts       a worker's end of the line over long polls
  * ticket-store.ts  the port to the database
  */

@@ -6,7 +6,7 @@
  * bulk.ts      orders for many runs at once · dead-letters.ts  what becomes of tickets that failed for good
  * schedules/   instants.ts  cron and time zones, policy.ts  what is due, what is let go, what stands in the way (both pure)
  *              schedules.ts  what people do with schedules · schedule-clock.ts  serves them · schedule-store.ts  the port
- * events/      events.ts  brings published events to runs that wait · starts.ts  and starts runs by them, pattern.ts  which ones · cloud-event.ts  what a CloudEvent publishes · event-store.ts  the port · canonical.ts  whether two say the same
+ * events/      events.ts  brings published events to runs that wait · starts.ts  and starts runs by them, pattern.ts  which ones · cloud-event.ts  what a CloudEvent publishes · event-store.ts  the port · digest.ts  whether two say the same
  */
 export { type BulkCall, BulkOrders } from './bulk.ts';
 export { DeadLetters, type DeadOrder } from './dead-letters.ts';

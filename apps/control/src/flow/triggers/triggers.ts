@@ -1,8 +1,7 @@
-import { hash } from 'node:crypto';
 import { HiveError, type JsonObject, type RunId, type TenantId, type Turn } from '@hivekeeper/contract';
 import type { Reference, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { NewRun, Runs, RunStore, StoredRun } from '../runs/index.ts';
-import { canonicalText } from './canonical.ts';
+import { digestOf } from './digest.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 import { type Rerun, rerunOf } from './rerun.ts';
 
@@ -123,7 +122,7 @@ export class Triggers {
   }
 
   async #start(wanted: Wanted): Promise<Triggered> {
-    const bodySha256 = hash('sha256', canonicalText(wanted.body));
+    const bodySha256 = digestOf(wanted.body);
     const earlier = await this.#earlier(wanted, bodySha256);
     if (earlier !== undefined) return earlier;
     const run = await wanted.newRun();

@@ -1,5 +1,6 @@
 import { HiveError } from '@hivekeeper/contract';
 import type { Clock, Random } from '@hivekeeper/kernel';
+import canonicalize from 'canonicalize';
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import { createServer, type Services } from '../index.ts';
@@ -78,22 +79,12 @@ function mustBeDocumented(
   if (route === undefined || answer.body === undefined) return;
   const documented = (route.schema.response ?? {}) as Readonly<Record<string, z.ZodType>>;
   const schema = documented[answer.status] ?? documented[`${String(answer.status)[0]}xx`];
-  const told = JSON.stringify(sorted(answer.body));
+  const told = canonicalize(answer.body);
   const parsed = schema?.safeParse(answer.body);
-  if (parsed?.success !== true || JSON.stringify(sorted(parsed.data)) !== told) {
+  if (parsed?.success !== true || canonicalize(parsed.data) !== told) {
     throw new HiveError(
       'INTERNAL',
       `${method} ${url} answers ${answer.status} ${told}, which is not what it documents: ${String(parsed?.error)}`,
     );
   }
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  );
 }

@@ -1,22 +1,4 @@
-import type { RunEvent } from '@hivekeeper/contract';
-
-// The compiler asks for a new kind of event here.
-const events: Readonly<Record<RunEvent['type'], true>> = {
-  'run.created': true,
-  'run.admitted': true,
-  'run.paused': true,
-  'run.resumed': true,
-  'run.reprioritised': true,
-  'run.woken': true,
-  'run.cancelled': true,
-  'run.compensated': true,
-  'ticket.settled': true,
-  'ticket.suspended': true,
-  'ticket.lost': true,
-  'approval.decided': true,
-  'signal.received': true,
-  'effect.resolved': true,
-};
+import { type RunEvent, runEventTypes } from '@hivekeeper/contract';
 
 const faults = [
   'attempt failed',
@@ -79,15 +61,13 @@ export type Fault = (typeof faults)[number];
 
 type Happening = Fault | RunEvent['type'] | `no news: ${RunEvent['type']}`;
 
-const eventTypes = Object.keys(events) as RunEvent['type'][];
-
 /** How often what took effect: a simulation that stopped provoking faults would prove nothing. */
 export class Tally {
   scheduleCount = 0;
   /** With those that went on from others, and those that undid them. */
   playCount = 0;
   readonly #counts = new Map<Happening, number>(
-    [...eventTypes, ...eventTypes.map((type) => `no news: ${type}` as const), ...faults].map((what) => [what, 0]),
+    [...runEventTypes, ...runEventTypes.map((type) => `no news: ${type}` as const), ...faults].map((what) => [what, 0]),
   );
 
   add(what: Happening): void {
@@ -95,7 +75,7 @@ export class Tally {
   }
 
   get eventCount(): number {
-    return eventTypes.reduce((sum, type) => sum + (this.#counts.get(type) ?? 0), 0);
+    return runEventTypes.reduce((sum, type) => sum + (this.#counts.get(type) ?? 0), 0);
   }
 
   /** What took effect less often than that. */

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { type EventId, type EventView, HiveError, type JsonValue, type Published, type RunId, type TenantId } from '@hivekeeper/contract';
 import type { Log } from '@hivekeeper/kernel';
 import { LRUCache } from 'lru-cache';
 import type { RunConsequences, RunOrders } from '../../runs/index.ts';
-import { canonicalText } from '../canonical.ts';
+import { digestOf } from '../digest.ts';
 import type { EventStore, EventWait, StoredEvent } from './event-store.ts';
 import type { EventStarts } from './starts.ts';
 
@@ -54,7 +53,7 @@ export class Events implements AsyncDisposable {
     const { type, key, payload, subject, source } = publication;
     // Of an event without a subject the digest is the one it had before there were any.
     const said = subject === undefined && source === undefined ? [type, key, payload] : [type, key, payload, subject, source];
-    const bodySha256 = createHash('sha256').update(canonicalText(said)).digest('hex');
+    const bodySha256 = digestOf(said);
     const dedupe = dedupeKey === undefined ? undefined : { key: dedupeKey, bodySha256 };
     const meant = await starts.meant(publication);
     const { event, isReplay } = await store.add({ ...publication, id: newId(), dedupe, startsRuns: meant.length > 0 });

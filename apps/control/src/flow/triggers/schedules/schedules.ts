@@ -10,7 +10,7 @@ import {
 } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { WorkflowRegistry } from '../../../records/registry/index.ts';
-import { canonicalText } from '../canonical.ts';
+import { digestOf } from '../digest.ts';
 import { issuesOf, localText, nextInstant } from './instants.ts';
 import type { ScheduleStore, StoredSchedule } from './schedule-store.ts';
 
@@ -151,4 +151,4 @@ function mustBeOurs(schedule: StoredSchedule): StoredSchedule {
 type Content = Pick<StoredSchedule, 'rule' | 'context'>;
 
 const isEqual = (known: Content, wanted: Content): boolean =>
-  canonicalText([known.rule, known.context]) === canonicalText([wanted.rule, wanted.context]);
+  digestOf([known.rule, known.context]) === digestOf([wanted.rule, wanted.context]);
