@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { tools } from './scripts/tools.mjs';
 
 export default defineConfig({
   test: {
+    // A file says `@module-tag needs-bwrap` at its head, a test `{ tags: ['needs-bwrap'] }`: `npm test` skips it where bwrap is missing.
+    tags: tools.map((tool) => ({ name: `needs-${tool}` })),
     projects: [
       {
         test: {

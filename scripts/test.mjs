@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { projectDirectory } from './project-node.mjs';
+import { isThere, tools } from './tools.mjs';
 
 const stageLimitMs = 15 * 60_000;
 const leftoverGraceMs = 5_000;
@@ -42,6 +43,7 @@ const suite = (project) => async () => {
     '--reporter=dot',
     '--reporter=json',
     `--outputFile.json=${file}`,
+    ...tools.filter((tool) => !isThere(tool)).map((tool) => `--tagsFilter=!needs-${tool}`),
   ]);
   return countTests(file, { status, text });
 };

@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { expect, test } from 'vitest';
 import { runChaos } from './harness/chaos.ts';
 

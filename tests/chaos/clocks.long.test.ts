@@ -1,5 +1,6 @@
-import { accessSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+// @module-tag needs-bwrap
+// @module-tag needs-faketime
+import { join } from 'node:path';
 import { seededRandom } from '@hivekeeper/testkit';
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -14,15 +15,6 @@ import { leaseMs } from './harness/settings.ts';
 
 const offsets = ['+1h', '-1h', '+1d', '-1d', '-3650d'];
 const kindNames = ['diamond', 'asks', 'sleeps'];
-
-const hasFaketime = (process.env['PATH'] ?? '').split(delimiter).some((directory) => {
-  try {
-    accessSync(join(directory, 'faketime'));
-    return true;
-  } catch {
-    return false;
-  }
-});
 
 interface Skew {
   readonly whose: 'control' | 'worker';
@@ -66,7 +58,7 @@ async function liveThrough({ whose, offset }: Skew) {
   }
 }
 
-describe.runIf(hasFaketime)('a process whose clock is wrong', () => {
+describe('a process whose clock is wrong', () => {
   test.each(offsets.flatMap((offset) => [{ whose: 'worker', offset } as const, { whose: 'control', offset } as const]))(
     'by $offset ($whose) doubles nothing, misses no timer, and leaves leases as long as they are',
     { timeout: 400_000 },

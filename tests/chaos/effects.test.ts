@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { describe, expect, test } from 'vitest';
 import { killEverywhere } from './failpoints/exhaustive.ts';
 import { failpoints, textOf } from './failpoints/points.ts';

@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { HiveError, isTerminal, type RunView } from '@hivekeeper/contract';

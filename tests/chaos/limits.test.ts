@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Client } from '@hivekeeper/client';

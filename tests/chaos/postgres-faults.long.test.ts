@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { execFileSync } from 'node:child_process';
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

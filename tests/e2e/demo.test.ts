@@ -98,7 +98,7 @@ describe('hive demo', () => {
     expect(second.stdout).toMatch(/^SUCCESS in [\d.]+ (ms|s)$/m);
   });
 
-  test('ends with 1 and the reason when the run fails', async () => {
+  test('ends with 1 and the reason when the run fails', { tags: ['needs-bwrap'] }, async () => {
     await using directory = await temporaryDirectory('locked');
     const locked = join(directory.path, 'locked');
     await mkdir(locked);

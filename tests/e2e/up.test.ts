@@ -18,7 +18,7 @@ describe('hive up', () => {
     expect((await stack.client.status()).authentication).toBe('api-key');
   });
 
-  test('shows no agent its keys, whatever it is granted, and its reports to any', async () => {
+  test('shows no agent its keys, whatever it is granted, and its reports to any', { tags: ['needs-bwrap'] }, async () => {
     await using directory = await temporaryDirectory('keys');
     // Private to whoever runs this: where that is root, the agent must stay root outside, and could read what root can.
     await chmod(directory.path, 0o700);

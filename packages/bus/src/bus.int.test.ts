@@ -1,3 +1,4 @@
+// @module-tag needs-mosquitto
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { systemClock, systemRandom } from '@hivekeeper/kernel';

@@ -1,3 +1,4 @@
+// @module-tag needs-mosquitto
 import fc from 'fast-check';
 import { guardLeaks, type Mosquitto, startMosquitto } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';

@@ -1,3 +1,4 @@
+// @module-tag needs-mosquitto
 import { join } from 'node:path';
 import type { RunView } from '@hivekeeper/contract';
 import { type Mosquitto, startMosquitto } from '@hivekeeper/testkit';

@@ -1,3 +1,4 @@
+// @module-tag needs-mosquitto
 import { guardLeaks, type Mosquitto, startMosquitto } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../stack/stack.ts';

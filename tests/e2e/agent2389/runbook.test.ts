@@ -1,3 +1,7 @@
+// @module-tag needs-mosquitto
+// @module-tag needs-mosquitto_sub
+// @module-tag needs-jq
+// @module-tag needs-curl
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+// @module-tag needs-mosquitto
+// @module-tag needs-openssl
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';

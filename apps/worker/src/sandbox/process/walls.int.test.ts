@@ -1,3 +1,4 @@
+// @module-tag needs-bwrap
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
