@@ -5,6 +5,7 @@ import {
   type LeasedTicket,
   type Outcome,
   type RunId,
+  type SetBreaker,
   type WorkflowInput,
 } from '@hivekeeper/contract';
 import { pause, systemClock } from '@hivekeeper/kernel';
@@ -208,7 +209,8 @@ describe('a rate', () => {
 
 describe('a breaker', () => {
   const failed: Outcome = { ok: false, error: { code: 'AGENT_FAILED', message: 'no' } };
-  const viewOf = async ({ services }: Engine) => (await services.breakers.views(defaultTenantId, ['frail'])).get('frail');
+  const viewOf = async ({ services }: Engine) =>
+    (await services.breakers.list(defaultTenantId, await services.agents.list(defaultTenantId))).find(({ name }) => name === 'frail');
 
   test('opens, lets one try after its time, and closes when that goes well; also in a new control plane', async () => {
     const coolDownIsOver = () => sql`UPDATE breakers SET next_trial_at = now() WHERE agent = 'frail'`;
@@ -262,6 +264,81 @@ describe('a breaker', () => {
     await engine.services.orders.cancel({ tenantId: defaultTenantId, runId: trial.runId, by: 'test' });
     await worker.settle(await worker.ticket(3), { ok: true, output: 1 });
     await expect.poll(() => viewOf(engine)).toMatchObject({ state: 'closed' });
+  });
+});
+
+describe('the breaker of a dependency', () => {
+  const down: Outcome = { ok: false, error: { code: 'DEPENDENCY_FAILED', message: 'api: 502', dependency: 'api' } };
+  const dependsOn = { api: { failures: 2, windowMs: 60_000, coolDownMs: 60_000 } };
+  const viewOf = async ({ services }: Engine) =>
+    (await services.breakers.list(defaultTenantId, await services.agents.list(defaultTenantId))).find(({ kind }) => kind === 'dependency');
+
+  test('stops all agents that need it, at every control plane, and lets one ticket of them all try', async () => {
+    await using left = await engineOn(database.url);
+    for (const agent of ['reader', 'writer']) {
+      await register(left, agent, { dependsOn, breaker: { failures: 1, windowMs: 60_000, coolDownMs: 60_000 } });
+      await deploy(left, wide(agent, 1, { agent }));
+    }
+    await deploy(left, wide('other', 1));
+    await using right = await engineOn(database.url);
+    const [worker, peer] = [patientWorker(left), patientWorker(right)];
+    await startMany([left], 'reader', 1);
+    await worker.settle(await worker.ticket(1), down);
+    await startMany([left], 'writer', 1);
+    await worker.settle(await worker.ticket(2), down);
+    await expect
+      .poll(() => viewOf(left))
+      .toMatchObject({ state: 'open', agents: ['reader', 'writer'], cause: 'DEPENDENCY_FAILED: api: 502' });
+
+    const [reads, writes, other] = [await start(left, 'reader'), await start(right, 'writer'), await start(left, 'other')];
+    // What does not need it goes on, and the breakers of the agents themselves took no notice.
+    await worker.settle(await worker.ticket(3), { ok: true, output: 1 });
+    expect(await ended(left, other)).toBe('SUCCESS');
+    for (const [engine, runId] of [
+      [left, reads],
+      [right, writes],
+    ] as const)
+      expect(await throttleOf(engine, runId)).toMatchObject({
+        kind: 'dependency',
+        name: 'api',
+        state: 'open',
+        cause: 'DEPENDENCY_FAILED: api: 502',
+      });
+
+    await sql`UPDATE breakers SET next_trial_at = now() WHERE agent = 'dependency:api'`;
+    const leased = () => [
+      ...worker.tickets.slice(3).map((ticket) => ({ at: worker, ticket })),
+      ...peer.tickets.map((ticket) => ({ at: peer, ticket })),
+    ];
+    const settle = ({ at, ticket }: ReturnType<typeof leased>[number]) => at.settle(ticket, { ok: true, output: 1 });
+    await expect.poll(leased).toHaveLength(1);
+    const [trial] = leased() as [ReturnType<typeof leased>[number]];
+    const waits = trial.ticket.runId === reads ? writes : reads;
+    expect(await throttleOf(left, waits)).toMatchObject({ kind: 'dependency', state: 'half-open', trialTicketId: trial.ticket.ticketId });
+    await settle(trial);
+    await expect.poll(() => viewOf(left)).toMatchObject({ state: 'closed' });
+    await expect.poll(leased).toHaveLength(2);
+    for (const each of leased()) if (each.ticket.ticketId !== trial.ticket.ticketId) await settle(each);
+    expect([await ended(left, reads), await ended(right, writes)]).toEqual(['SUCCESS', 'SUCCESS']);
+  });
+
+  test('opens and closes as a person says, and both are in the audit log', async () => {
+    await using engine = await engineOn(database.url);
+    await register(engine, 'reader', { dependsOn });
+    await deploy(engine, wide('reader', 1, { agent: 'reader' }));
+    const worker = patientWorker(engine);
+    const agents = await engine.services.agents.list(defaultTenantId);
+    const who = { tenantId: defaultTenantId, subject: { kind: 'dependency' as const, name: 'api' }, by: 'ann' };
+    const set = (order: SetBreaker) => engine.services.breakers.set(who, order, agents);
+    await set({ state: 'open', forMs: 60_000, reason: 'moving' });
+    const runId = await start(engine, 'reader');
+    expect(await throttleOf(engine, runId)).toMatchObject({ kind: 'dependency', cause: 'opened by ann: moving' });
+    await set({ state: 'closed' });
+    await set({ state: 'closed' });
+    await worker.settle(await worker.ticket(1), { ok: true, output: 1 });
+    expect(await ended(engine, runId)).toBe('SUCCESS');
+    const audited = await sql`SELECT action, object FROM audit_log WHERE actor = 'ann' ORDER BY seq`;
+    expect([...audited]).toEqual(['breaker.open', 'breaker.closed'].map((action) => ({ action, object: 'dependency:api' })));
   });
 });
 

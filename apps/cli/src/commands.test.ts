@@ -281,6 +281,21 @@ describe('agents, approvals and status', () => {
     expect((await hive(['agents', '--url', control.url])).stdout).toMatch(new RegExp(`frail .* ${words}`));
   });
 
+  it('lists breakers with what opened them, and closes and opens them by name', async () => {
+    const api = { kind: 'dependency', name: 'api', agents: ['reader', 'writer'], state: 'open', failureCount: 0, nextTrialAtMs: 0 };
+    const listed = [{ ...api, sinceAtMs: 0, cause: 'DEPENDENCY_FAILED: api: 502' }];
+    await using control = await controlPlane({ 'GET /v1/breakers': { body: listed }, 'PUT /v1/breakers/dependencies/api': { body: api } });
+    const typed = async (...words: string[]) => (await hive(['breakers', ...words, '--url', control.url])).stdout;
+    expect(await typed()).toMatch(/dependency:api +open, trial due .* reader writer +DEPENDENCY_FAILED: api: 502/);
+    expect(await typed('close', 'dependency:api')).toContain('dependency:api is closed');
+    expect(await typed('open', 'dependency:api', '--for', '10min', '--reason', 'moving')).toContain('nothing of reader, writer is started');
+    expect(control.seen.slice(1).map(({ body }) => JSON.parse(body))).toEqual([
+      { state: 'closed' },
+      { state: 'open', forMs: 600_000, reason: 'moving' },
+    ]);
+    expect((await hive(['breakers', 'close', 'api', '--url', control.url])).exitCode).toBe(2);
+  });
+
   it('registers an agent by its absolute path', async () => {
     await using control = await controlPlane({
       'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } },

@@ -67,6 +67,30 @@ export function addDeadTickets(hive: Command, act: Act): void {
     .action(act<{ readonly reason: string }>(async (session, options, id = '') => (await dead()).discardDead(session, id, options)));
 }
 
+/** `hive breakers …`. */
+export function addBreakers(hive: Command, act: Act): void {
+  const group = hive.command('breakers').description('what stops agents that fail too often: list, close, open');
+  const breakers = () => import('./commands/breakers.ts');
+  group
+    .command('list', { isDefault: true })
+    .description('breakers of agents and of what they depend on')
+    .action(act(async (session) => (await breakers()).listBreakers(session)));
+  group
+    .command('close <breaker>')
+    .description('let tickets start again that wait for agent:<name> or dependency:<name>')
+    .action(act(async (session, _options, id = '') => (await breakers()).closeBreaker(session, id)));
+  group
+    .command('open <breaker>')
+    .description('start nothing that needs it, for a while')
+    .option('--for <duration>', 'until one ticket tries, such as 10min; at most 24h', '30min')
+    .option('--reason <text>', 'why; hive why shows it')
+    .action(
+      act<import('./commands/breakers.ts').OpenOptions>(async (session, options, id = '') =>
+        (await breakers()).openBreaker(session, id, options),
+      ),
+    );
+}
+
 /** `hive effects …`. */
 export function addEffects(hive: Command, act: Act): void {
   const group = hive.command('effects').description('what runs did to the world outside: list, show, resolve');

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { type Act, collect } from './act.ts';
 import { addAgent } from './program-agent.ts';
 import { addBackups } from './program-backups.ts';
-import { addApprovals, addDeadTickets, addEffects } from './program-people.ts';
+import { addApprovals, addBreakers, addDeadTickets, addEffects } from './program-people.ts';
 import { addRegistry } from './program-registry.ts';
 import { addRun, addRuns } from './program-runs.ts';
 import { addEvents, addSchedules } from './program-time.ts';
@@ -38,7 +38,18 @@ export function programFor(terminal: Terminal, version: string): Program {
       const { openSession } = await import('./session.ts');
       exitCode = (await work(openSession(terminal, options), options as never, ...(self.processedArgs as string[]))) ?? 0;
     };
-  const aboutWork = [addRun, addRuns, addAgents, addWorkflows, addApprovals, addDeadTickets, addEffects, addSchedules, addEvents];
+  const aboutWork = [
+    addRun,
+    addRuns,
+    addAgents,
+    addWorkflows,
+    addApprovals,
+    addBreakers,
+    addDeadTickets,
+    addEffects,
+    addSchedules,
+    addEvents,
+  ];
   for (const add of [addStacks, addAgent, ...aboutWork, addRegistry, addBackups, addInsight]) add(command, act);
   return { command, exitCode: () => exitCode };
 }

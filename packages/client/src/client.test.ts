@@ -80,6 +80,13 @@ describe('a call', () => {
     ['GET', '/v1/dead?state=all&limit=3', '', (client) => client.deadTickets({ state: 'all', limit: 3 })],
     ['GET', '/v1/dead/t', '', (client) => client.deadTicket('t')],
     ['POST', '/v1/dead/t/redrive', {}, (client) => client.redriveTicket('t')],
+    ['GET', '/v1/breakers', '', (client) => client.breakers()],
+    [
+      'PUT',
+      '/v1/breakers/agents/2%2Fscan',
+      { state: 'closed' },
+      (client) => client.setBreaker({ kind: 'agent', name: '2/scan' }, { state: 'closed' }),
+    ],
     ['POST', '/v1/dead/t/discard', { reason: 'x' }, (client) => client.discardTicket('t', 'x')],
     ['GET', '/v1/approvals/a', '', (client) => client.approval('a')],
     ['POST', '/v1/approvals/a/links', {}, (client) => client.linkApproval('a')],

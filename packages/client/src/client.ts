@@ -1,4 +1,7 @@
 import type {
+  SetBreaker,
+  ListedBreaker,
+  BreakerSubject,
   AgentVersions,
   AgentView,
   ApprovalLink,
@@ -123,6 +126,9 @@ export interface Client {
   /** Starts a run that goes on from what failed, once. */
   redriveTicket(id: string): Promise<DeadTicketView>;
   discardTicket(id: string, reason: string): Promise<DeadTicketView>;
+  breakers(): Promise<readonly ListedBreaker[]>;
+  /** Closes a breaker, or opens it for a while. */
+  setBreaker(subject: BreakerSubject, order: SetBreaker): Promise<ListedBreaker>;
   why(id: string): Promise<Why>;
   /** Follows the run to its end, whichever control plane commits it, with its attempts' progress; reconnects where needed. */
   events(id: string, options?: StreamOptions): AsyncGenerator<StreamedEvent, void>;
@@ -243,6 +249,9 @@ const orderCalls = (call: Call) => {
     deadTicket: (id) => call({ path: `/v1/dead/${part(id)}` }),
     redriveTicket: (id) => post(`/v1/dead/${part(id)}/redrive`, {}),
     discardTicket: (id, reason) => post(`/v1/dead/${part(id)}/discard`, { reason }),
+    breakers: () => call({ path: '/v1/breakers' }),
+    setBreaker: ({ kind, name }, order) =>
+      call({ method: 'PUT', path: `/v1/breakers/${kind === 'agent' ? 'agents' : 'dependencies'}/${part(name)}`, body: order }),
   } satisfies Partial<Client>;
 };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jsonObjectSchema } from './workflow.ts';
 import { nameSchema } from './ids.ts';
-import { agentConcurrencySchema, breakerRuleSchema, rateSchema } from './throttle.ts';
+import { agentConcurrencySchema, breakerRuleSchema, dependenciesSchema, rateSchema } from './throttle.ts';
 
 /** Whether a person must agree before the agent acts. */
 export const riskLevelSchema = z.enum(['AUTO', 'APPROVAL_REQUIRED']);
@@ -69,10 +69,12 @@ export const agentManifestSchema = z.strictObject({
     .max(50)
     .default([]),
   limits: limitsSchema.prefault({}),
-  /** What makes its tickets wait though a worker is free; nothing does where all three are absent. */
+  /** What makes its tickets wait though a worker is free; nothing does where all four are absent. */
   concurrency: agentConcurrencySchema.optional(),
   rate: rateSchema.optional(),
   breaker: breakerRuleSchema.optional(),
+  /** What it cannot do without, such as `{"github-api": {}}`: while one of these is down no ticket of any agent that needs it starts. */
+  dependsOn: dependenciesSchema.optional(),
 });
 
 /** {@link agentManifestSchema}, with its defaults filled in. */

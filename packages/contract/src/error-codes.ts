@@ -238,6 +238,10 @@ export const errorCatalogue = {
     cause: 'The agent ended with an exit status other than 0, or answered its task with an error.',
     remedy: 'Read its message and the excerpt of its stderr.',
   }),
+  DEPENDENCY_FAILED: entry(502, ['agent', 'retry'], {
+    cause: 'The agent says that something it depends on does not work; its message names it.',
+    remedy: 'Mend the dependency. Where it stands: hive breakers.',
+  }),
   AGENT_KILLED: entry(500, ['agent', 'retry'], {
     cause: 'The agent was ended by a signal.',
     remedy: 'Read the excerpt; look for a crash in native code or an outside kill.',

@@ -57,15 +57,20 @@ export {
 export { labelSchema } from './label.ts';
 export {
   type BreakerRule,
+  type BreakerSubject,
   type BreakerView,
+  type ListedBreaker,
   type NodeConcurrency,
+  type SetBreaker,
   type ThrottledBy,
   agentConcurrencySchema,
   breakerRuleSchema,
   breakerViewSchema,
+  listedBreakerSchema,
   nodeConcurrencySchema,
   placeHolderSchema,
   rateSchema,
+  setBreakerSchema,
   throttledBySchema,
 } from './throttle.ts';
 export {

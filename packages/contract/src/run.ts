@@ -24,6 +24,8 @@ export interface Failure {
   /** Up to 4 KB of what the agent left: its stderr's end, or the output that was no JSON. */
   readonly excerpt?: string;
   readonly nodeId?: string;
+  /** What the agent depends on and found down; with the code `DEPENDENCY_FAILED`. */
+  readonly dependency?: string;
 }
 
 /** What an attempt came to. */

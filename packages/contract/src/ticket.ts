@@ -15,6 +15,7 @@ export const failureSchema = z.strictObject({
   message: z.string().max(2_000),
   excerpt: z.string().max(4_096).exactOptional(),
   nodeId: z.string().exactOptional(),
+  dependency: nameSchema.exactOptional(),
 });
 /** What an attempt came to, as a worker reports it. */
 export const outcomeSchema = z.discriminatedUnion('ok', [

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type AgentCall, type AgentSurroundings, acceptRepositoryPath, runAgent } from './agent-process.ts';
+import { DependencyError } from './durable/errors.ts';
 
 const schema = z.preprocess(acceptRepositoryPath, z.object({ target: z.string().min(1) }));
 
@@ -58,6 +59,13 @@ describe('runAgent', () => {
       throw new TypeError('no such path');
     });
     expect(seen).toEqual({ stdout: '', stderr: '{"error":"no such path"}\n', status: 1 });
+  });
+
+  it('names the dependency that a handler blames', async () => {
+    const seen = await run({ stdin: '{"target":"a"}' }, () => {
+      throw new DependencyError('github-api', '502');
+    });
+    expect(JSON.parse(seen.stderr)).toEqual({ error: '502', dependency: 'github-api' });
   });
 
   it('takes repositoryPath for target, and target where both are given', async () => {

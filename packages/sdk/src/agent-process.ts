@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import type { JsonObject } from '@hivekeeper/contract';
 import { HiveError } from '@hivekeeper/contract/hive-error';
 import { z } from 'zod';
+import { isDependencyError } from './durable/errors.ts';
 
 /** What an agent's process touches; tests pass their own. */
 export interface AgentSurroundings {
@@ -39,10 +40,15 @@ export async function runAgent<Input, Output>(
     await surroundings.writeStdout(`${JSON.stringify(output)}\n`);
     surroundings.exit(0);
   } catch (error) {
-    await surroundings.writeStderr(`${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`);
+    await surroundings.writeStderr(`${JSON.stringify(toldOf(error))}\n`);
     surroundings.exit(1);
   }
 }
+
+const toldOf = (error: unknown) => ({
+  error: error instanceof Error ? error.message : String(error),
+  ...(isDependencyError(error) && { dependency: error.dependency }),
+});
 
 /** Tells the worker how far the agent is: one line `{"progress": …}` on stderr. */
 export function reportProgress(progress: JsonObject): void {

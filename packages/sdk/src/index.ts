@@ -10,4 +10,4 @@ export { type AgentCall, type AgentSurroundings, acceptRepositoryPath, reportPro
 export { type AgentDefinition, type DefinedAgent, defineAgent } from './define-agent.ts';
 export { defineWorkflow } from './define-workflow.ts';
 export type { AgentContext, ApprovalAnswer, EffectCall, EffectOptions, Finding } from './durable/context.ts';
-export { FinalError, NotDoneError } from './durable/errors.ts';
+export { DependencyError, FinalError, NotDoneError } from './durable/errors.ts';

@@ -3,6 +3,7 @@ import type { AgentVersions, AgentView, MqttAgentView } from '@hivekeeper/contra
 import { HiveError } from '@hivekeeper/contract/hive-error';
 import type { Session } from '../session.ts';
 import { tableText } from '../views/table.ts';
+import { breakerText } from '../views/breaker.ts';
 import { cutText, durationText } from '../views/words.ts';
 
 /** `hive agents` */
@@ -29,7 +30,7 @@ const registeredRow =
     trust,
     riskLevel,
     spec.capabilities.map((capability) => actionText(capability, riskLevel)).join(' '),
-    breakerText(breaker, nowMs),
+    breaker === undefined ? '' : breakerText(breaker, nowMs),
     cutText(spec.description ?? '', 60),
   ];
 
@@ -45,15 +46,6 @@ const overMqttRow =
     `${durationText(nowMs - heardAtMs)} ago`,
     cutText(description, 60),
   ];
-
-/** Where the breaker stands, and what it waits for. */
-function breakerText(breaker: AgentView['breaker'], nowMs: number): string {
-  if (breaker === undefined) return '';
-  const { state, failureCount, nextTrialAtMs } = breaker;
-  if (nextTrialAtMs !== undefined)
-    return nextTrialAtMs > nowMs ? `${state}, trial in ${durationText(nextTrialAtMs - nowMs)}` : `${state}, trial due`;
-  return failureCount === 0 ? state : `${state}, ${failureCount} failed`;
-}
 
 /** The action's name, with its risk where that is not the agent's. */
 const actionText = (capability: AgentView['spec']['capabilities'][number], agentRisk: AgentView['riskLevel']): string =>

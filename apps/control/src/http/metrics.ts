@@ -1,3 +1,4 @@
+import type { ListedBreaker } from '@hivekeeper/contract';
 import type { Registry } from 'prom-client';
 import { overdueAfterMs } from '../flow/runs/index.ts';
 import { answers, type App, callerOf, noQuery, textAnswer } from './route.ts';
@@ -45,12 +46,10 @@ export function addMetrics(app: App, services: Services): void {
         census.stuck(tenantId, overdueMs),
         services.tickets.counts(),
       ]);
-      const agents = (await services.agents.list(tenantId)).map(({ name }) => name);
-      const breakers = await services.breakers.views(tenantId, agents);
-      const openBreakers = Object.fromEntries([...breakers].map(([agent, { state }]) => [agent, state === 'closed' ? 0 : 1]));
+      const breakers = await services.breakers.list(tenantId, await services.agents.list(tenantId));
       const workers = countBy(desk.workers().map(({ state }) => state));
       const totals = { accepted: runs.accepted, stuck: stuck.length, ready: services.health.readiness().ready ? 1 : 0 };
-      const counts = { runs: runs.byStatus, tickets: { ...tickets }, workers, openBreakers, ...canaryGauges(services) };
+      const counts = { runs: runs.byStatus, tickets: { ...tickets }, workers, ...breakerGauges(breakers), ...canaryGauges(services) };
       const text = await loaded.report(counts, totals);
       return reply.type(loaded.registry.contentType).send(text as never);
     },
@@ -63,11 +62,20 @@ interface Request {
   readonly status: number;
 }
 
-const counted = ['runs', 'tickets', 'workers', 'openBreakers', 'canaryAgeSeconds', 'canaryLatencySeconds'] as const;
+const counted = ['runs', 'tickets', 'workers', 'openBreakers', 'downDependencies', 'canaryAgeSeconds', 'canaryLatencySeconds'] as const;
 type Counted = (typeof counted)[number];
 
 const totalled = ['accepted', 'stuck', 'ready'] as const;
 type Totalled = (typeof totalled)[number];
+
+/** 1 for each that is not closed. */
+function breakerGauges(
+  breakers: readonly ListedBreaker[],
+): Pick<Record<Counted, Record<string, number>>, 'openBreakers' | 'downDependencies'> {
+  const of = (wanted: ListedBreaker['kind']) =>
+    Object.fromEntries(breakers.flatMap(({ kind, name, state }) => (kind === wanted ? [[name, state === 'closed' ? 0 : 1]] : [])));
+  return { openBreakers: of('agent'), downDependencies: of('dependency') };
+}
 
 /** Of every queue through which a canary came. */
 function canaryGauges({
@@ -113,6 +121,7 @@ class Gauges {
       tickets: gauge('hive_tickets', 'Live tickets by state', 'state'),
       workers: gauge('hive_workers', 'Workers at this control plane by state', 'state'),
       openBreakers: gauge('hive_breaker_open', '1 while the breaker of the agent is open or half-open, else 0', 'agent'),
+      downDependencies: gauge('hive_dependency_down', '1 while the breaker of the dependency is open or half-open, else 0', 'dependency'),
       canaryAgeSeconds: gauge('hive_canary_age_seconds', 'Since a worker last settled a canary of the queue', 'queue'),
       canaryLatencySeconds: gauge('hive_canary_latency_seconds', 'From the trigger of that canary to its end', 'queue'),
     };

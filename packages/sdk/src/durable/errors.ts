@@ -4,6 +4,7 @@ import { HiveError } from '@hivekeeper/contract/hive-error';
 
 const marker = Symbol.for('hivekeeper.final');
 const notDoneMarker = Symbol.for('hivekeeper.not-done');
+const dependencyMarker = Symbol.for('hivekeeper.dependency');
 
 /**
  * Thrown by a step or an effect where trying again is of no use, as when a card is declined. It is recorded: later
@@ -31,10 +32,29 @@ export class NotDoneError extends Error {
   }
 }
 
+/**
+ * Thrown where the agent cannot go on because something it depends on does not work; one of those that `dependsOn` in its manifest
+ * names. It counts at the breaker of that dependency, which all agents share that need it, and not at the agent's own.
+ */
+export class DependencyError extends Error {
+  /** As in the manifest, such as `github-api`. */
+  readonly dependency: string;
+  readonly [dependencyMarker] = true;
+
+  constructor(dependency: string, message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options);
+    this.name = 'DependencyError';
+    this.dependency = dependency;
+  }
+}
+
 const isMarked = (error: unknown, symbol: symbol): boolean => typeof error === 'object' && error !== null && symbol in error;
 
 /** Recognises the class across duplicate installs. */
 export const isNotDone = (error: unknown): error is NotDoneError => isMarked(error, notDoneMarker);
+
+/** Recognises the class across duplicate installs. */
+export const isDependencyError = (error: unknown): error is DependencyError => isMarked(error, dependencyMarker);
 
 /** The failure that is to be recorded; undefined where the error may pass. */
 export function finalFailureOf(error: unknown): Failure | undefined {

@@ -1,10 +1,11 @@
-import type { RunId, TenantId, ThrottledBy, TicketId, WorkerId } from '@hivekeeper/contract';
-import { type Breaker, newBreaker, type Throttle, type ThrottleStore } from '../../flow/tickets/index.ts';
+import type { BreakerSubject, RunId, TenantId, ThrottledBy, TicketId, WorkerId } from '@hivekeeper/contract';
+import { type Breaker, breakerKey, breakerSubject, newBreaker, type Throttle, type ThrottleStore } from '../../flow/tickets/index.ts';
 import { audit } from './audit.ts';
 import { inTransaction, type Pool, type Sql } from './connection.ts';
 
 interface BreakerRow {
-  readonly agent: string;
+  readonly subject: string;
+  readonly cause: string | null;
   readonly state: Breaker['state'];
   readonly since_ms: number | null;
   readonly failed_at_ms: number[];
@@ -42,29 +43,40 @@ export const postgresThrottleStore = (engine: Pool): ThrottleStore => ({
 
   async breakers(tenantId) {
     const rows = await engine<BreakerRow[]>`SELECT ${breakerColumns(engine)} FROM breakers WHERE tenant_id = ${tenantId}`;
-    return { nowMs: await nowMsOf(engine), byAgent: new Map(rows.map((row) => [row.agent, breakerOf(row)])) };
+    return { nowMs: await nowMsOf(engine), byKey: new Map(rows.map((row) => [keyOf(row.subject), breakerOf(row)])) };
   },
 
-  async changeBreaker(tenantId, agent, change) {
-    const before = await readBreaker(engine, tenantId, agent);
+  async changeBreaker({ tenantId, subject, by }, change) {
+    const row = { tenantId, subject: columnOf(subject) };
+    const before = await readBreaker(engine, row);
     // Most attempts go well while the breaker is closed: they need no lock and no transaction.
     if (change(before, await nowMsOf(engine)) === before) return false;
     return inTransaction(engine, async (sql) => {
-      await sql`INSERT INTO breakers (tenant_id, agent, state) VALUES (${tenantId}, ${agent}, 'closed') ON CONFLICT DO NOTHING`;
-      await sql`SELECT FROM breakers WHERE tenant_id = ${tenantId} AND agent = ${agent} FOR UPDATE`;
-      const current = await readBreaker(sql, tenantId, agent);
+      await sql`INSERT INTO breakers (tenant_id, agent, state) VALUES (${tenantId}, ${row.subject}, 'closed') ON CONFLICT DO NOTHING`;
+      await sql`SELECT FROM breakers WHERE tenant_id = ${tenantId} AND agent = ${row.subject} FOR UPDATE`;
+      const current = await readBreaker(sql, row);
       const next = change(current, await nowMsOf(sql));
       if (next === current) return false;
-      await writeBreaker(sql, { tenantId, agent }, next);
-      if (next.state === current.state) return false;
-      await audit(sql, { tenantId, actor: 'platform', action: `breaker.${next.state}`, object: agent, payload: next });
-      return true;
+      await writeBreaker(sql, row, next);
+      const isOther = next.state !== current.state;
+      if (isOther || by !== 'platform')
+        await audit(sql, { tenantId, actor: by, action: `breaker.${next.state}`, object: row.subject, payload: next });
+      return isOther;
     });
   },
 });
 
+/** Whose row it is: the column `agent` holds an agent's name, or `dependency:` and a dependency's. */
+const columnOf = ({ kind, name }: BreakerSubject): string => (kind === 'agent' ? name : breakerKey({ kind, name }));
+const keyOf = (column: string): string => (column.startsWith('dependency:') ? column : breakerKey({ kind: 'agent', name: column }));
+
+interface BreakerPlace {
+  readonly tenantId: TenantId;
+  readonly subject: string;
+}
+
 const breakerColumns = (sql: Sql) => sql`
-  agent, state, extract(epoch FROM since)::double precision * 1000 AS since_ms,
+  agent AS subject, cause, state, extract(epoch FROM since)::double precision * 1000 AS since_ms,
   ARRAY(SELECT extract(epoch FROM f)::double precision * 1000 FROM unnest(failed_at) AS f) AS failed_at_ms,
   extract(epoch FROM next_trial_at)::double precision * 1000 AS next_trial_at_ms, trial_ticket_id`;
 
@@ -73,25 +85,26 @@ async function nowMsOf(sql: Sql): Promise<number> {
   return row?.now_ms ?? 0;
 }
 
-async function readBreaker(sql: Sql, tenantId: TenantId, agent: string): Promise<Breaker> {
-  const [row] = await sql<BreakerRow[]>`SELECT ${breakerColumns(sql)} FROM breakers WHERE tenant_id = ${tenantId} AND agent = ${agent}`;
+async function readBreaker(sql: Sql, { tenantId, subject }: BreakerPlace): Promise<Breaker> {
+  const [row] = await sql<BreakerRow[]>`SELECT ${breakerColumns(sql)} FROM breakers WHERE tenant_id = ${tenantId} AND agent = ${subject}`;
   return row === undefined ? newBreaker : breakerOf(row);
 }
 
-async function writeBreaker(sql: Sql, { tenantId, agent }: { tenantId: TenantId; agent: string }, breaker: Breaker): Promise<void> {
+async function writeBreaker(sql: Sql, { tenantId, subject }: BreakerPlace, breaker: Breaker): Promise<void> {
   const failedAtMs = breaker.state === 'closed' ? breaker.failedAtMs : [];
   await sql`
     UPDATE breakers SET state = ${breaker.state}, since = to_timestamp(${breaker.sinceAtMs ?? null}::double precision / 1000),
       failed_at = ARRAY(SELECT to_timestamp(f / 1000) FROM unnest(${failedAtMs}::double precision[]) AS f),
       next_trial_at = to_timestamp(${breaker.state === 'open' ? breaker.nextTrialAtMs : null}::double precision / 1000),
-      trial_ticket_id = ${breaker.state === 'half-open' ? breaker.trialTicketId : null}
-    WHERE tenant_id = ${tenantId} AND agent = ${agent}`;
+      trial_ticket_id = ${breaker.state === 'half-open' ? breaker.trialTicketId : null},
+      cause = ${breaker.state === 'closed' ? null : (breaker.cause ?? null)}
+    WHERE tenant_id = ${tenantId} AND agent = ${subject}`;
 }
 
-function breakerOf({ state, since_ms, failed_at_ms, next_trial_at_ms, trial_ticket_id }: BreakerRow): Breaker {
-  const sinceAtMs = since_ms ?? 0;
-  if (state === 'open') return { state, sinceAtMs, nextTrialAtMs: next_trial_at_ms ?? 0 };
-  if (state === 'half-open' && trial_ticket_id !== null) return { state, sinceAtMs, trialTicketId: trial_ticket_id };
+function breakerOf({ state, since_ms, failed_at_ms, next_trial_at_ms, trial_ticket_id, cause }: BreakerRow): Breaker {
+  const common = { sinceAtMs: since_ms ?? 0, ...(cause !== null && { cause }) };
+  if (state === 'open') return { state, ...common, nextTrialAtMs: next_trial_at_ms ?? 0 };
+  if (state === 'half-open' && trial_ticket_id !== null) return { state, ...common, trialTicketId: trial_ticket_id };
   return { state: 'closed', sinceAtMs: since_ms ?? undefined, failedAtMs: failed_at_ms };
 }
 
@@ -143,16 +156,19 @@ async function usedUp(
 
 async function openBreaker(
   sql: Sql,
-  { tenant_id, agent }: WaitingRow,
+  { tenant_id }: WaitingRow,
   { key }: Extract<Throttle, { readonly kind: 'breaker' }>,
 ): Promise<ThrottledBy | undefined> {
-  const breaker = await readBreaker(sql, tenant_id, agent);
-  switch (breaker.state) {
-    case 'closed':
-      return undefined;
-    case 'open':
-      return { kind: 'breaker', key, state: 'open', nextTrialAtMs: Math.ceil(breaker.nextTrialAtMs) };
-    case 'half-open':
-      return { kind: 'breaker', key, state: 'half-open', trialTicketId: breaker.trialTicketId };
-  }
+  const subject = breakerSubject(key);
+  const breaker = await readBreaker(sql, { tenantId: tenant_id, subject: columnOf(subject) });
+  if (breaker.state === 'closed') return undefined;
+  const stands = {
+    ...(breaker.state === 'open'
+      ? { state: breaker.state, nextTrialAtMs: Math.ceil(breaker.nextTrialAtMs) }
+      : { state: breaker.state, trialTicketId: breaker.trialTicketId }),
+    ...(breaker.cause !== undefined && { cause: breaker.cause }),
+  };
+  return subject.kind === 'agent'
+    ? { kind: 'breaker', key, ...stands }
+    : { kind: 'dependency', name: subject.name, sinceAtMs: Math.floor(breaker.sinceAtMs), ...stands };
 }

@@ -194,9 +194,22 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     what: `waits for a breaker: ${says}`,
     facts: blockedBy(ticketBlocker, { ticket: ready, throttledBy: { kind: 'breaker' as const, key: 'breaker:scan', ...breaker } }),
     says: `Node scan waits because its agent failed too often (breaker:scan is ${breaker.state}); ${says}.`,
-    type: 'hive agents',
+    type: 'hive breakers',
     sinceMs: 90_000,
   })),
+  {
+    what: 'waits for what its agent depends on',
+    facts: blockedBy(ticketBlocker, {
+      ticket: ready,
+      throttledBy: {
+        ...{ kind: 'dependency' as const, name: 'github-api', state: 'open' as const, sinceAtMs: nowMs - 70_000 },
+        ...{ nextTrialAtMs: nowMs + 20_000, cause: 'DEPENDENCY_FAILED: github-api: 502' },
+      },
+    }),
+    says: 'Node scan waits because github-api, which its agent depends on, is down for 1 min 10 s (its breaker is open, DEPENDENCY_FAILED: github-api: 502); the next trial is in 20 s.',
+    type: 'hive breakers',
+    sinceMs: 90_000,
+  },
   {
     what: 'has ended well',
     facts: { run: { ...run, status: 'SUCCESS', finishedAtMs: nowMs - 7_000 }, workers: [], nowMs },

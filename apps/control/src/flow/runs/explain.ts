@@ -208,19 +208,29 @@ function becauseThrottled(
         nextCommand: 'hive agents',
       };
     }
-    case 'breaker': {
-      const trial =
-        throttledBy.nextTrialAtMs === undefined
-          ? `ticket ${throttledBy.trialTicketId} tries whether it goes well again`
-          : throttledBy.nextTrialAtMs > nowMs
-            ? `the next trial is in ${inWords(throttledBy.nextTrialAtMs - nowMs)}`
-            : 'the next trial is due';
+    case 'breaker':
       return {
-        explanation: `Node ${nodeId} waits because its agent failed too often (${throttledBy.key} is ${throttledBy.state}); ${trial}${others}.`,
-        nextCommand: 'hive agents',
+        explanation: `Node ${nodeId} waits because its agent failed too often (${throttledBy.key} is ${throttledBy.state}${causeOf(throttledBy)}); ${trialOf(throttledBy, nowMs)}${others}.`,
+        nextCommand: 'hive breakers',
+      };
+    case 'dependency': {
+      const { name, sinceAtMs, state } = throttledBy;
+      const down = `${name}, which its agent depends on, is down for ${inWords(nowMs - sinceAtMs)} (its breaker is ${state}${causeOf(throttledBy)})`;
+      return {
+        explanation: `Node ${nodeId} waits because ${down}; ${trialOf(throttledBy, nowMs)}${others}.`,
+        nextCommand: 'hive breakers',
       };
     }
   }
+}
+
+type Broken = Extract<ThrottledBy, { readonly kind: 'breaker' | 'dependency' }>;
+
+const causeOf = ({ cause }: Broken): string => (cause === undefined ? '' : `, ${cause}`);
+
+function trialOf({ nextTrialAtMs, trialTicketId }: Broken, nowMs: number): string {
+  if (nextTrialAtMs === undefined) return `ticket ${trialTicketId} tries whether it goes well again`;
+  return nextTrialAtMs > nowMs ? `the next trial is in ${inWords(nextTrialAtMs - nowMs)}` : 'the next trial is due';
 }
 
 function becauseUnheld(

@@ -1,13 +1,16 @@
 import { breakerRuleSchema, type ErrorCode, type TicketId } from '@hivekeeper/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterVerdict, type Breaker, breakerViewOf, healthIn, newBreaker } from './breaker.ts';
+import { afterOrder, afterVerdict, type Breaker, breakerViewOf, judgedBy, newBreaker } from './breaker.ts';
 
 const rule = { failures: 3, windowMs: 10_000, coolDownMs: 5_000 };
+const failure = { code: 'AGENT_FAILED', message: 'no' };
+const cause = 'AGENT_FAILED: no';
 const trial = 'tkt_trial' as TicketId;
 const after = (breaker: Breaker, ...verdicts: readonly (readonly [atMs: number, isFailure: boolean, ticketId?: TicketId])[]): Breaker =>
   verdicts.reduce<Breaker>(
-    (current, [atMs, isFailure, ticketId = 'tkt_1' as TicketId]) => afterVerdict(current, { atMs, isFailure, ticketId }, rule),
+    (current, [atMs, isFailure, ticketId = 'tkt_1' as TicketId]) =>
+      afterVerdict(current, { atMs, ticketId, failure: isFailure ? failure : undefined }, rule),
     breaker,
   );
 const halfOpen: Breaker = { state: 'half-open', sinceAtMs: 1_000, trialTicketId: trial };
@@ -16,7 +19,7 @@ describe('a breaker', () => {
   it('opens with the failure that is one too many within the window, for the cool-down', () => {
     const nearly = after(newBreaker, [1_000, true], [2_000, true]);
     expect(nearly).toEqual({ state: 'closed', failedAtMs: [1_000, 2_000] });
-    expect(after(nearly, [3_000, true])).toEqual({ state: 'open', sinceAtMs: 3_000, nextTrialAtMs: 8_000 });
+    expect(after(nearly, [3_000, true])).toEqual({ state: 'open', sinceAtMs: 3_000, nextTrialAtMs: 8_000, cause });
   });
 
   it.each([
@@ -36,7 +39,7 @@ describe('a breaker', () => {
   });
 
   it('that is half-open opens again when its trial fails, for another cool-down', () => {
-    expect(after(halfOpen, [2_000, true, trial])).toEqual({ state: 'open', sinceAtMs: 2_000, nextTrialAtMs: 7_000 });
+    expect(after(halfOpen, [2_000, true, trial])).toEqual({ state: 'open', sinceAtMs: 2_000, nextTrialAtMs: 7_000, cause });
   });
 
   it.each([true, false])('that is not closed takes no notice of tickets leased before (failed: %s)', (isFailure) => {
@@ -67,11 +70,12 @@ describe('a breaker', () => {
   it('shows the failures that count still, and when the next trial is', () => {
     const nearly: Breaker = { state: 'closed', failedAtMs: [1_000, 9_000] };
     expect(breakerViewOf(nearly, rule, 12_000)).toEqual({ state: 'closed', failureCount: 1 });
-    expect(breakerViewOf({ state: 'open', sinceAtMs: 3_000, nextTrialAtMs: 8_000 }, rule, 4_000)).toEqual({
+    expect(breakerViewOf({ state: 'open', sinceAtMs: 3_000, nextTrialAtMs: 8_000, cause }, rule, 4_000)).toEqual({
       state: 'open',
       sinceAtMs: 3_000,
       failureCount: 0,
       nextTrialAtMs: 8_000,
+      cause,
     });
     expect(breakerViewOf(halfOpen, rule, 4_000)).toEqual({ state: 'half-open', sinceAtMs: 1_000, failureCount: 0 });
   });
@@ -81,20 +85,66 @@ describe('a breaker', () => {
   });
 });
 
+describe('what a person decides', () => {
+  const by = { atMs: 4_000, by: 'key:ann' };
+  const open = after(newBreaker, [1_000, true], [2_000, true], [3_000, true]);
+
+  it('closes a breaker, whatever it was, and forgets its failures', () => {
+    for (const breaker of [open, halfOpen]) {
+      expect(afterOrder(breaker, { state: 'closed' }, by)).toEqual({ state: 'closed', sinceAtMs: 4_000, failedAtMs: [] });
+    }
+  });
+
+  it('changes nothing about one that is closed already', () => {
+    const nearly = after(newBreaker, [1_000, true]);
+    expect(afterOrder(nearly, { state: 'closed' }, by)).toBe(nearly);
+  });
+
+  it('opens one for as long as was said, and says who did and why', () => {
+    expect(afterOrder(newBreaker, { state: 'open', forMs: 60_000, reason: 'maintenance' }, by)).toEqual({
+      ...{ state: 'open', sinceAtMs: 4_000, nextTrialAtMs: 64_000, cause: 'opened by key:ann: maintenance' },
+    });
+    expect(afterOrder(open, { state: 'open', forMs: 60_000 }, by)).toMatchObject({ sinceAtMs: 3_000, nextTrialAtMs: 64_000 });
+  });
+});
+
 describe('an outcome', () => {
-  const failure = (code: string) => healthIn({ ok: false, error: { code, message: '' } });
+  const dependsOn = { 'github-api': { ...rule, failures: 9 }, mail: rule };
+  const [own, github, mail] = [
+    { subject: { kind: 'agent', name: 'scan' }, rule },
+    { subject: { kind: 'dependency', name: 'github-api' }, rule: dependsOn['github-api'] },
+    { subject: { kind: 'dependency', name: 'mail' }, rule },
+  ];
+  const judged = (code: string, dependency?: string) => {
+    const error = { code, message: '', ...(dependency !== undefined && { dependency }) };
+    return { error, judged: judgedBy({ ok: false, error }, 'scan', { breaker: rule, dependsOn }) };
+  };
 
   it.each<ErrorCode | 'OVERLOADED'>(['AGENT_FAILED', 'AGENT_KILLED', 'NODE_TIMED_OUT', 'AGENT_OUTPUT_INVALID', 'OVERLOADED'])(
-    '%s says that the agent is failing',
-    (code) => expect(failure(code)).toBe('failing'),
+    '%s says that the agent is failing, and nothing of what it depends on',
+    (code) => {
+      const { error, judged: said } = judged(code);
+      expect(said).toEqual([{ ...own, failure: error }]);
+    },
   );
 
   it.each<ErrorCode>(['AGENT_INPUT_SCHEMA', 'PATH_NOT_ALLOWED', 'AGENT_UNKNOWN_ACTION', 'AGENT_NOT_RUNNABLE', 'LEASE_LOST'])(
     '%s says nothing of the agent',
-    (code) => expect(failure(code)).toBeUndefined(),
+    (code) => expect(judged(code).judged).toEqual([]),
   );
 
-  it('that is good says that it is well', () => {
-    expect(healthIn({ ok: true, output: null })).toBe('well');
+  it('that blames a dependency speaks of that alone', () => {
+    const { error, judged: said } = judged('DEPENDENCY_FAILED', 'github-api');
+    expect(said).toEqual([{ ...github, failure: error }]);
+  });
+
+  it.each(['other', 'toString'])('that blames %s, which the agent does not depend on, is the agent’s own', (dependency) => {
+    const { error, judged: said } = judged('DEPENDENCY_FAILED', dependency);
+    expect(said).toEqual([{ ...own, failure: error }]);
+  });
+
+  it('that is good speaks for the agent and all it depends on', () => {
+    expect(judgedBy({ ok: true, output: null }, 'scan', { breaker: rule, dependsOn })).toEqual([own, github, mail]);
+    expect(judgedBy({ ok: true, output: null }, 'scan', {})).toEqual([]);
   });
 });

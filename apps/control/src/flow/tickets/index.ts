@@ -3,7 +3,7 @@
  *
  * scheduler.ts     which worker takes which ticket (in memory, no I/O) · fair-share.ts  whose turn it is, of tenants
  * throttle.ts      what makes a ticket wait though a worker is free · gates.ts  where it waits
- * breaker.ts       an agent's breaker, pure · breakers.ts  feeding it
+ * breaker.ts       the breaker of an agent or a dependency, pure · breakers.ts  feeding and listing them
  * queues.ts        whether tickets move, by what they require
  * desk.ts          handing out, renewing, releasing, expiry · seats.ts  who is connected, who holds what
  * mailbox.ts       a worker's end of the line over long polls
@@ -15,8 +15,9 @@ export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
 export { type Breaker, newBreaker } from './breaker.ts';
 export { Breakers, type Observation } from './breakers.ts';
-export { type AgentThrottles, agentThrottles, type Throttle, throttlesOf } from './throttle.ts';
+export { type AgentThrottles, agentThrottles, breakerKey, breakerSubject, type Throttle, throttlesOf } from './throttle.ts';
 export type {
+  BreakerChange,
   IssuedTicket,
   Lease,
   LeaseAnswers,

@@ -5,6 +5,7 @@ const everything = {
   concurrency: { limit: 3 },
   rate: { limit: 10, windowMs: 1_000 },
   breaker: { failures: 5, windowMs: 60_000, coolDownMs: 30_000 },
+  dependsOn: { 'github-api': { failures: 5, windowMs: 60_000, coolDownMs: 30_000 } },
 };
 
 it('a ticket has the key of its node, and what its agent says, in this order', () => {
@@ -13,6 +14,7 @@ it('a ticket has the key of its node, and what its agent says, in this order', (
     { kind: 'agent', key: 'agent:2/scan', limit: 3 },
     { kind: 'rate', key: 'rate:2/scan', limit: 10, windowMs: 1_000 },
     { kind: 'breaker', key: 'breaker:2/scan' },
+    { kind: 'breaker', key: 'dependency:github-api' },
   ]);
 });
 

@@ -1,8 +1,8 @@
-import type { AgentSpec, TenantId } from '@hivekeeper/contract';
+import type { AgentSpec, BreakerSubject, TenantId } from '@hivekeeper/contract';
 
 /**
  * What makes a ticket wait though a worker is free. `agent` and `key`: at most `limit` tickets with the key are leased at once;
- * `rate`: at most `limit` are leased at once, and one more per `windowMs / limit`; `breaker`: none while the agent's breaker is open.
+ * `rate`: at most `limit` are leased at once, and one more per `windowMs / limit`; `breaker`: none while the breaker of the agent, or of what it depends on, is open.
  * Keys are a tenant's own.
  */
 export type Throttle =
@@ -11,7 +11,7 @@ export type Throttle =
   | { readonly kind: 'breaker'; readonly key: string };
 
 /** What an agent's manifest says of how much of it is good. */
-export type AgentThrottles = Pick<AgentSpec, 'concurrency' | 'rate' | 'breaker'>;
+export type AgentThrottles = Pick<AgentSpec, 'concurrency' | 'rate' | 'breaker' | 'dependsOn'>;
 
 /** A key with its tenant: no two tenants share one. */
 export const fullKeyOf = (tenantId: TenantId, key: string): string => `${tenantId} ${key}`;
@@ -20,15 +20,25 @@ export const fullKeyOf = (tenantId: TenantId, key: string): string => `${tenantI
 export const isPlace = (throttle: Throttle): throttle is Extract<Throttle, { readonly kind: 'agent' | 'key' }> =>
   throttle.kind === 'agent' || throttle.kind === 'key';
 
-/** The key of an agent's breaker. */
-export const breakerKey = (agent: string): string => `breaker:${agent}`;
+const dependencyPrefix = 'dependency:';
+const agentPrefix = 'breaker:';
+
+/** The key of a breaker. */
+export const breakerKey = ({ kind, name }: BreakerSubject): string => `${kind === 'agent' ? agentPrefix : dependencyPrefix}${name}`;
+
+/** Whose breaker has the key. */
+export const breakerSubject = (key: string): BreakerSubject =>
+  key.startsWith(dependencyPrefix)
+    ? { kind: 'dependency', name: key.slice(dependencyPrefix.length) }
+    : { kind: 'agent', name: key.slice(agentPrefix.length) };
 
 /** What every ticket of an agent is throttled by. Pure. */
-export function agentThrottles(agent: string, { concurrency, rate, breaker }: AgentThrottles): readonly Throttle[] {
+export function agentThrottles(agent: string, { concurrency, rate, breaker, dependsOn }: AgentThrottles): readonly Throttle[] {
   const throttles: Throttle[] = [];
   if (concurrency !== undefined) throttles.push({ kind: 'agent', key: `agent:${agent}`, limit: concurrency.limit });
   if (rate !== undefined) throttles.push({ kind: 'rate', key: `rate:${agent}`, ...rate });
-  if (breaker !== undefined) throttles.push({ kind: 'breaker', key: breakerKey(agent) });
+  if (breaker !== undefined) throttles.push({ kind: 'breaker', key: breakerKey({ kind: 'agent', name: agent }) });
+  for (const name of Object.keys(dependsOn ?? {})) throttles.push({ kind: 'breaker', key: breakerKey({ kind: 'dependency', name }) });
   return throttles;
 }
 

@@ -1,4 +1,5 @@
 import type {
+  BreakerSubject,
   HeldTicket,
   JsonValue,
   LeasedTicket,
@@ -100,10 +101,20 @@ export interface TicketStore {
 export interface ThrottleStore {
   /** The first of a ready ticket's throttles that lets it wait. */
   throttledBy(ticketId: TicketId): Promise<ThrottledBy | undefined>;
-  /** A tenant's breakers that have seen a failure, by agent, and what time it is. */
-  breakers(tenantId: TenantId): Promise<{ readonly nowMs: number; readonly byAgent: ReadonlyMap<string, Breaker> }>;
-  /** Replaces a breaker by what `change` makes of it, with an audit entry where its state is another; true where it is. */
-  changeBreaker(tenantId: TenantId, agent: string, change: (breaker: Breaker, nowMs: number) => Breaker): Promise<boolean>;
+  /** A tenant's breakers that have seen a failure or an order, by key, and what time it is. */
+  breakers(tenantId: TenantId): Promise<{ readonly nowMs: number; readonly byKey: ReadonlyMap<string, Breaker> }>;
+  /**
+   * Replaces a breaker by what `change` makes of it, with an audit entry where its state is another or a person did it; true where its
+   * state is another.
+   */
+  changeBreaker(who: BreakerChange, change: (breaker: Breaker, nowMs: number) => Breaker): Promise<boolean>;
+}
+
+/** Whose breaker changes, and who does it: `platform`, or a person. */
+export interface BreakerChange {
+  readonly tenantId: TenantId;
+  readonly subject: BreakerSubject;
+  readonly by: string;
 }
 
 /** A worker's end of the line: where leased tickets and revocations go. */

@@ -88,6 +88,8 @@ const workerBodiesOf = ({ workerId, ticket, effectId }: CaseSubjects): Bodies =>
 const registryBodies: Bodies = {
   'POST /v1/agents/:name/versions': { entryPath: '/agents/scanner', name: 'scanner' },
   'PUT /v1/agents/:name/rollout': { weights: { '1.0.0': 1 } },
+  'PUT /v1/breakers/agents/:name': { state: 'open', forMs: 60_000, reason: 'moving' },
+  'PUT /v1/breakers/dependencies/:name': { state: 'closed' },
   'POST /v1/registry/instances': {
     ...{ name: 'scout-1', namespace: 'default', role: 'scout', cluster: 'eu', version: '1.0.0', capabilities: ['scan'] },
     ...{ metadata: { zone: 'a' }, beatIntervalMs: 1_000, telemetry },

@@ -185,8 +185,10 @@ function givenBy({ entryPath: _, ...given }: RegisterAgent): AgentRegistration['
 }
 
 async function viewsOf(services: Services, tenantId: TenantId, agents: readonly StoredAgent[]): Promise<AgentView[]> {
-  const names = agents.map(({ name }) => name);
-  const breakers = await services.breakers.views(tenantId, names);
+  const listed = await services.breakers.list(tenantId, agents);
+  const breakers = new Map(
+    listed.flatMap(({ kind, name, agents: _, cause: __, ...breaker }) => (kind === 'agent' ? [[name, breaker] as const] : [])),
+  );
   return agents.map(({ id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec }) => {
     const breaker = breakers.get(name);
     return { id, name, version, trust, riskLevel, registeredAtMs, updatedAtMs, spec, ...(breaker !== undefined && { breaker }) };

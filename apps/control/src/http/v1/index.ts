@@ -1,7 +1,7 @@
 /**
  * `/v1`, one file per noun. Each checks nothing but shapes, asks one service, and shows the result as the contract says.
  *
- * workflows.ts, runs.ts, agents.ts, approvals.ts, effects.ts, registry.ts, schedules.ts, events.ts, backups.ts, installation.ts, health.ts
+ * workflows.ts, runs.ts, agents.ts, breakers.ts, approvals.ts, effects.ts, registry.ts, schedules.ts, events.ts, backups.ts, installation.ts, health.ts
  * run-orders.ts   what one run is ordered · reruns.ts  retries, forks, and orders for many · dead.ts  what failed for good
  * run-stream.ts   a run's events (SSE)   · event-frames.ts  what goes down the wire, and when it is too much
  * registry-stream.ts  what becomes of instances (SSE)
@@ -13,6 +13,7 @@
 export { addAgents } from './agents.ts';
 export { addApprovals } from './approvals.ts';
 export { addBackups } from './backups.ts';
+export { addBreakers } from './breakers.ts';
 export { addEffects } from './effects.ts';
 export { addEvents } from './events.ts';
 export { addHealth } from './health.ts';

@@ -7,6 +7,8 @@ import {
   runIdOfTicket,
   runIdSchema,
   statusSchema,
+  type ThrottledBy,
+  type TicketId,
   ticketIdSchema,
   type Why,
   whySchema,
@@ -96,8 +98,7 @@ async function whyOf(
   const { blocker } = run;
   const ticket =
     blocker?.kind === 'ticket' ? (await services.tickets.ofRun(runId)).find(({ ticketId }) => ticketId === blocker.ticketId) : undefined;
-  const throttledBy =
-    ticket === undefined || ticket.workerId !== undefined ? undefined : await services.throttles.throttledBy(ticket.ticketId);
+  const throttledBy = ticket === undefined || ticket.workerId !== undefined ? undefined : await throttleOf(services, ticket.ticketId);
   const holders = blocker?.kind === 'concurrency' ? await services.turnStore.holders({ tenantId, key: blocker.key }, shownHolders) : [];
   return explain({
     run,
@@ -108,6 +109,14 @@ async function whyOf(
     workers: services.desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? [capabilities] : [])),
     nowMs: services.clock.nowMs(),
   });
+}
+
+/** What lets the ticket wait; the cause of an open breaker is an agent's message. */
+async function throttleOf({ throttles, redaction }: Services, ticketId: TicketId): Promise<ThrottledBy | undefined> {
+  const throttledBy = await throttles.throttledBy(ticketId);
+  return throttledBy !== undefined && 'cause' in throttledBy && throttledBy.cause !== undefined
+    ? { ...throttledBy, cause: redaction.text(throttledBy.cause) }
+    : throttledBy;
 }
 
 /** What is heard of the agent over MQTT that a ticket requires, where it requires one. */

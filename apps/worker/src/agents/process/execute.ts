@@ -3,7 +3,7 @@ import type { Log } from '@hivekeeper/kernel';
 import type { Command, Runner } from '../../sandbox/process/index.ts';
 import { type CommandSources, commandFor, type SocketPaths } from './command.ts';
 import { failed, printable } from './failure.ts';
-import { type Capability, outcomeOf } from './outcome.ts';
+import { type Attempt, type Capability, outcomeOf } from './outcome.ts';
 import { type SchemaCheck, newSchemaCheck } from './schema.ts';
 import { readStderrLine } from './stderr-lines.ts';
 import { isBelow } from './workspace.ts';
@@ -55,12 +55,12 @@ async function attempt(
   const breach = capability?.inputSchema === undefined ? undefined : check(capability.inputSchema, ticket.input);
   if (breach !== undefined) return failed('AGENT_INPUT_SCHEMA', `The input breaks the schema of ${ticket.agent.name}: ${breach}.`);
   const runner = runnerFor(ticket, options);
-  let toldError: string | undefined;
+  let told: Attempt['told'];
   const onStderrLine = (text: string) => {
     const line = readStderrLine(text);
     if (line.kind === 'progress') hooks.onProgress(line.progress);
     else hooks.log.debug({ line: printable(text) }, 'agent says');
-    if (line.kind === 'error') toldError = line.message;
+    if (line.kind === 'error') told = line;
   };
   const command = commandFor(ticket, options, hooks.socket);
   if (!runner.confines) refuseToHide(command);
@@ -69,7 +69,8 @@ async function attempt(
     ...{ timeoutMs: ticket.timeoutMs, limits: ticket.agent.limits },
     ...(capability?.outputSchema !== undefined && { outputSchema: capability.outputSchema }),
     ...(ticket.agent.successFalseFails === true && { successFalseFails: true }),
-    ...(toldError !== undefined && { toldError }),
+    ...(told !== undefined && { told }),
+    dependsOn: ticket.agent.dependsOn ?? {},
   };
   return outcomeOf(result, known, check);
 }

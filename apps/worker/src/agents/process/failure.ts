@@ -10,7 +10,7 @@ export const printable = (text: string): string =>
   text.toWellFormed().replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** A failed outcome. The excerpt is cut to what a ticket can carry: its end, where the cause usually stands. */
-export function failed(code: ErrorCode, message: string, excerpt?: string): Outcome {
+export function failed(code: ErrorCode, message: string, excerpt?: string): Outcome & { readonly ok: false } {
   const error: Failure = {
     code,
     message: printable(message).slice(0, maxMessageLength).toWellFormed(),

@@ -51,9 +51,16 @@ describe('what an attempt came to', () => {
   });
 
   it('is the agent’s own message where it told one and failed', () => {
-    expect(outcome({ kind: 'exited', exitCode: 1 }, { toldError: 'no such repository' })).toMatchObject({
+    expect(outcome({ kind: 'exited', exitCode: 1 }, { told: { message: 'no such repository' } })).toMatchObject({
       error: { code: 'AGENT_FAILED', message: 'no such repository' },
     });
+  });
+
+  it('is the fault of a dependency that the agent blames, where its manifest names it', () => {
+    const dependsOn = { api: { failures: 1, windowMs: 1_000, coolDownMs: 1_000 } };
+    const of = (dependency: string) => outcome({ kind: 'exited', exitCode: 1 }, { told: { message: '502', dependency }, dependsOn });
+    expect(of('api')).toMatchObject({ error: { code: 'DEPENDENCY_FAILED', message: 'api: 502', dependency: 'api' } });
+    for (const other of ['mail', 'toString']) expect(codeOf(of(other))).toBe('AGENT_FAILED');
   });
 
   it('is out of memory where V8 gave up before the kernel did', () => {
@@ -87,7 +94,10 @@ describe('what an attempt came to', () => {
   });
 
   it('never carries half a surrogate pair in message or excerpt, which the database would refuse', () => {
-    const result = outcome({ kind: 'exited', exitCode: 1 }, { toldError: `${'x'.repeat(1_999)}😀`, stderrTail: `😀${'y'.repeat(4_095)}` });
+    const result = outcome(
+      { kind: 'exited', exitCode: 1 },
+      { told: { message: `${'x'.repeat(1_999)}😀` }, stderrTail: `😀${'y'.repeat(4_095)}` },
+    );
     if (result?.ok !== false) expect.fail('it failed');
     expect(result.error.message.isWellFormed()).toBe(true);
     expect(result.error.excerpt?.isWellFormed()).toBe(true);

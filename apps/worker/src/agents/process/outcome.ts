@@ -14,8 +14,10 @@ export interface Attempt {
   readonly outputSchema?: JsonObject;
   /** An output may tell a failure, see the manifest. */
   readonly successFalseFails?: boolean;
-  /** The last `{"error": …}` on stderr. */
-  readonly toldError?: string;
+  /** The last `{"error": …}` on stderr, and what it blames. */
+  readonly told?: { readonly message: string; readonly dependency?: string };
+  /** What the agent may blame. */
+  readonly dependsOn?: LeasedTicket['agent']['dependsOn'];
 }
 
 type Failed = Exclude<CommandResult['kind'], 'exited' | 'aborted'>;
@@ -48,8 +50,13 @@ export function outcomeOf(result: CommandResult, attempt: Attempt, check: Schema
 const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean =>
   kind === 'signalled' && /(heap|process) out of memory/.test(stderrTail);
 
-function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { toldError }: Attempt): Outcome {
-  return failed('AGENT_FAILED', toldError ?? `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
+function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told, dependsOn = {} }: Attempt): Outcome {
+  if (told === undefined) return failed('AGENT_FAILED', `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
+  const { message, dependency } = told;
+  // What its manifest does not name is a word like any other.
+  if (dependency === undefined || !Object.hasOwn(dependsOn, dependency)) return failed('AGENT_FAILED', message, result.stderrTail);
+  const { error } = failed('DEPENDENCY_FAILED', `${dependency}: ${message}`, result.stderrTail);
+  return { ok: false, error: { ...error, dependency } };
 }
 
 function judged(stdout: Buffer, { outputSchema, successFalseFails }: Attempt, check: SchemaCheck): Outcome {

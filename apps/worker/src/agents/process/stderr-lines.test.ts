@@ -6,6 +6,8 @@ describe('a line of an agent’s stderr', () => {
     ['{"progress":{"done":3}}', { kind: 'progress', progress: { done: 3 } }],
     ['{"progress":0.5}', { kind: 'progress', progress: 0.5 }],
     ['{"error":"no such repository"}', { kind: 'error', message: 'no such repository' }],
+    ['{"error":"502","dependency":"api"}', { kind: 'error', message: '502', dependency: 'api' }],
+    ['{"error":"502","dependency":7}', { kind: 'error', message: '502' }],
     ['{"error":{"message":"deep"}}', { kind: 'error', message: 'deep' }],
     ['{"error":{"code":7}}', { kind: 'error', message: '{"code":7}' }],
     ['plain words', { kind: 'text' }],

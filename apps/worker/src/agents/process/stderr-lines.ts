@@ -3,19 +3,20 @@ import { type JsonObject, type JsonValue, findJsonDefect } from '@hivekeeper/con
 /** A line of stderr that the agent contract gives a meaning, or just text. */
 export type StderrLine =
   | { readonly kind: 'progress'; readonly progress: JsonValue }
-  | { readonly kind: 'error'; readonly message: string }
+  | { readonly kind: 'error'; readonly message: string; readonly dependency?: string }
   | { readonly kind: 'text' };
 
 const text: StderrLine = { kind: 'text' };
 
-/** Understands `{"progress": …}` and `{"error": …}` on a line of their own. */
+/** Understands `{"progress": …}` and `{"error": …, "dependency"?: …}` on a line of their own. */
 export function readStderrLine(line: string): StderrLine {
   if (!line.startsWith('{')) return text;
   const value = parse(line);
   if (value === undefined || findJsonDefect(value) !== undefined) return text;
   if (value['progress'] !== undefined) return { kind: 'progress', progress: value['progress'] };
-  const error = value['error'];
-  return error === undefined ? text : { kind: 'error', message: messageOf(error) };
+  const { error, dependency } = value;
+  if (error === undefined) return text;
+  return { kind: 'error', message: messageOf(error), ...(typeof dependency === 'string' && { dependency }) };
 }
 
 function parse(line: string): JsonObject | undefined {
