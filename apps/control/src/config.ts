@@ -106,6 +106,11 @@ export const controlSettings = {
     description: 'The password to it.',
     parse: parseSetting.text,
   }),
+  modelsFile: setting({
+    variable: 'HIVE_MODELS',
+    description: 'The models file: providers, models, their prices and classes. Without it there is no model gateway.',
+    parse: parseSetting.text,
+  }),
   backupDirectory: setting({
     variable: 'HIVE_BACKUPS',
     option: '--backups',

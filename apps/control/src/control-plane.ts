@@ -20,6 +20,7 @@ import { startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
 import type { KeyRing, Role } from './records/keys/index.ts';
 import { connectNats, serveGrpc } from './outside.ts';
+import { openModels } from './providers.ts';
 import { registerShipped } from './shipped.ts';
 
 const version = '0.1.0';
@@ -63,9 +64,11 @@ export async function startControlPlane(
   await registerShipped(engine.services, productDirectory);
   const token = await keptKeys(engine.services.keys, dataDirectory);
 
+  const models = await openModels(config.modelsFile, { environment, record: (call) => log.info({ ...call }, 'a model was called'), log });
   let isDraining = false;
   const server = await createServer({
     ...engine.services,
+    models: models?.gateway,
     version,
     publicUrl: config.publicUrl,
     isDraining: () => isDraining,
@@ -88,7 +91,7 @@ export async function startControlPlane(
       clock: systemClock,
       log,
       // Agents see only what they declare, but what they declare must be there to be given.
-      environment: { ...environment, DATABASE_URL: undefined, NATS_URL: undefined },
+      environment: { ...environment, ...kept(['DATABASE_URL', 'NATS_URL', ...(models?.keyVariables ?? [])]) },
     }),
   );
   stack.defer(() => {
@@ -98,6 +101,10 @@ export async function startControlPlane(
   const started = stack.move();
   return { url: address, dataDirectory, mqttUrl, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
+
+// An agent's manifest may name any variable of its worker.
+const kept = (variables: readonly string[]): Record<string, undefined> =>
+  Object.fromEntries(variables.map((variable) => [variable, undefined]));
 
 /** What lies in the data directory is named by its place: control planes that share a database must not take each other's keys away. */
 const placeOf = (dataDirectory: string): string => `${hostname()}:${dataDirectory}`;

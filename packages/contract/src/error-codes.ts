@@ -1,5 +1,6 @@
 import { agent2389Errors } from './agent2389/errors.ts';
 import { entry, type ErrorEntry } from './error-entry.ts';
+import { modelErrors } from './model-errors.ts';
 
 /**
  * Every error the platform can give. `docs/errors.md` lists the same codes (a test proves it); a code is never reused.
@@ -338,6 +339,7 @@ export const errorCatalogue = {
     remedy: 'Correct the variable that the message names; docs/configuration.md lists them.',
   }),
   ...agent2389Errors,
+  ...modelErrors,
   UNREACHABLE: entry(503, ['caller', 'retry'], {
     cause: 'No control plane answers at the address.',
     remedy: 'Start one with `hive up`, or pass --url.',

@@ -25,6 +25,7 @@ import {
   addEvents,
   addHealth,
   addInstallation,
+  addModels,
   addRegistry,
   addRegistryStream,
   addReruns,
@@ -100,6 +101,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   addRunStream(app, services, openEnds);
   addRegistryStream(app, services, openEnds);
   addWorkerCalls(app, services, openEnds);
+  addModels(app, services, openEnds);
   await app.ready();
   return app as unknown as FastifyInstance;
 }

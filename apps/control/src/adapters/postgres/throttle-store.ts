@@ -96,7 +96,7 @@ async function writeBreaker(sql: Sql, { tenantId, subject }: BreakerPlace, break
     UPDATE breakers SET state = ${breaker.state}, since = to_timestamp(${breaker.sinceAtMs ?? null}::double precision / 1000),
       failed_at = ARRAY(SELECT to_timestamp(f / 1000) FROM unnest(${failedAtMs}::double precision[]) AS f),
       next_trial_at = to_timestamp(${breaker.state === 'open' ? breaker.nextTrialAtMs : null}::double precision / 1000),
-      trial_ticket_id = ${breaker.state === 'half-open' ? breaker.trialTicketId : null},
+      trial_ticket_id = ${breaker.state === 'half-open' ? breaker.trialId : null},
       cause = ${breaker.state === 'closed' ? null : (breaker.cause ?? null)}
     WHERE tenant_id = ${tenantId} AND agent = ${subject}`;
 }
@@ -104,7 +104,7 @@ async function writeBreaker(sql: Sql, { tenantId, subject }: BreakerPlace, break
 function breakerOf({ state, since_ms, failed_at_ms, next_trial_at_ms, trial_ticket_id, cause }: BreakerRow): Breaker {
   const common = { sinceAtMs: since_ms ?? 0, ...(cause !== null && { cause }) };
   if (state === 'open') return { state, ...common, nextTrialAtMs: next_trial_at_ms ?? 0 };
-  if (state === 'half-open' && trial_ticket_id !== null) return { state, ...common, trialTicketId: trial_ticket_id };
+  if (state === 'half-open' && trial_ticket_id !== null) return { state, ...common, trialId: trial_ticket_id };
   return { state: 'closed', sinceAtMs: since_ms ?? undefined, failedAtMs: failed_at_ms };
 }
 
@@ -165,7 +165,7 @@ async function openBreaker(
   const stands = {
     ...(breaker.state === 'open'
       ? { state: breaker.state, nextTrialAtMs: Math.ceil(breaker.nextTrialAtMs) }
-      : { state: breaker.state, trialTicketId: breaker.trialTicketId }),
+      : { state: breaker.state, trialTicketId: breaker.trialId }),
     ...(breaker.cause !== undefined && { cause: breaker.cause }),
   };
   return subject.kind === 'agent'

@@ -7,13 +7,13 @@ const rule = { failures: 3, windowMs: 10_000, coolDownMs: 5_000 };
 const failure = { code: 'AGENT_FAILED', message: 'no' };
 const cause = 'AGENT_FAILED: no';
 const trial = 'tkt_trial' as TicketId;
-const after = (breaker: Breaker, ...verdicts: readonly (readonly [atMs: number, isFailure: boolean, ticketId?: TicketId])[]): Breaker =>
+const after = (breaker: Breaker, ...verdicts: readonly (readonly [atMs: number, isFailure: boolean, trialId?: TicketId])[]): Breaker =>
   verdicts.reduce<Breaker>(
-    (current, [atMs, isFailure, ticketId = 'tkt_1' as TicketId]) =>
-      afterVerdict(current, { atMs, ticketId, failure: isFailure ? failure : undefined }, rule),
+    (current, [atMs, isFailure, trialId = 'tkt_1' as TicketId]) =>
+      afterVerdict(current, { atMs, trialId, failure: isFailure ? failure : undefined }, rule),
     breaker,
   );
-const halfOpen: Breaker = { state: 'half-open', sinceAtMs: 1_000, trialTicketId: trial };
+const halfOpen: Breaker = { state: 'half-open', sinceAtMs: 1_000, trialId: trial };
 
 describe('a breaker', () => {
   it('opens with the failure that is one too many within the window, for the cool-down', () => {

@@ -12,7 +12,8 @@ import {
 } from '@hivekeeper/contract';
 
 /**
- * The breaker of one agent, or of something agents depend on. Times are the database's, in milliseconds since 1970.
+ * The breaker of one agent, or of something agents depend on, whose trials are tickets; or of one model, whose trials are calls. Times
+ * are in milliseconds since 1970: those of agents are the database's.
  *
  * | from      | when                                                          | to |
  * |-----------|---------------------------------------------------------------|----|
@@ -25,17 +26,20 @@ import {
  * | any       | a person says so                                              | closed; or open, for as long as was said |
  * | any       | anything else                                                 | the same |
  */
-export type Breaker =
+export type Breaker<Trial extends string = TicketId> =
   | { readonly state: 'closed'; readonly sinceAtMs?: number | undefined; readonly failedAtMs: readonly number[] }
   | { readonly state: 'open'; readonly sinceAtMs: number; readonly nextTrialAtMs: number; readonly cause?: string | undefined }
-  | { readonly state: 'half-open'; readonly sinceAtMs: number; readonly trialTicketId: TicketId; readonly cause?: string | undefined };
+  | { readonly state: 'half-open'; readonly sinceAtMs: number; readonly trialId: Trial; readonly cause?: string | undefined };
+
+type Closed = Extract<Breaker, { readonly state: 'closed' }>;
+type Opened = Extract<Breaker, { readonly state: 'open' }>;
 
 /** A breaker that never saw a failure. */
-export const newBreaker: Breaker = { state: 'closed', failedAtMs: [] };
+export const newBreaker: Closed = { state: 'closed', failedAtMs: [] };
 
-/** What an attempt tells of its agent, or of what that depends on: well, unless it tells of a failure. */
-export interface Verdict {
-  readonly ticketId: TicketId;
+/** What an attempt tells of its agent, or of what that depends on, or a call of its model: well, unless it tells of a failure. */
+export interface Verdict<Trial extends string = TicketId> {
+  readonly trialId: Trial;
   readonly failure?: Failure | undefined;
   readonly atMs: number;
 }
@@ -48,12 +52,12 @@ export interface Judged {
 }
 
 /** The breaker after an attempt ended; the same object where that changes nothing. Pure. */
-export function afterVerdict(breaker: Breaker, verdict: Verdict, rule: BreakerRule): Breaker {
+export function afterVerdict<Trial extends string>(breaker: Breaker<Trial>, verdict: Verdict<Trial>, rule: BreakerRule): Breaker<Trial> {
   switch (breaker.state) {
     case 'closed':
-      return verdict.failure === undefined ? breaker : afterFailure(breaker, { ...verdict, failure: verdict.failure }, rule);
+      return verdict.failure === undefined ? breaker : afterFailure(breaker, { atMs: verdict.atMs, failure: verdict.failure }, rule);
     case 'half-open':
-      return breaker.trialTicketId === verdict.ticketId ? afterTrial(verdict, rule) : breaker;
+      return breaker.trialId === verdict.trialId ? afterTrial(verdict, rule) : breaker;
     case 'open':
       return breaker;
   }
@@ -67,25 +71,26 @@ export function afterOrder(breaker: Breaker, order: SetBreaker, { atMs, by }: { 
   return { state: 'open', sinceAtMs, nextTrialAtMs: atMs + forMs, cause: `opened by ${by}${reason === undefined ? '' : `: ${reason}`}` };
 }
 
-interface Failing extends Verdict {
+interface Failing {
+  readonly atMs: number;
   readonly failure: Failure;
 }
 
-function afterFailure(closed: Extract<Breaker, { readonly state: 'closed' }>, { atMs, failure }: Failing, rule: BreakerRule): Breaker {
+function afterFailure(closed: Closed, { atMs, failure }: Failing, rule: BreakerRule): Closed | Opened {
   const failedAtMs = [...closed.failedAtMs.filter((each) => counts(each, atMs, rule)), atMs];
   return failedAtMs.length >= rule.failures ? opened(atMs, rule, failure) : { ...closed, failedAtMs };
 }
 
-const afterTrial = ({ failure, atMs }: Verdict, rule: BreakerRule): Breaker =>
+const afterTrial = ({ failure, atMs }: Pick<Verdict, 'failure' | 'atMs'>, rule: BreakerRule): Closed | Opened =>
   failure === undefined ? closedAt(atMs) : opened(atMs, rule, failure);
 
-const closedAt = (atMs: number): Breaker => ({ state: 'closed', sinceAtMs: atMs, failedAtMs: [] });
+const closedAt = (atMs: number): Closed => ({ state: 'closed', sinceAtMs: atMs, failedAtMs: [] });
 
 // A failure from the future was noted before the clock was put back.
 const counts = (failedAtMs: number, atMs: number, { windowMs }: Pick<BreakerRule, 'windowMs'>) =>
   failedAtMs > atMs - windowMs && failedAtMs <= atMs;
 
-const opened = (atMs: number, { coolDownMs }: BreakerRule, { code, message }: Failure): Breaker => ({
+const opened = (atMs: number, { coolDownMs }: BreakerRule, { code, message }: Failure): Opened => ({
   state: 'open',
   sinceAtMs: atMs,
   nextTrialAtMs: atMs + coolDownMs,

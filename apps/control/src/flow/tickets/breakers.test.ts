@@ -58,7 +58,7 @@ const list = () => breakers.list(defaultTenantId, registered);
 const view = async (wanted = 'frail') => (await list()).find(({ name }) => name === wanted);
 /** What a lease does once the cool-down is over. */
 const lease = (ticket: string) =>
-  stored.set('breaker:frail', { state: 'half-open', sinceAtMs: clock.nowMs(), trialTicketId: ticket as TicketId });
+  stored.set('breaker:frail', { state: 'half-open', sinceAtMs: clock.nowMs(), trialId: ticket as TicketId });
 
 it('opens, tries, opens again, tries, and closes, as time passes', async () => {
   await observe('frail', bad);

@@ -50,7 +50,7 @@ export class Breakers {
     if (spec === undefined) return;
     for (const { subject, rule, failure } of judgedBy(outcome, agent, spec)) {
       const noting = this.#change({ tenantId, subject, by: 'platform' }, (breaker, atMs) =>
-        afterVerdict(breaker, { ticketId, failure, atMs }, rule),
+        afterVerdict(breaker, { trialId: ticketId, failure, atMs }, rule),
       )
         .catch((error: unknown) => this.#options.log.warn({ err: error, agent, ...subject }, 'what an attempt says could not be noted'))
         .finally(() => this.#underWay.delete(noting));

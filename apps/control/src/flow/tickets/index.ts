@@ -13,7 +13,7 @@ export { type DeskListener, type DeskOptions, type FindAgent, TicketDesk } from 
 export type { QueueView } from './queues.ts';
 export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
-export { type Breaker, newBreaker } from './breaker.ts';
+export { afterVerdict, type Breaker, newBreaker } from './breaker.ts';
 export { Breakers, type Observation } from './breakers.ts';
 export { type AgentThrottles, agentThrottles, breakerKey, breakerSubject, type Throttle, throttlesOf } from './throttle.ts';
 export type {

@@ -7,6 +7,7 @@
  * registry-stream.ts  what becomes of instances (SSE)
  * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
  * worker-ledger.ts  effects, steps and suspensions of agents at work
+ * models.ts       the model gateway
  * cloud-events.ts  CloudEvents as ours
  * open-ends.ts    calls that wait, so that they can be ended
  */
@@ -19,6 +20,7 @@ export { addEvents } from './events.ts';
 export { addHealth } from './health.ts';
 export { addInstallation } from './installation.ts';
 export { OpenEnds } from './open-ends.ts';
+export { addModels } from './models.ts';
 export { addRegistry } from './registry.ts';
 export { addRegistryStream } from './registry-stream.ts';
 export { addBulkOrders, addReruns } from './reruns.ts';
