@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { type Act, collect } from './act.ts';
 import { addAgent } from './program-agent.ts';
 import { addBackups } from './program-backups.ts';
+import { addCosts } from './program-models.ts';
 import { addApprovals, addBreakers, addDeadTickets, addEffects } from './program-people.ts';
 import { addRegistry } from './program-registry.ts';
 import { addRun, addRuns } from './program-runs.ts';
@@ -47,6 +48,7 @@ export function programFor(terminal: Terminal, version: string): Program {
     addBreakers,
     addDeadTickets,
     addEffects,
+    addCosts,
     addSchedules,
     addEvents,
   ];

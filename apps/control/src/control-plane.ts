@@ -64,7 +64,7 @@ export async function startControlPlane(
   await registerShipped(engine.services, productDirectory);
   const token = await keptKeys(engine.services.keys, dataDirectory);
 
-  const models = await openModels(config.modelsFile, { environment, record: (call) => log.info({ ...call }, 'a model was called'), log });
+  const models = await openModels(config.modelsFile, { stack, environment, store: database.modelCallStore, log });
   let isDraining = false;
   const server = await createServer({
     ...engine.services,

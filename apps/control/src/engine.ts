@@ -168,11 +168,12 @@ function watchOver({
 }
 
 /** What is read past the rules that change it. */
-const storesOf = ({ runStore, census, ticketStore, throttleStore, turnStore, epoch, probe }: PostgresDatabase) => ({
+const storesOf = ({ runStore, modelCallStore, census, ticketStore, throttleStore, turnStore, epoch, probe }: PostgresDatabase) => ({
   epoch,
   probeDatabase: probe,
   turnStore,
   runStore,
+  modelCalls: modelCallStore,
   census,
   tickets: ticketStore,
   throttles: throttleStore,

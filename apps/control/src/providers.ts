@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { HiveError } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
-import type { KeySource, ModelCallRecord, ModelGateway, ModelsFile } from './flow/models/index.ts';
+import type { KeySource, ModelCallStore, ModelGateway, ModelsFile } from './flow/models/index.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,17 +12,32 @@ export interface OpenedModels {
   readonly keyVariables: readonly string[];
 }
 
+interface Surroundings {
+  readonly stack: AsyncDisposableStack;
+  readonly environment: Environment;
+  readonly store: ModelCallStore;
+  readonly log: Log;
+}
+
 /** Opens it. @throws HiveError CONFIGURATION_INVALID where the file or a key cannot be used; it never repeats a key */
 export async function openModels(
   path: string | undefined,
-  { environment, record, log }: { readonly environment: Environment; readonly record: (call: ModelCallRecord) => void; readonly log: Log },
+  { stack, environment, store, log }: Surroundings,
 ): Promise<OpenedModels | undefined> {
   if (path === undefined) return undefined;
-  const { ModelGateway, parseModelsFile } = await import('./flow/models/index.ts');
+  const { CallLog, ModelGateway, parseModelsFile } = await import('./flow/models/index.ts');
   const file = parseModelsFile(await readFile(path, 'utf8').catch((cause: unknown) => Promise.reject(unreadable(path, cause))));
   const newId = idMaker(systemClock, systemRandom);
   const keys = await readKeys(file, environment);
-  const gateway = new ModelGateway({ file, keys, record, newCallId: () => newId('call'), clock: systemClock, log });
+  const calls = stack.use(new CallLog({ store, clock: systemClock, log }));
+  const gateway = new ModelGateway({
+    file,
+    keys,
+    record: (call) => calls.add(call),
+    newCallId: () => newId('call'),
+    clock: systemClock,
+    log,
+  });
   log.info({ models: Object.keys(file.models), classes: Object.keys(file.classes) }, 'the model gateway is open');
   return { gateway, keyVariables: sourcesIn(file).flatMap(({ source }) => ('env' in source ? [source.env] : [])) };
 }

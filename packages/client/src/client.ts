@@ -22,6 +22,10 @@ import type {
   Discovered,
   EffectState,
   EffectView,
+  ListModelCalls,
+  ModelCallView,
+  ModelCost,
+  ModelCostsQuery,
   EventView,
   ForkRun,
   HealthReport,
@@ -84,6 +88,9 @@ export interface ListEffects {
   /** The last id of the page before. */
   readonly after?: string;
 }
+
+/** Which calls of models to list, the latest first. */
+export type ListCalls = Readonly<Partial<ListModelCalls>>;
 
 /** Which events to list, newest first. */
 export interface ListEvents {
@@ -151,6 +158,8 @@ export interface Client {
   decideApproval(id: string, body: DecideApproval): Promise<ApprovalView>;
   /** A signed link by which whoever has it decides, once. It cannot be read again. */
   linkApproval(id: string, body?: CreateLink): Promise<ApprovalLink>;
+  modelCalls(query?: ListCalls): Promise<readonly ModelCallView[]>;
+  modelCosts(query?: Readonly<Partial<ModelCostsQuery>>): Promise<readonly ModelCost[]>;
   effects(query?: ListEffects): Promise<readonly EffectView[]>;
   effect(id: string): Promise<EffectView>;
   /** Says what became of an unknown effect; a run that waits for it goes on. The same again is no news. */
@@ -308,6 +317,8 @@ const operationCalls = (call: Call) =>
     approval: (id) => call({ path: `/v1/approvals/${part(id)}` }),
     linkApproval: (id, body = {}) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/links`, body }),
     decideApproval: (id, body) => call({ method: 'POST', path: `/v1/approvals/${part(id)}/decision`, body }),
+    modelCalls: (query = {}) => call({ path: '/v1/model-calls', query: { ...query } }),
+    modelCosts: (query = {}) => call({ path: '/v1/model-costs', query: { ...query } }),
     effects: (query = {}) => call({ path: '/v1/effects', query: { ...query } }),
     effect: (id) => call({ path: `/v1/effects/${part(id)}` }),
     resolveEffect: (id, body) => call({ method: 'POST', path: `/v1/effects/${part(id)}/resolve`, body }),

@@ -1,6 +1,7 @@
 import type { ListedBreaker } from '@hivekeeper/contract';
 import type { Registry } from 'prom-client';
 import { overdueAfterMs } from '../flow/runs/index.ts';
+import { modelMetrics } from './model-metrics.ts';
 import { answers, type App, callerOf, noQuery, textAnswer } from './route.ts';
 import type { Services } from './services.ts';
 
@@ -51,7 +52,8 @@ export function addMetrics(app: App, services: Services): void {
       const totals = { accepted: runs.accepted, stuck: stuck.length, ready: services.health.readiness().ready ? 1 : 0 };
       const counts = { runs: runs.byStatus, tickets: { ...tickets }, workers, ...breakerGauges(breakers), ...canaryGauges(services) };
       const text = await loaded.report(counts, totals);
-      return reply.type(loaded.registry.contentType).send(text as never);
+      const ofModels = services.models === undefined ? '' : modelMetrics(services.models);
+      return reply.type(loaded.registry.contentType).send(`${text}\n${ofModels}` as never);
     },
   );
 }

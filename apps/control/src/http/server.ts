@@ -25,6 +25,7 @@ import {
   addEvents,
   addHealth,
   addInstallation,
+  addModelCalls,
   addModels,
   addRegistry,
   addRegistryStream,
@@ -96,6 +97,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     addRegistry,
     addInstallation,
     addHealth,
+    addModelCalls,
   ];
   for (const add of [...about, addBackups, addApprovalPage, addFacade, addWorkerLedger]) add(app, services);
   addRunStream(app, services, openEnds);

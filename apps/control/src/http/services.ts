@@ -1,7 +1,7 @@
 import type { Clock, Log } from '@hivekeeper/kernel';
 import type { Gateway } from '../flow/gateway/index.ts';
 import type { Canaries, Health } from '../flow/health/index.ts';
-import type { ModelGateway } from '../flow/models/index.ts';
+import type { ModelCallStore, ModelGateway } from '../flow/models/index.ts';
 import type { RunCensus, RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
 import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
 import type { BulkOrders, DeadLetters, Events, Schedules, Triggers } from '../flow/triggers/index.ts';
@@ -42,7 +42,8 @@ export interface Services {
   /** Absent where no MQTT broker is configured. */
   readonly gateway?: Pick<Gateway, 'isConnected' | 'agents' | 'agent'> | undefined;
   /** Absent where no models are configured. */
-  readonly models?: Pick<ModelGateway, 'call' | 'models'> | undefined;
+  readonly models?: Pick<ModelGateway, 'call' | 'models' | 'tallied'> | undefined;
+  readonly modelCalls: Pick<ModelCallStore, 'list' | 'costs'>;
   readonly tickets: TicketStore;
   readonly throttles: ThrottleStore;
   readonly breakers: Breakers;

@@ -1,6 +1,7 @@
 import { defaultTenantId, type InstanceId, instanceIdSchema, type RunId, type TenantId } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
 import type { PeerLine, RunCensus, RunStore, TurnStore } from '../../flow/runs/index.ts';
+import type { ModelCallStore } from '../../flow/models/index.ts';
 import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
 import type { EventStore, ScheduleStore } from '../../flow/triggers/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
@@ -20,6 +21,7 @@ import { forgetOldInstances, instancesChannel, postgresInstanceStore } from './i
 import { postgresKeyStore } from './key-store.ts';
 import { postgresLinkStore } from './link-store.ts';
 import { migrate } from './migrate.ts';
+import { forgetOldModelCalls, postgresModelCallStore } from './model-call-store.ts';
 import { postgresOutboxStore } from './outbox-store.ts';
 import { movedChannel, ofRun, postgresPeerLine, roomyChannel, watchedChannel } from './peer-line.ts';
 import { registryChannel } from './registry-change.ts';
@@ -69,6 +71,7 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly scheduleStore: ScheduleStore;
   readonly instanceStore: InstanceStore;
   readonly outboxStore: OutboxStore;
+  readonly modelCallStore: ModelCallStore;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** A tenant's share of the workers beside the others', as it was when the database was opened. */
@@ -77,7 +80,7 @@ export interface PostgresDatabase extends AsyncDisposable {
   probe(): Promise<void>;
   /**
    * Deletes canaries, idempotency keys older than 7 days; links that ended, events and firings of schedules older than 30; workers that
-   * left a day ago, and agents that left 30 days ago.
+   * left a day ago, agents that left 30 days ago, and calls of models older than 90 days.
    */
   forgetOld(): Promise<void>;
   listen(listener: DatabaseListener): Promise<() => Promise<void>>;
@@ -118,6 +121,7 @@ export async function openDatabase({
       eventStore: postgresEventStore(engine, requests),
       scheduleStore: postgresScheduleStore(engine, requests),
       outboxStore: postgresOutboxStore(engine),
+      modelCallStore: postgresModelCallStore(engine, requests),
       instanceStore: postgresInstanceStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
       peerLine: postgresPeerLine(engine),
@@ -147,6 +151,7 @@ async function forgetOld(engine: Pool): Promise<void> {
   await forgetOldFirings(engine);
   await engine`SELECT forget_canaries()`;
   await forgetOldInstances(engine);
+  await forgetOldModelCalls(engine);
 }
 
 /** Hears what other control planes say, each thing on its channel. */

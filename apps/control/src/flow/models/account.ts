@@ -1,13 +1,14 @@
+import type { ModelOutcome } from '@hivekeeper/contract';
 import type { Clock } from '@hivekeeper/kernel';
 import type { ModelTarget } from './catalogue.ts';
-import type { ModelCallRecord, ModelOutcome, ModelReservation, ModelTry } from './model-call.ts';
+import type { ModelCallRecord, ModelReservation, ModelTry } from './model-call.ts';
 import { costOf } from './price.ts';
 import { estimatedUsage, type Usage } from './usage.ts';
 
 /** What is known of a call before it begins. */
 export type CallHead = Pick<
   ModelCallRecord,
-  'id' | 'atMs' | 'dialect' | 'asked' | 'isStream' | 'isSimulated' | 'tenantId' | 'subject' | 'runId' | 'nodeId'
+  'id' | 'atMs' | 'dialect' | 'asked' | 'isStream' | 'tenantId' | 'subject' | 'runId' | 'nodeId'
 >;
 
 /** What {@link Account} needs. */
@@ -15,6 +16,8 @@ export interface AccountOptions {
   readonly head: CallHead;
   readonly sentCharacters: number;
   readonly reservation: ModelReservation | undefined;
+  /** True for a model that is none. */
+  readonly isSimulated: (target: ModelTarget) => boolean;
   readonly clock: Clock;
   readonly record: (call: ModelCallRecord) => void;
 }
@@ -37,7 +40,6 @@ export class Account {
   #isEstimated = false;
   #costMicroUsd: number | undefined = 0;
   #firstByteMs: number | undefined;
-  #isClosed = false;
 
   constructor(options: AccountOptions) {
     this.#options = options;
@@ -57,7 +59,7 @@ export class Account {
 
   /** The try is over; what it may have used is charged. */
   end({ failure, ...used }: { readonly failure?: string; readonly usage?: Usage | undefined; readonly receivedCharacters?: number }): void {
-    if (this.#target === undefined || this.#isClosed) return;
+    if (this.#target === undefined) return;
     this.#tries.push({ model: this.#target.id, latencyMs: this.#since(this.#tryStartedAtMs), failure });
     const { usage, receivedCharacters } = used;
     if (usage === undefined && receivedCharacters === undefined) return;
@@ -68,11 +70,9 @@ export class Account {
     this.#costMicroUsd = price === undefined || this.#costMicroUsd === undefined ? undefined : this.#costMicroUsd + costOf(charged, price);
   }
 
-  /** The call is over; later closings change nothing. */
+  /** The call is over. Called once. */
   close(outcome: ModelOutcome): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    const { head, reservation, record } = this.#options;
+    const { head, reservation, record, isSimulated } = this.#options;
     const costMicroUsd = this.#costMicroUsd;
     if (costMicroUsd === undefined || costMicroUsd > 0) reservation?.settle(costMicroUsd ?? 0);
     else reservation?.release();
@@ -80,6 +80,7 @@ export class Account {
       ...head,
       model: this.#target?.id,
       provider: this.#target?.provider,
+      isSimulated: this.#target !== undefined && isSimulated(this.#target),
       usage: this.#usage,
       isEstimated: this.#isEstimated,
       costMicroUsd,

@@ -1,4 +1,4 @@
-import type { RunId, TenantId } from '@hivekeeper/contract';
+import type { ModelOutcome, RunId, TenantId } from '@hivekeeper/contract';
 import type { DialectName } from './dialects/index.ts';
 import type { Usage } from './usage.ts';
 
@@ -9,9 +9,6 @@ export interface ModelCaller {
   readonly runId?: RunId | undefined;
   readonly nodeId?: string | undefined;
 }
-
-/** How a call ended: `refused` by the provider as wrong, `cut` in the middle, `aborted` by the caller. */
-export type ModelOutcome = 'answered' | 'refused' | 'failed' | 'cut' | 'aborted';
 
 /** One try at one model. */
 export interface ModelTry {

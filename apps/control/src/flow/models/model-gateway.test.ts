@@ -12,7 +12,7 @@ import {
   startFaultProvider,
   stream,
 } from '@hivekeeper/testkit';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ModelAnswer, type ModelCallRecord, ModelGateway, parseModelsFile } from './index.ts';
 
 guardLeaks();
@@ -73,6 +73,10 @@ afterAll(async () => {
 beforeEach(() => {
   [records, money, logged] = [[], [], []];
   gateway = gatewayOf();
+});
+afterEach(() => {
+  const ends = money.filter((entry) => !entry.startsWith('reserve'));
+  expect([ends.length, records.length]).toEqual([money.length / 2, money.length / 2]);
 });
 const plan = (one: readonly Behaviour[], two: readonly Behaviour[] = [answer(completion('from b'))]) => {
   first?.plan(...one);
@@ -246,6 +250,10 @@ describe('a provider that fails', () => {
 
 describe('a stream', () => {
   const body = { stream: true };
+  // The time of a whole answer is so long that it ends none of these.
+  beforeEach(() => {
+    gateway = gatewayOf({ limits: { ...limits, answerMs: 60_000 } });
+  });
 
   it('comes as the provider sends it, without the usage that only the gateway asked for', async () => {
     plan([stream(chunks('hel', 'lo'))]);

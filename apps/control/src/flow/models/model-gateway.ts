@@ -8,6 +8,7 @@ import { ModelHealth } from './model-health.ts';
 import { type FailedTry, nextStep } from './next-step.ts';
 import { mostCost } from './price.ts';
 import { relayed } from './relayed-stream.ts';
+import { Tally, type Tallied } from './tally.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { writtenCharacters } from './usage.ts';
 import { ask, type Attempt, failure, letGo, type ProviderFailure, type Tried } from './upstream.ts';
@@ -60,6 +61,7 @@ export class ModelGateway {
   readonly #options: ModelGatewayOptions;
   readonly #retries = new RetryBudget();
   readonly #health: ModelHealth;
+  readonly #tally = new Tally();
 
   constructor(options: ModelGatewayOptions) {
     this.#options = options;
@@ -69,6 +71,11 @@ export class ModelGateway {
   /** Models that the file names, and whether each is asked as usual. */
   models(): readonly { readonly id: string; readonly isWell: boolean }[] {
     return Object.keys(this.#options.file.models).map((id) => ({ id, isWell: this.#health.isWell(id) }));
+  }
+
+  /** What became of calls since this process began. */
+  tallied(): readonly Tallied[] {
+    return this.#tally.rows();
   }
 
   /**
@@ -89,7 +96,7 @@ export class ModelGateway {
   }
 
   async #begin(question: ModelQuestion): Promise<Call> {
-    const { file, budget, clock, record, newCallId } = this.#options;
+    const { file, budget, clock, newCallId } = this.#options;
     const { caller, body } = question;
     const dialect = dialects[question.dialect];
     const isStream = body['stream'] === true;
@@ -99,10 +106,14 @@ export class ModelGateway {
       price === undefined ? 0 : mostCost(Buffer.byteLength(sent), dialect.outputLimitOf(body) ?? mostOutputTokens, price),
     );
     const id = newCallId();
-    const isSimulated = targets.some(({ provider }) => file.providers[provider]?.kind === 'simulated');
-    const head = { id, atMs: clock.nowMs(), dialect: question.dialect, asked: body.model, isStream, isSimulated, ...caller };
+    const isSimulated = ({ provider }: ModelTarget) => file.providers[provider]?.kind === 'simulated';
+    const head = { id, atMs: clock.nowMs(), dialect: question.dialect, asked: body.model, isStream, ...caller };
+    const record = (over: ModelCallRecord) => {
+      this.#tally.add(over);
+      this.#options.record(over);
+    };
     const reservation = await budget?.reserve(Math.max(...most), caller);
-    const account = new Account({ head, sentCharacters: sent.length, reservation, clock, record });
+    const account = new Account({ head, sentCharacters: sent.length, reservation, isSimulated, clock, record });
     return { id, question, dialect, isStream, targets, account };
   }
 

@@ -1,7 +1,6 @@
-import { type ErrorCode, errorCatalogue, HiveError } from '@hivekeeper/contract';
+import { type ErrorCode, errorCatalogue, HiveError, type ModelOutcome } from '@hivekeeper/contract';
 import type { Account } from './account.ts';
 import type { Dialect, ReadEvent, StreamEvent } from './dialects/index.ts';
-import type { ModelOutcome } from './model-call.ts';
 import { letGo } from './upstream.ts';
 import { type Usage, writtenCharacters } from './usage.ts';
 

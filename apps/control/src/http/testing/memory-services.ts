@@ -99,6 +99,7 @@ export async function memoryHouse({
     backups: memoryBackups({ clock, log }),
     health: { readiness: () => world.readiness },
     canaries: { views: () => [] },
+    modelCalls: { list: () => Promise.resolve([]), costs: () => Promise.resolve([]) },
     clock,
     log,
     authentication,

@@ -7,7 +7,7 @@
  * registry-stream.ts  what becomes of instances (SSE)
  * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
  * worker-ledger.ts  effects, steps and suspensions of agents at work
- * models.ts       the model gateway
+ * models.ts       the model gateway      · model-calls.ts  what it was asked, and what that cost
  * cloud-events.ts  CloudEvents as ours
  * open-ends.ts    calls that wait, so that they can be ended
  */
@@ -20,6 +20,7 @@ export { addEvents } from './events.ts';
 export { addHealth } from './health.ts';
 export { addInstallation } from './installation.ts';
 export { OpenEnds } from './open-ends.ts';
+export { addModelCalls } from './model-calls.ts';
 export { addModels } from './models.ts';
 export { addRegistry } from './registry.ts';
 export { addRegistryStream } from './registry-stream.ts';

@@ -26,7 +26,7 @@ const file = parseModelsFile(
       claude: { provider: 'anthropic', name: 'claude-x', price, mostOutputTokens: 100 },
       sim: { provider: 'pretend', name: 'echo', price, mostOutputTokens: 100 },
     },
-    classes: { fast: ['gpt', 'claude'] },
+    classes: { fast: ['gpt', 'claude', 'sim'] },
   }),
 );
 let count = 0;
@@ -69,7 +69,7 @@ describe('the official openai client', () => {
     expect(said.choices[0]?.message.content).toBe('hi');
     expect(provider.asked[0]?.headers.authorization).toBe('Bearer provider-key-o');
     expect(JSON.stringify(provider.asked)).not.toContain(door.keys.admin);
-    expect(records[0]).toMatchObject({ model: 'gpt', subject: expect.any(String) as string, costMicroUsd: 20 });
+    expect(records[0]).toMatchObject({ model: 'gpt', subject: expect.any(String) as string, costMicroUsd: 20, isSimulated: false });
   });
 
   it('streams, and sees an error where the stream is cut', async () => {
@@ -215,6 +215,17 @@ it('a call tells which model answered, and whose run it was for', async () => {
   expect(told).toMatchObject({ 'x-hive-model': 'sim', 'x-hive-call-id': records[0]?.id });
   expect(records[0]).toMatchObject({ runId, nodeId: 'review' });
   expect((await door.call('POST /v1/chat/completions', { body, headers: { 'x-hive-run-id': 'mine' } })).status).toBe(400);
+});
+
+it('metrics tell of calls by model, in our words and in Maestro’s', async () => {
+  await door.call('POST /v1/messages', { body: { model: 'sim', messages: user } });
+  const { text } = await door.call('GET /metrics');
+  expect(text).toMatch(/^hive_model_calls_total\{model="sim",dialect="messages",outcome="answered"\} [1-9]\d*$/m);
+  expect(text).toMatch(/^maestro_ai_model_requests_total\{model="gpt",operation="chat-completions",status="cut"\} 1$/m);
+  expect(text).toMatch(/^maestro_model_availability\{model_id="claude"\} [01]$/m);
+  const figure = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  expect(figure('maestro_total_cost')).toBeGreaterThan(0);
+  expect(text).toMatch(/^maestro_external_api_response_time\{provider="openai"\} \d/m);
 });
 
 it('a control plane without a models file says so', async () => {
