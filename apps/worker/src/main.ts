@@ -13,7 +13,7 @@ import { type Runtimes, findRuntimes, newExecutor } from './agents/process/index
 import { type WorkerConfig, readConfig } from './config.ts';
 import { Intake } from './intake/index.ts';
 import { newDeliver } from './report/index.ts';
-import { openSocketRoom, serveAgent, SessionLedger } from './socket/index.ts';
+import { ModelRelay, openSocketRoom, serveAgent, SessionLedger } from './socket/index.ts';
 import { type SandboxProbe, closeInheritedDescriptors, findProgram, newPlainRunner, probeSandbox } from './sandbox/process/index.ts';
 
 async function work(): Promise<number> {
@@ -40,7 +40,11 @@ async function work(): Promise<number> {
     ...parts,
     api,
     execute,
-    openSocket: (ticket, hooks) => serveAgent(room.makePlace(), new SessionLedger({ ...parts, ...hooks, api, workerId, ticket })),
+    openSocket: (ticket, hooks) =>
+      serveAgent(room.makePlace(), {
+        ledger: new SessionLedger({ ...parts, ...hooks, api, workerId, ticket }),
+        models: new ModelRelay({ url: config.url, token, workerId, ticket, signal: hooks.signal }),
+      }),
     deliver: newDeliver({ ...parts, api, workerId }),
     registration: registrationOf(config, workerId, { probe, runtimes }),
   });

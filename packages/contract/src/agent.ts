@@ -61,6 +61,8 @@ export const agentManifestSchema = z.strictObject({
   capabilities: z.array(capabilitySchema).max(100).default([]),
   grants: z.array(pathGrantSchema).max(20).default([]),
   network: z.boolean().default(false),
+  /** Classes and models it may call through its worker; none where absent. */
+  models: z.array(z.string().min(1).max(200)).min(1).max(20).optional(),
   /** An output whose `success` is `false` says that the agent failed, whatever its exit status: CommandCenter's convention. */
   successFalseFails: z.boolean().optional(),
   /** Names of environment variables of the worker that the agent may see. */

@@ -238,11 +238,15 @@ export {
   type ModelCallView,
   type ModelCost,
   type ModelCostsQuery,
+  type ModelDialect,
+  type WorkerModelCall,
   type ModelOutcome,
   listModelCallsQuerySchema,
   modelCallSchema,
   modelCostSchema,
   modelCostsQuerySchema,
+  modelQuestionSchema,
+  workerModelCallSchema,
 } from './model-call.ts';
 export {
   type AgentVersions,

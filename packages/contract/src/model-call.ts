@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { runIdSchema } from './ids.ts';
+import { runIdSchema, workerIdSchema } from './ids.ts';
+import { heldTicketSchema } from './ticket.ts';
 
 const atMs = z.int().describe('Milliseconds since 1970');
 const tokens = z.int().min(0);
@@ -8,6 +9,28 @@ const tokens = z.int().min(0);
 export const modelOutcomeSchema = z.enum(['answered', 'refused', 'failed', 'cut', 'aborted']);
 /** The APIs in which models are called. */
 export const modelDialectSchema = z.enum(['chat-completions', 'messages', 'responses', 'embeddings']);
+
+/** What is passed on to a provider: as it documents it. */
+export const modelQuestionSchema = z
+  .looseObject({ model: z.string().min(1).max(200).describe('A class or a model of the models file'), stream: z.boolean().nullish() })
+  .describe('As the provider documents it; everything but `model` is passed on unchanged');
+
+/**
+ * `POST /v1/worker/model-calls`: an agent at work calls a model. The answer is the provider's, or a stream of its events. Not idempotent:
+ * each call is charged.
+ */
+export const workerModelCallSchema = heldTicketSchema.extend({
+  workerId: workerIdSchema,
+  runId: runIdSchema,
+  nodeId: z.string().min(1).max(200),
+  dialect: modelDialectSchema,
+  /** Those that name a version or betas of the provider's API. */
+  headers: z.strictObject({
+    'anthropic-version': z.string().max(200).exactOptional(),
+    'anthropic-beta': z.string().max(1_000).exactOptional(),
+  }),
+  question: modelQuestionSchema,
+});
 
 /** A call of a model as the API shows it, once it is over. */
 export const modelCallSchema = z.object({
@@ -60,6 +83,10 @@ export const modelCostSchema = z.object({
   unpricedCount: z.int().describe('Calls of models without a price: what they cost is not in the sum'),
 });
 
+/** {@link workerModelCallSchema} */
+export type WorkerModelCall = z.infer<typeof workerModelCallSchema>;
+/** {@link modelDialectSchema} */
+export type ModelDialect = z.infer<typeof modelDialectSchema>;
 /** {@link modelOutcomeSchema} */
 export type ModelOutcome = z.infer<typeof modelOutcomeSchema>;
 /** {@link modelCallSchema} */

@@ -10,6 +10,10 @@ export const modelErrors = {
     cause: 'No model and no class of models has this name.',
     remedy: 'Ask for a class or a model that the models file names.',
   }),
+  MODEL_NOT_DECLARED: entry(403, ['agent', 'terminal'], {
+    cause: 'The agent called a model that its manifest does not name.',
+    remedy: 'Add the class or model to `models` in agent.json, and register the agent again.',
+  }),
   MODEL_DIALECT_MISSING: entry(422, ['caller', 'terminal'], {
     cause: 'No model of the class is reached by this API: calls are passed on in the API they were made in, never translated.',
     remedy: 'Call the route that the models speak, or add a model that speaks this one to the class.',

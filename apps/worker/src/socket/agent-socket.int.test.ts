@@ -14,12 +14,12 @@ import {
   type WorkerId,
 } from '@hivekeeper/contract';
 import { newLog, systemClock } from '@hivekeeper/kernel';
-import { guardLeaks, seededRandom } from '@hivekeeper/testkit';
+import { answer as answers, type Behaviour, guardLeaks, seededRandom, startFaultProvider, stream } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Execution, type ExecuteTicket, findRuntimes, newExecutor } from '../agents/process/index.ts';
 import type { LedgerApi } from '../report/index.ts';
 import { closeInheritedDescriptors, newPlainRunner, probeSandbox } from '../sandbox/process/index.ts';
-import { openSocketRoom, serveAgent, SessionLedger } from './index.ts';
+import { type AgentWays, ModelRelay, openSocketRoom, serveAgent, SessionLedger } from './index.ts';
 
 guardLeaks();
 
@@ -59,7 +59,15 @@ interface Told {
 
 /** Runs an agent in the sandbox over a ledger that begins effects as it is told. */
 async function run(
-  agent: { readonly runtime: string; readonly code: string; readonly memo?: LeasedTicket['memo']; readonly isConfined?: boolean },
+  agent: {
+    readonly runtime: string;
+    readonly code: string;
+    readonly memo?: LeasedTicket['memo'];
+    readonly isConfined?: boolean;
+    readonly models?: readonly string[];
+    /** Where its calls of models go. */
+    readonly control?: string;
+  },
   begun: BegunEffect,
 ): Promise<Told> {
   const place = join(directory, agent.runtime);
@@ -85,6 +93,7 @@ async function run(
       directory: place,
       entry: 'agent',
       runtime: agent.runtime,
+      ...(agent.models !== undefined && { models: agent.models }),
     },
   });
   const asked: [string, object][] = [];
@@ -109,7 +118,9 @@ async function run(
     suspended.abort();
   };
   const ledger = new SessionLedger({ ...parts, api, workerId: `wrk_${ulid}` as WorkerId, ticket, onSuspend });
-  await using socket = await serveAgent(room.makePlace(), ledger);
+  const way = { url: agent.control ?? 'http://127.0.0.1:1', token: 'worker-key', workerId: `wrk_${ulid}` as WorkerId, ticket };
+  const models = new ModelRelay({ ...way, signal: suspended.signal });
+  await using socket = await serveAgent(room.makePlace(), { ledger, models });
   const execution = await (agent.isConfined === false ? executePlain : execute)(ticket, {
     signal: suspended.signal,
     socket,
@@ -164,7 +175,7 @@ describe('an agent in the sandbox, without network, as the README shows it', () 
 
   it('sees no socket but its own, in a directory that is closed to others and that it cannot write to', async () => {
     using room = openSocketRoom();
-    await using other = await serveAgent(room.makePlace(), {} as SessionLedger);
+    await using other = await serveAgent(room.makePlace(), {} as AgentWays);
     expect(statSync(other.path).isSocket()).toBe(true);
     const code = `#!/bin/sh
 place=$(dirname "$HIVE_SOCKET")
@@ -175,7 +186,65 @@ printf '{"seen": %s, "mode": %s, "written": %s}' "$(find / -name hive.sock 2>/de
   });
 });
 
+describe('an agent in the sandbox, without network, calls models', () => {
+  const call = (model: string) => `#!/bin/sh
+curl --silent --unix-socket "$HIVE_SOCKET" http://hive/v1/chat/completions --header 'authorization: Bearer anything' \\
+  --data '{"model": "${model}", "messages": []}' > /tmp/said; status=$?
+printf '{"status": %s, "said": %s}' "$status" "$(cat /tmp/said | tail -n 1 | grep . || echo null)"`;
+  const calling = async (model: string, behaviour: Behaviour) => {
+    control.plan(behaviour);
+    const url = control.url.replace('/v1', '');
+    const { execution } = await run(
+      { runtime: 'exec', code: call(model), models: ['fast'], control: url },
+      { state: 'dispatched', effectId },
+    );
+    return execution.kind === 'finished' && execution.outcome.ok ? execution.outcome.output : execution;
+  };
+  let control: Awaited<ReturnType<typeof startFaultProvider>>;
+  beforeAll(async () => {
+    control = await startFaultProvider();
+  });
+  afterAll(() => control[Symbol.asyncDispose]());
+
+  it('that its manifest names, with its ticket’s token and the worker’s key, which it never sees', async () => {
+    expect(await calling('fast', answers({ id: 'c1' }))).toEqual({ status: 0, said: { id: 'c1' } });
+    expect(control.asked).toMatchObject([
+      {
+        path: '/v1/worker/model-calls',
+        headers: { authorization: 'Bearer worker-key' },
+        body: {
+          ticketId: `tkt_${ulid}.1`,
+          token: '1.1',
+          runId: `run_${ulid}`,
+          nodeId: 'n',
+          dialect: 'chat-completions',
+          question: { model: 'fast' },
+        },
+      },
+    ]);
+  });
+
+  it('and no others', async () => {
+    expect(await calling('best', answers({ id: 'c1' }))).toMatchObject({ said: { error: { code: 'MODEL_NOT_DECLARED' } } });
+    expect(control.asked).toEqual([]);
+  });
+
+  it('and sees that an answer broke off', async () => {
+    const curlPartialFile = 18;
+    expect(await calling('fast', stream(['{"a":1}'], 'cut'))).toMatchObject({ status: curlPartialFile });
+  });
+
+  it('and is told the code where the control plane refuses', async () => {
+    const refused = answers({ error: { code: 'TICKET_NOT_HELD' } }, { status: 409 });
+    expect(await calling('fast', refused)).toMatchObject({ said: { error: { code: 'TICKET_NOT_HELD' } } });
+  });
+});
+
 describe('an agent’s socket', () => {
+  const models = new ModelRelay({
+    ...{ url: 'http://127.0.0.1:1', token: undefined, workerId: `wrk_${ulid}` as WorkerId, ticket: {} as LeasedTicket },
+    signal: new AbortController().signal,
+  });
   const ledger = { suspend: () => undefined, memo: async () => ({ waits: [], steps: [] }) } as unknown as SessionLedger;
 
   async function asking(
@@ -191,7 +260,7 @@ describe('an agent’s socket', () => {
 
   it('refuses what it does not understand with a code, and goes on', async () => {
     using room = openSocketRoom(directory);
-    await using socket = await serveAgent(room.makePlace(), ledger);
+    await using socket = await serveAgent(room.makePlace(), { ledger, models });
     const ask = (question: Parameters<typeof asking>[1]) => asking(socket.path, question);
     expect(await ask({ url: '/elsewhere' })).toEqual({ status: 404, code: 'ROUTE_NOT_FOUND' });
     expect(await ask({ url: '/steps', method: 'GET' })).toEqual({ status: 405, code: 'METHOD_NOT_ALLOWED' });
@@ -209,7 +278,7 @@ describe('an agent’s socket', () => {
   it('takes 64 MiB in all, and no more', async () => {
     using room = openSocketRoom(directory);
     const taking = { ...ledger, record: async () => ({ outcome: receipt }) } as unknown as SessionLedger;
-    await using socket = await serveAgent(room.makePlace(), taking);
+    await using socket = await serveAgent(room.makePlace(), { ledger: taking, models });
     const body = JSON.stringify({ step: 's', outcome: { ok: true, output: 'x'.repeat(255 * 1024) } });
     const tell = () => asking(socket.path, { url: '/steps', body });
     const taken = Math.floor((64 * 1024 * 1024) / body.length);
@@ -219,7 +288,7 @@ describe('an agent’s socket', () => {
 
   it('answers 10,000 calls, and no more', async () => {
     using room = openSocketRoom(directory);
-    await using socket = await serveAgent(room.makePlace(), ledger);
+    await using socket = await serveAgent(room.makePlace(), { ledger, models });
     const ask = () => asking(socket.path, { url: '/memo', method: 'GET' });
     for (let batch = 0; batch < 200; batch += 1) await Promise.all(Array.from({ length: 50 }, ask));
     expect(await ask()).toEqual({ status: 429, code: 'AGENT_CALLS_TOO_MANY' });
@@ -227,7 +296,7 @@ describe('an agent’s socket', () => {
 
   it('leaves nothing behind when it is closed, also in the middle of a call', async () => {
     using room = openSocketRoom(directory);
-    const socket = await serveAgent(room.makePlace(), ledger);
+    const socket = await serveAgent(room.makePlace(), { ledger, models });
     const call = request({ socketPath: socket.path, method: 'POST', path: '/suspend' });
     call.end(JSON.stringify({ kind: 'timer', step: 's', forMs: 1 }));
     const ended = once(call, 'error');

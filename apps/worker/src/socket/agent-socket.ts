@@ -1,9 +1,16 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { errorBodyOf, HiveError } from '@hivekeeper/contract';
-import { answerTo } from './questions.ts';
+import type { ModelRelay } from './model-relay.ts';
+import { answerTo, jsonOf } from './questions.ts';
 import type { SocketPlace } from './room.ts';
 import type { SessionLedger } from './session-ledger.ts';
+
+/** Where an agent's questions go. */
+export interface AgentWays {
+  readonly ledger: SessionLedger;
+  readonly models: ModelRelay;
+}
 
 /** A socket that is served. Disposing it ends every call and removes it. */
 export interface AgentSocket extends AsyncDisposable {
@@ -12,15 +19,17 @@ export interface AgentSocket extends AsyncDisposable {
 }
 
 const mostBodyBytes = 256 * 1024;
+/** Of a call of a model, in which pictures and documents travel. */
+const mostQuestionBytes = 32 * 1024 * 1024;
 const mostCalls = 10_000;
 /** Of all bodies of one execution: what an agent tells is stored. */
 const mostTotalBytes = 64 * 1024 * 1024;
 const mostAtOnce = 64;
 
 /** Serves one agent's questions by HTTP on a Unix socket, which needs no network and is reached by nobody who does not see it. */
-export async function serveAgent(place: SocketPlace, ledger: SessionLedger): Promise<AgentSocket> {
+export async function serveAgent(place: SocketPlace, ways: AgentWays): Promise<AgentSocket> {
   const limit = newLimit();
-  const server = createServer((request, response) => void serve(request, response, { ledger, limit }));
+  const server = createServer((request, response) => void serve(request, response, { ...ways, limit }));
   server.maxConnections = mostAtOnce;
   server.listen({ path: place.path, readableAll: true, writableAll: true });
   await once(server, 'listening');
@@ -58,7 +67,7 @@ function newLimit(): Limit {
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
-  { ledger, limit }: { readonly ledger: SessionLedger; readonly limit: Limit },
+  { ledger, models, limit }: AgentWays & { readonly limit: Limit },
 ): Promise<void> {
   try {
     limit.enter();
@@ -66,9 +75,12 @@ async function serve(
     return refuse(response, error);
   }
   try {
-    const body = await bodyOf(request);
+    const { method = '', url = '', headers } = request;
+    const isModelCall = models.takes(method, url);
+    const body = await bodyOf(request, isModelCall ? mostQuestionBytes : mostBodyBytes);
     limit.weigh(body.length);
-    const answer = await answerTo({ method: request.method ?? '', url: request.url ?? '', body }, ledger);
+    if (isModelCall) return await models.answer({ url, headers, body: jsonOf(body) }, response);
+    const answer = await answerTo({ method, url, body }, ledger);
     // Left open: the call does not come back, and keeps a process alive that has nothing else to do until it is ended.
     if (answer !== undefined) send(response, 200, answer);
   } catch (error) {
@@ -78,12 +90,12 @@ async function serve(
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+async function bodyOf(request: IncomingMessage, mostBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes > mostBodyBytes) throw new HiveError('BODY_TOO_LARGE', `more than ${mostBodyBytes} bytes`);
+    if (sizeBytes > mostBytes) throw new HiveError('BODY_TOO_LARGE', `more than ${mostBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -67,7 +67,8 @@ export function answerTo(question: Question, ledger: SessionLedger): Promise<Ans
 const queryOf = (url: string): Record<string, string> => Object.fromEntries(new URL(url, 'http://hive').searchParams);
 
 // Whatever content type: curl's is that of a form where nobody says otherwise.
-function jsonOf(body: Buffer): unknown {
+/** A body as JSON. @throws HiveError MALFORMED_JSON, UNSTORABLE_VALUE */
+export function jsonOf(body: Buffer): unknown {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));

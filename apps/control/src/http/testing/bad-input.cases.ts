@@ -76,6 +76,10 @@ const workerBodiesOf = ({ workerId, ticket, effectId }: CaseSubjects): Bodies =>
   'POST /v1/worker/heartbeat': { workerId, tickets: [ticket] },
   'POST /v1/worker/settle': { workerId, ...ticket, outcome },
   'POST /v1/worker/release': { workerId, tickets: [ticket] },
+  'POST /v1/worker/model-calls': {
+    ...{ workerId, ...ticket, runId: `run_${ulid}`, nodeId: 'n', dialect: 'messages', headers: {} },
+    question: { model: 'fast' },
+  },
   'POST /v1/worker/effects/begin': { workerId, ...ticket, step: 's', tool: 'mail.send', args: {}, hasProbe: true },
   'POST /v1/worker/effects/finish': { workerId, ...ticket, effectId, outcome },
   'POST /v1/worker/effects/doubt': { workerId, ...ticket, effectId, reason: 'no answer' },

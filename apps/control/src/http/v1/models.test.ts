@@ -1,12 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import Anthropic from '@anthropic-ai/sdk';
-import { type JsonObject, runIdSchema } from '@hivekeeper/contract';
+import { type JsonObject, type LeasedTicket, runIdSchema } from '@hivekeeper/contract';
 import { newLog, systemClock } from '@hivekeeper/kernel';
 import { answer, chunks, completion, FakeClock, guardLeaks, seededRandom, startFaultProvider, stream } from '@hivekeeper/testkit';
 import OpenAI from 'openai';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ModelCallRecord, ModelGateway, parseModelsFile } from '../../flow/models/index.ts';
 import { openDoor } from '../testing/door.ts';
+import { deploy, poll, register, settle, start, workerId } from '../testing/scenes.ts';
 
 guardLeaks();
 
@@ -215,6 +216,27 @@ it('a call tells which model answered, and whose run it was for', async () => {
   expect(told).toMatchObject({ 'x-hive-model': 'sim', 'x-hive-call-id': records[0]?.id });
   expect(records[0]).toMatchObject({ runId, nodeId: 'review' });
   expect((await door.call('POST /v1/chat/completions', { body, headers: { 'x-hive-run-id': 'mine' } })).status).toBe(400);
+});
+
+it('an agent at work calls by its worker, for as long as its ticket is its own', async () => {
+  await deploy(door);
+  await register(door);
+  const runId = await start(door);
+  const [ticket] = (await poll(door)).tickets;
+  const call = (token: string | undefined) =>
+    door.call('POST /v1/worker/model-calls', {
+      key: door.keys.worker,
+      body: {
+        ...{ workerId, ticketId: ticket?.ticketId, token, runId, nodeId: 'scan', dialect: 'messages', headers: {} },
+        question: { model: 'sim', messages: user },
+      },
+    });
+  expect((await call(ticket?.token)).body.content[0].text).toBe('SIMULATED reply to hello');
+  expect(records[0]).toMatchObject({ runId, nodeId: 'scan', subject: `worker:${workerId}` });
+  expect((await call('1.999')).body.error.code).toBe('TICKET_NOT_HELD');
+  await settle(door, ticket as LeasedTicket);
+  expect((await call(ticket?.token)).body.error.code).toBe('TICKET_NOT_HELD');
+  expect(records).toHaveLength(1);
 });
 
 it('metrics tell of calls by model, in our words and in Maestro’s', async () => {

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { HiveError, type JsonObject, runIdSchema } from '@hivekeeper/contract';
+import { HiveError, type JsonObject, modelQuestionSchema, runIdSchema, workerModelCallSchema } from '@hivekeeper/contract';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { DialectName, ModelAnswer } from '../../flow/models/index.ts';
+import type { DialectName, ModelAnswer, ModelCaller } from '../../flow/models/index.ts';
 import { answers, type App, callerOf, mustTakeWork, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 import type { OpenEnds } from './open-ends.ts';
@@ -13,13 +14,12 @@ const bodyLimitBytes = 32 * 1024 * 1024;
 /** What a provider may be told of the caller's headers. */
 const passedHeaders = ['anthropic-version', 'anthropic-beta'];
 
-const callSchema = z
-  .looseObject({ model: z.string().min(1).max(200).describe('A class or a model of the models file'), stream: z.boolean().nullish() })
-  .describe('As the provider documents it; everything but `model` is passed on unchanged');
 const headersSchema = z.looseObject({
   'x-hive-run-id': runIdSchema.optional().describe('The run that the call is for'),
   'x-hive-node-id': z.string().min(1).max(200).optional().describe('Its node'),
 });
+
+const answered = answers({ 200: z.looseObject({}).describe('As the provider answers; a stream of events where `stream` is true') });
 
 const routes: readonly { readonly url: string; readonly dialect: DialectName; readonly summary: string }[] = [
   { url: '/v1/chat/completions', dialect: 'chat-completions', summary: 'Call a model by OpenAI’s Chat Completions API' },
@@ -30,6 +30,7 @@ const routes: readonly { readonly url: string; readonly dialect: DialectName; re
 
 /** The model gateway: the official clients' base address is this control plane. */
 export function addModels(app: App, services: Services, openEnds: OpenEnds): void {
+  const answer = answerer(services, openEnds);
   for (const { url, dialect, summary } of routes) {
     app.post(
       url,
@@ -42,35 +43,61 @@ export function addModels(app: App, services: Services, openEnds: OpenEnds): voi
           // Anthropic's client says so of beta features.
           querystring: dialect === 'messages' ? z.strictObject({ beta: z.string().max(20).optional() }) : noQuery,
           headers: headersSchema,
-          body: callSchema,
+          body: modelQuestionSchema,
           response: {
             ...answers({ 200: z.looseObject({}).describe('As the provider answers; a stream of events where `stream` is true') }),
           },
         },
       },
       async (request, reply) => {
-        const { models } = services;
-        if (models === undefined) throw new HiveError('MODELS_NOT_CONFIGURED');
-        mustTakeWork(services);
         const { tenantId, subject } = callerOf(request);
         const { 'x-hive-run-id': runId, 'x-hive-node-id': nodeId } = request.headers;
-        const answer = await models.call({
-          dialect,
-          body: request.body as JsonObject & { readonly model: string },
-          headers: passed(request.headers),
-          caller: { tenantId, subject, runId, nodeId },
-          signal: openEnds.wait(reply.raw),
-        });
-        void reply.code(answer.status).headers({ 'x-hive-call-id': answer.callId, 'x-hive-model': answer.model });
-        if (typeof answer.body === 'string') return reply.type('application/json; charset=utf-8').send(answer.body as never);
-        return reply
-          .type('text/event-stream; charset=utf-8')
-          .headers(streamHeaders)
-          .send(streamOf(answer.body) as never);
+        const caller = { tenantId, subject, runId, nodeId };
+        return answer(reply, { dialect, body: request.body as Body, headers: passed(request.headers), caller });
       },
     );
   }
+  app.post(
+    '/v1/worker/model-calls',
+    {
+      bodyLimit: bodyLimitBytes,
+      config: { access: 'worker' },
+      schema: {
+        summary: 'Call a model for an agent at work; the answer is its provider’s',
+        tags: ['worker'],
+        querystring: noQuery,
+        body: workerModelCallSchema,
+        response: answered,
+      },
+    },
+    async (request, reply) => {
+      const { dialect, question, runId, nodeId, workerId, ticketId, token, headers } = request.body;
+      // An agent whose ticket is somebody else's by now spends nothing more.
+      await services.effects.memo({ workerId, ticketId, token });
+      const caller = { tenantId: callerOf(request).tenantId, subject: `worker:${workerId}`, runId, nodeId };
+      return answer(reply, { dialect, body: question as Body, headers, caller });
+    },
+  );
 }
+
+type Body = JsonObject & { readonly model: string };
+
+interface Question {
+  readonly dialect: DialectName;
+  readonly body: Body;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly caller: ModelCaller;
+}
+
+const answerer = (services: Services, openEnds: OpenEnds) => async (reply: FastifyReply, question: Question) => {
+  const { models } = services;
+  if (models === undefined) throw new HiveError('MODELS_NOT_CONFIGURED');
+  mustTakeWork(services);
+  const { status, callId, model, body } = await models.call({ ...question, signal: openEnds.wait(reply.raw) });
+  void reply.code(status).headers({ 'x-hive-call-id': callId, 'x-hive-model': model });
+  if (typeof body === 'string') return reply.type('application/json; charset=utf-8').send(body);
+  return reply.type('text/event-stream; charset=utf-8').headers(streamHeaders).send(streamOf(body));
+};
 
 const streamOf = (frames: Exclude<ModelAnswer['body'], string>): Readable =>
   Readable.from(frames, { objectMode: false, highWaterMark: 16 * 1024 });
