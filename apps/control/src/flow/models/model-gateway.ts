@@ -142,7 +142,8 @@ export class ModelGateway {
         file.limits.retryWaitMs,
       );
       if (step.kind === 'give-up') return undefined;
-      if (step.waitMs > 0) await pause(clock, step.waitMs, question.signal);
+      // A timer may be a millisecond early by the clock that the model's rest goes by.
+      if (step.waitMs > 0) await pause(clock, step.waitMs + 1, question.signal);
       if (!this.#health.admit(step.modelId, id)) {
         resting.add(step.modelId);
         continue;
