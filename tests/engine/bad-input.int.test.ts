@@ -28,6 +28,8 @@ await sql`INSERT INTO relays (name) VALUES ('nats')`;
 await sql`
   INSERT INTO model_calls VALUES ('call_1', ${defaultTenantId}, now(), 'test', NULL, NULL, 'messages', 'fast', NULL, NULL, false, false,
     0, 0, 0, false, 0, NULL, 0, 'failed', '[]')`;
+await engine.services.money.set({ tenantId: defaultTenantId, by: 'test' }, { scope: 'tenant', name: '', period: 'day', capMicroUsd: 1 });
+await engine.services.money.reserve(1, { tenantId: defaultTenantId, subject: 'test' });
 // What the requests name is there: a run with a leased ticket, an unknown effect, a step and a pending approval, so that one that got through would show.
 const { id: workflowId } = await deploy(engine, {
   name: 'subject',

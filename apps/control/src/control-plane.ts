@@ -16,7 +16,7 @@ import { LocalWorkers, type LocalWorkersOptions } from './adapters/local-workers
 import { readRestoreRecord, requireFinished } from './adapters/backup-files/restore-record.ts';
 import { openDatabase, type PostgresDatabase } from './adapters/postgres/index.ts';
 import type { ControlConfig } from './config.ts';
-import { startEngine } from './engine.ts';
+import { type Engine, startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
 import type { KeyRing, Role } from './records/keys/index.ts';
 import { connectNats, serveGrpc } from './outside.ts';
@@ -24,6 +24,9 @@ import { openModels } from './providers.ts';
 import { registerShipped } from './shipped.ts';
 
 const version = '0.1.0';
+/** What calls of models are kept by, and what they may spend. */
+const accountsOf = ({ modelCallStore }: PostgresDatabase, { services }: Engine) => ({ store: modelCallStore, budget: services.money });
+
 /** The one directory of the data directory that agents may be granted; what lies beside it are keys and the database. */
 const reports = 'reports';
 /** Callers that wait while the process stands still: one that finds no room tries again only after seconds, and an agent seems silent. */
@@ -64,7 +67,7 @@ export async function startControlPlane(
   await registerShipped(engine.services, productDirectory);
   const token = await keptKeys(engine.services.keys, dataDirectory);
 
-  const models = await openModels(config.modelsFile, { stack, environment, store: database.modelCallStore, log });
+  const models = await openModels(config.modelsFile, { stack, environment, ...accountsOf(database, engine), log });
   let isDraining = false;
   const server = await createServer({
     ...engine.services,

@@ -14,6 +14,7 @@ import {
   type WorkerId,
   type WorkflowId,
 } from '@hivekeeper/contract';
+import { Money } from './records/budgets/index.ts';
 import { type Clock, idMaker, type Log, type NewId, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { diskAgentFiles } from './adapters/agent-files/agent-files.ts';
 import { diskBackupShelf } from './adapters/backup-files/backup-files.ts';
@@ -115,6 +116,7 @@ export async function startEngine({
   stack.defer(() => desk.stopHandingOut());
   await recover({ stack, database, ...flow, ...ledger, agents, workflows, wakers, clock, log });
   const gateway = openBroker && stack.use(new Gateway({ openBroker, desk, runs, workerId: newId('wrk') as WorkerId, clock, log }));
+  const money = stack.use(new Money({ store: database.budgetStore, newId, clock, log }));
   const started = stack.move();
 
   return {
@@ -127,8 +129,7 @@ export async function startEngine({
       agents,
       workflows,
       instances: fleet.instances,
-      clock,
-      log,
+      ...{ clock, log, money },
       redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
       ...storesOf(database),
       events: wakers.events,

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { HiveError } from '@hivekeeper/contract';
 import { idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
-import type { KeySource, ModelCallStore, ModelGateway, ModelsFile } from './flow/models/index.ts';
+import type { KeySource, ModelBudget, ModelCallStore, ModelGateway, ModelsFile } from './flow/models/index.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -16,13 +16,14 @@ interface Surroundings {
   readonly stack: AsyncDisposableStack;
   readonly environment: Environment;
   readonly store: ModelCallStore;
+  readonly budget: ModelBudget;
   readonly log: Log;
 }
 
 /** Opens it. @throws HiveError CONFIGURATION_INVALID where the file or a key cannot be used; it never repeats a key */
 export async function openModels(
   path: string | undefined,
-  { stack, environment, store, log }: Surroundings,
+  { stack, environment, store, budget, log }: Surroundings,
 ): Promise<OpenedModels | undefined> {
   if (path === undefined) return undefined;
   const { CallLog, ModelGateway, parseModelsFile } = await import('./flow/models/index.ts');
@@ -33,6 +34,7 @@ export async function openModels(
   const gateway = new ModelGateway({
     file,
     keys,
+    budget,
     record: (call) => calls.add(call),
     newCallId: () => newId('call'),
     clock: systemClock,

@@ -7,6 +7,7 @@
  * event-trigger.ts  which events start runs · cloud-event.ts  events as others write them
  * ticket.ts       the worker protocol · orders.ts  what people order of runs · dead-ticket.ts  what failed for good
  * health.ts       whether work moves · instance.ts  agents and workers that are registered as running
+ * budget.ts       caps on what may be spent
  * model-call.ts   calls of models and what they cost
  * effect.ts       effects and steps: what agents tell, what people see and say
  * api.ts          the rest of /v1 · error-codes.ts, error-entry.ts, agent2389/errors.ts  the catalogue · hive-error.ts  the one error class
@@ -233,6 +234,7 @@ export {
   recordStepSchema,
   resolveEffectSchema,
 } from './effect.ts';
+export { type BudgetView, type SetBudget, budgetSchema, setBudgetSchema } from './budget.ts';
 export {
   type ListModelCalls,
   type ModelCallView,

@@ -22,6 +22,10 @@ export const modelErrors = {
     cause: 'What the model costs is not known, so that nobody could say what the call may spend.',
     remedy: 'Give the model a price in the models file, or set allowUnknownPrices there.',
   }),
+  BUDGET_EXHAUSTED: entry(402, ['caller', 'pause'], {
+    cause: 'What this may spend at most is more than a budget has left.',
+    remedy: 'Wait until its window turns, or raise it with an admin key: PUT /v1/budgets.',
+  }),
   MODEL_UNAVAILABLE: entry(503, ['platform', 'retry'], {
     cause: 'Every model that could answer is resting: its breaker is open, or its provider said when to come back.',
     remedy: 'Try again later, or add a model of another provider to the class.',

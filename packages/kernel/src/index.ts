@@ -1,4 +1,5 @@
 /** Tools without subject matter. Time and randomness are parameters everywhere else. */
+export { Batches, type BatchesOptions } from './batches.ts';
 export { Alarm, type AlarmOptions } from './alarm.ts';
 export { type Clock, type Timer, pause, systemClock } from './clock.ts';
 export { type Setting, type SettingFault, type Settings, type SettingValues, parseSetting, readSettings } from './config.ts';

@@ -25,6 +25,7 @@ import {
   addEvents,
   addHealth,
   addInstallation,
+  addBudgets,
   addModelCalls,
   addModels,
   addRegistry,
@@ -98,6 +99,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     addInstallation,
     addHealth,
     addModelCalls,
+    addBudgets,
   ];
   for (const add of [...about, addBackups, addApprovalPage, addFacade, addWorkerLedger]) add(app, services);
   addRunStream(app, services, openEnds);

@@ -1,3 +1,4 @@
+import type { Money } from '../records/budgets/index.ts';
 import type { Clock, Log } from '@hivekeeper/kernel';
 import type { Gateway } from '../flow/gateway/index.ts';
 import type { Canaries, Health } from '../flow/health/index.ts';
@@ -43,6 +44,7 @@ export interface Services {
   readonly gateway?: Pick<Gateway, 'isConnected' | 'agents' | 'agent'> | undefined;
   /** Absent where no models are configured. */
   readonly models?: Pick<ModelGateway, 'call' | 'models' | 'tallied'> | undefined;
+  readonly money: Pick<Money, 'reserve' | 'list' | 'set' | 'remove'>;
   readonly modelCalls: Pick<ModelCallStore, 'list' | 'costs'>;
   readonly tickets: TicketStore;
   readonly throttles: ThrottleStore;

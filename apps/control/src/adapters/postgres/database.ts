@@ -6,6 +6,7 @@ import type { ThrottleStore, TicketStore } from '../../flow/tickets/index.ts';
 import type { EventStore, ScheduleStore } from '../../flow/triggers/index.ts';
 import type { DeadTicketStore } from '../../records/dead-tickets/index.ts';
 import type { BackupSource } from '../../operations/backups/index.ts';
+import type { BudgetStore } from '../../records/budgets/index.ts';
 import type { EffectStore } from '../../records/effects/index.ts';
 import type { InstanceStore } from '../../records/instances/index.ts';
 import type { KeyStore } from '../../records/keys/index.ts';
@@ -13,6 +14,7 @@ import type { OutboxStore } from '../../records/outbox/index.ts';
 import type { LinkStore } from '../../records/links/index.ts';
 import type { RegistryStore } from '../../records/registry/index.ts';
 import { postgresBackupSource } from './backup/snapshot.ts';
+import { postgresBudgetStore } from './budget-store.ts';
 import { openPool, type Pool, type Sql } from './connection.ts';
 import { postgresDeadTicketStore } from './dead-ticket-store.ts';
 import { postgresEffectStore } from './effect-store.ts';
@@ -72,6 +74,7 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly instanceStore: InstanceStore;
   readonly outboxStore: OutboxStore;
   readonly modelCallStore: ModelCallStore;
+  readonly budgetStore: BudgetStore;
   /** First half of every fencing token. */
   readonly epoch: number;
   /** A tenant's share of the workers beside the others', as it was when the database was opened. */
@@ -122,6 +125,7 @@ export async function openDatabase({
       scheduleStore: postgresScheduleStore(engine, requests),
       outboxStore: postgresOutboxStore(engine),
       modelCallStore: postgresModelCallStore(engine, requests),
+      budgetStore: postgresBudgetStore(engine, requests),
       instanceStore: postgresInstanceStore(engine, requests),
       keyStore: postgresKeyStore(engine, () => newId('key')),
       peerLine: postgresPeerLine(engine),

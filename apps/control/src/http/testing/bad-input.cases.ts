@@ -92,6 +92,7 @@ const workerBodiesOf = ({ workerId, ticket, effectId }: CaseSubjects): Bodies =>
 const registryBodies: Bodies = {
   'POST /v1/agents/:name/versions': { entryPath: '/agents/scanner', name: 'scanner' },
   'PUT /v1/agents/:name/rollout': { weights: { '1.0.0': 1 } },
+  'PUT /v1/budgets': { scope: 'key', name: 'admin', period: 'day', capMicroUsd: 1 },
   'PUT /v1/breakers/agents/:name': { state: 'open', forMs: 60_000, reason: 'moving' },
   'PUT /v1/breakers/dependencies/:name': { state: 'closed' },
   'POST /v1/registry/instances': {

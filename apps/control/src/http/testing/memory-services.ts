@@ -99,6 +99,12 @@ export async function memoryHouse({
     backups: memoryBackups({ clock, log }),
     health: { readiness: () => world.readiness },
     canaries: { views: () => [] },
+    money: {
+      reserve: () => Promise.resolve({ settle() {}, release() {} }),
+      list: () => Promise.resolve([]),
+      set: () => Promise.reject(new HiveError('INTERNAL')),
+      remove: () => Promise.reject(new HiveError('NOT_FOUND')),
+    },
     modelCalls: { list: () => Promise.resolve([]), costs: () => Promise.resolve([]) },
     clock,
     log,

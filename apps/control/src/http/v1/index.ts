@@ -8,6 +8,7 @@
  * worker.ts       the worker protocol    · worker-lines.ts  long polls: what was sent, what was lost on the way
  * worker-ledger.ts  effects, steps and suspensions of agents at work
  * models.ts       the model gateway      · model-calls.ts  what it was asked, and what that cost
+ * budgets.ts      caps on what may be spent
  * cloud-events.ts  CloudEvents as ours
  * open-ends.ts    calls that wait, so that they can be ended
  */
@@ -20,6 +21,7 @@ export { addEvents } from './events.ts';
 export { addHealth } from './health.ts';
 export { addInstallation } from './installation.ts';
 export { OpenEnds } from './open-ends.ts';
+export { addBudgets } from './budgets.ts';
 export { addModelCalls } from './model-calls.ts';
 export { addModels } from './models.ts';
 export { addRegistry } from './registry.ts';

@@ -3,7 +3,7 @@
  *
  * effect.ts        where an effect stands, and what may follow what (pure) · canonical.ts  when arguments are the same
  * view.ts          an effect as people see it (pure)
- * ledger.ts        the calls of workers and people · batches.ts  calls that share a commit
+ * ledger.ts        the calls of workers and people
  * effect-store.ts  the port to the database
  */
 export type { Change, Effect, Finding, Holder } from './effect.ts';

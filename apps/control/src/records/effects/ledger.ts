@@ -15,8 +15,8 @@ import {
   type SuspendRequest,
   type TenantId,
 } from '@hivekeeper/contract';
+import { Batches } from '@hivekeeper/kernel';
 import { argsSha256Of } from './canonical.ts';
-import { Batches } from './batches.ts';
 import {
   begin,
   type Change,
@@ -55,6 +55,7 @@ interface StepCall extends StepRecord {
 
 type Shown = Pick<SuspendRequest, 'workerId' | 'ticketId' | 'token'>;
 
+const isEverybodys = (error: unknown): boolean => HiveError.is(error) && error.code === 'DATABASE_UNAVAILABLE';
 const memoPageSize = 100;
 
 /**
@@ -68,8 +69,12 @@ export class EffectLedger {
 
   constructor(options: LedgerOptions) {
     this.#options = options;
-    this.#calls = new Batches({ send: (calls) => this.#change(calls), laneOf: ({ claim }) => claim.ticketId });
-    this.#steps = new Batches({ send: (calls) => this.#record(calls), laneOf: ({ claim, step }) => `${claim.ticketId} ${step}` });
+    this.#calls = new Batches({ send: (calls) => this.#change(calls), laneOf: ({ claim }) => claim.ticketId, isEverybodys });
+    this.#steps = new Batches({
+      send: (calls) => this.#record(calls),
+      laneOf: ({ claim, step }) => `${claim.ticketId} ${step}`,
+      isEverybodys,
+    });
   }
 
   /** Records that an effect is about to be made, and says what to do. Idempotent per token. @throws HiveError TICKET_NOT_HELD */

@@ -1,5 +1,3 @@
-import { HiveError } from '@hivekeeper/contract';
-
 /** What waits to be sent. */
 interface Waiting<Call> {
   readonly call: Call;
@@ -7,21 +5,31 @@ interface Waiting<Call> {
   readonly reject: (error: unknown) => void;
 }
 
+/** What {@link Batches} needs. */
+export interface BatchesOptions<Call> {
+  readonly send: (calls: readonly Call[]) => Promise<void>;
+  readonly laneOf: (call: Call) => string;
+  /** True of an error that no single call is the cause of: none is sent again alone. */
+  readonly isEverybodys: (error: unknown) => boolean;
+}
+
 const mostCalls = 256;
 
 /**
- * Group commit for the ledger: calls that arrive while a batch is under way share the next one, so that they share its
+ * Group commit: calls that arrive while a batch is under way share the next one, so that they share its
  * round trips and its fsync. Calls on one lane are never in one batch and keep their order.
  */
 export class Batches<Call> {
   readonly #send: (calls: readonly Call[]) => Promise<void>;
   readonly #laneOf: (call: Call) => string;
+  readonly #isEverybodys: (error: unknown) => boolean;
   #queue: Waiting<Call>[] = [];
   #isUnderWay = false;
 
-  constructor({ send, laneOf }: { readonly send: (calls: readonly Call[]) => Promise<void>; readonly laneOf: (call: Call) => string }) {
+  constructor({ send, laneOf, isEverybodys }: BatchesOptions<Call>) {
     this.#send = send;
     this.#laneOf = laneOf;
+    this.#isEverybodys = isEverybodys;
   }
 
   /** Resolves when a batch with the call was sent. @throws whatever sending it threw */
@@ -59,11 +67,9 @@ export class Batches<Call> {
       await this.#send(batch.map(({ call }) => call));
       for (const { resolve } of batch) resolve();
     } catch (error) {
-      if (batch.length === 1 || isEverybodys(error)) for (const { reject } of batch) reject(error);
+      if (batch.length === 1 || this.#isEverybodys(error)) for (const { reject } of batch) reject(error);
       // One of them is the cause: it must not harm the others.
       else for (const waiting of batch) await this.#sendTogether([waiting]);
     }
   }
 }
-
-const isEverybodys = (error: unknown): boolean => HiveError.is(error) && error.code === 'DATABASE_UNAVAILABLE';

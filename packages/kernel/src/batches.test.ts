@@ -1,4 +1,3 @@
-import { HiveError } from '@hivekeeper/contract';
 import { describe, expect, it } from 'vitest';
 import { Batches } from './batches.ts';
 
@@ -12,6 +11,7 @@ function stage() {
   const sent: Sent[] = [];
   const watchers: (() => void)[] = [];
   const batches = new Batches<string>({
+    isEverybodys: (error) => (error as Error).message === 'everybody',
     laneOf: (call) => call.split(':')[0] ?? '',
     send: (calls) =>
       new Promise((resolve, reject) => {
@@ -62,7 +62,7 @@ describe('calls of the ledger', () => {
   it('that meet a database which is away fail together: each alone would only take longer', async () => {
     const { batches, sent, nth } = stage();
     const results = Promise.allSettled(['a:1', 'b:1'].map((call) => batches.submit(call)));
-    (await nth(1)).answer(new HiveError('DATABASE_UNAVAILABLE'));
+    (await nth(1)).answer(new Error('everybody'));
     expect((await results).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(sent).toHaveLength(1);
   });
