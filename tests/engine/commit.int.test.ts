@@ -34,6 +34,7 @@ const commitOf = (runId: RunId, more: Partial<Commit>): Commit => ({
   awaited: [],
   forgotten: [],
   dead: [],
+  costs: [],
   ...more,
 });
 

@@ -280,45 +280,39 @@ describe('the breaker of a dependency', () => {
       await deploy(left, wide(agent, 1, { agent }));
     }
     await deploy(left, wide('other', 1));
+    let isDown = true;
+    const trials: LeasedTicket[] = [];
+    const settleTrial: ((outcome: Outcome) => void)[] = [];
+    const work = (ticket: LeasedTicket): Outcome | Promise<Outcome> => {
+      if (ticket.agent.name === 'noop') return { ok: true, output: 1 };
+      if (isDown) return down;
+      trials.push(ticket);
+      return new Promise((resolve) => settleTrial.push(resolve));
+    };
     await using right = await engineOn(database.url);
-    const [worker, peer] = [patientWorker(left), patientWorker(right)];
-    await startMany([left], 'reader', 1);
-    await worker.settle(await worker.ticket(1), down);
-    await startMany([left], 'writer', 1);
-    await worker.settle(await worker.ticket(2), down);
+    for (const engine of [left, right]) seatWorker(engine, work);
+    for (const agent of ['reader', 'writer']) expect(await ended(left, await start(left, agent))).toBe('FAILED');
     await expect
       .poll(() => viewOf(left))
       .toMatchObject({ state: 'open', agents: ['reader', 'writer'], cause: 'DEPENDENCY_FAILED: api: 502' });
 
+    isDown = false;
     const [reads, writes, other] = [await start(left, 'reader'), await start(right, 'writer'), await start(left, 'other')];
     // What does not need it goes on, and the breakers of the agents themselves took no notice.
-    await worker.settle(await worker.ticket(3), { ok: true, output: 1 });
     expect(await ended(left, other)).toBe('SUCCESS');
-    for (const [engine, runId] of [
-      [left, reads],
-      [right, writes],
-    ] as const)
-      expect(await throttleOf(engine, runId)).toMatchObject({
-        kind: 'dependency',
-        name: 'api',
-        state: 'open',
-        cause: 'DEPENDENCY_FAILED: api: 502',
+    for (const runId of [reads, writes])
+      expect(await throttleOf(left, runId)).toMatchObject({
+        ...{ kind: 'dependency', name: 'api', state: 'open', cause: 'DEPENDENCY_FAILED: api: 502' },
       });
 
     await sql`UPDATE breakers SET next_trial_at = now() WHERE agent = 'dependency:api'`;
-    const leased = () => [
-      ...worker.tickets.slice(3).map((ticket) => ({ at: worker, ticket })),
-      ...peer.tickets.map((ticket) => ({ at: peer, ticket })),
-    ];
-    const settle = ({ at, ticket }: ReturnType<typeof leased>[number]) => at.settle(ticket, { ok: true, output: 1 });
-    await expect.poll(leased).toHaveLength(1);
-    const [trial] = leased() as [ReturnType<typeof leased>[number]];
-    const waits = trial.ticket.runId === reads ? writes : reads;
-    expect(await throttleOf(left, waits)).toMatchObject({ kind: 'dependency', state: 'half-open', trialTicketId: trial.ticket.ticketId });
-    await settle(trial);
+    await expect.poll(() => trials).toHaveLength(1);
+    const waits = trials[0]?.runId === reads ? writes : reads;
+    expect(await throttleOf(left, waits)).toMatchObject({ kind: 'dependency', state: 'half-open', trialTicketId: trials[0]?.ticketId });
+    settleTrial[0]?.({ ok: true, output: 1 });
     await expect.poll(() => viewOf(left)).toMatchObject({ state: 'closed' });
-    await expect.poll(leased).toHaveLength(2);
-    for (const each of leased()) if (each.ticket.ticketId !== trial.ticket.ticketId) await settle(each);
+    await expect.poll(() => trials).toHaveLength(2);
+    settleTrial[1]?.({ ok: true, output: 1 });
     expect([await ended(left, reads), await ended(right, writes)]).toEqual(['SUCCESS', 'SUCCESS']);
   });
 

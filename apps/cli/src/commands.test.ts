@@ -296,6 +296,33 @@ describe('agents, approvals and status', () => {
     expect((await hive(['breakers', 'close', 'api', '--url', control.url])).exitCode).toBe(2);
   });
 
+  it('lists budgets with what is left of them, and sets and removes them in dollars', async () => {
+    const spent = { settledMicroUsd: 1_250_000, reservedMicroUsd: 500_000, leftMicroUsd: 3_250_000, burnMicroUsdPerHour: 250_000 };
+    const budget = { id: 'bud_1', scope: 'workflow', name: 'review', period: 'day', capMicroUsd: 5_000_000, ...spent };
+    await using control = await controlPlane({
+      ...{ 'GET /v1/budgets': { body: [budget] }, 'PUT /v1/budgets': { body: { ...budget, capMicroUsd: 1_000 } } },
+      'DELETE /v1/budgets/bud_1': { body: budget },
+    });
+    const typed = (...words: string[]) => hive(['budgets', ...words, '--url', control.url]);
+    expect((await typed()).stdout).toMatch(/workflow:review +day +\$5\.00 +\$1\.25 +\$0\.50 +\$3\.25 +\$0\.25/);
+    expect((await typed('set', 'workflow:review', '--per', 'day', '--usd', '0.001')).stdout).toContain(
+      'workflow:review may spend $0.001000 per day.',
+    );
+    expect((await typed('remove', 'workflow:review', '--per', 'day')).stdout).toContain('workflow:review has no budget per day any more.');
+    expect(control.seen.map(({ method, body }) => body || method)).toEqual([
+      ...['GET', JSON.stringify({ scope: 'workflow', name: 'review', period: 'day', capMicroUsd: 1_000 })],
+      ...['GET', 'DELETE'],
+    ]);
+    expect((await typed('remove', 'tenant', '--per', 'day')).exitCode).toBe(4);
+    for (const words of [
+      ['set', 'workflow', '--per', 'day', '--usd', '1'],
+      ['set', 'tenant:x', '--per', 'day', '--usd', '1'],
+      ['set', 'tenant', '--per', 'day', '--usd', '1.0000001'],
+      ['set', 'tenant', '--usd', '1'],
+    ])
+      expect((await typed(...words)).exitCode).toBe(2);
+  });
+
   it('registers an agent by its absolute path', async () => {
     await using control = await controlPlane({
       'POST /v1/agents': { body: { name: 'mine', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO' } },

@@ -91,6 +91,39 @@ export function addBreakers(hive: Command, act: Act): void {
     );
 }
 
+/** `hive budgets …`. */
+export function addBudgets(hive: Command, act: Act): void {
+  const group = hive.command('budgets').description('what may be spent: list, set, remove');
+  const budgets = () => import('./commands/budgets.ts');
+  const per = () =>
+    new Option('--per <period>', 'from when on is counted; days and months are those of UTC')
+      .choices(['day', 'month', 'total'])
+      .makeOptionMandatory();
+  group
+    .command('list', { isDefault: true })
+    .description('budgets, with what of them is spent and reserved')
+    .action(act(async (session) => (await budgets()).listBudgets(session)));
+  group
+    .command('set <whose>')
+    .description('cap tenant, workflow:<name>, agent:<name>, run:<id> or key:<subject>')
+    .addOption(per())
+    .requiredOption('--usd <dollars>', 'US dollars such as 20 or 0.05')
+    .action(
+      act<import('./commands/budgets.ts').PeriodOption & { readonly usd: string }>(async (session, options, whose = '') =>
+        (await budgets()).setBudget(session, whose, options),
+      ),
+    );
+  group
+    .command('remove <whose>')
+    .description('limit it no more')
+    .addOption(per())
+    .action(
+      act<import('./commands/budgets.ts').PeriodOption>(async (session, options, whose = '') =>
+        (await budgets()).removeBudget(session, whose, options),
+      ),
+    );
+}
+
 /** `hive effects …`. */
 export function addEffects(hive: Command, act: Act): void {
   const group = hive.command('effects').description('what runs did to the world outside: list, show, resolve');

@@ -80,6 +80,14 @@ describe('a call', () => {
     ['GET', '/v1/dead?state=all&limit=3', '', (client) => client.deadTickets({ state: 'all', limit: 3 })],
     ['GET', '/v1/dead/t', '', (client) => client.deadTicket('t')],
     ['POST', '/v1/dead/t/redrive', {}, (client) => client.redriveTicket('t')],
+    ['GET', '/v1/budgets', '', (client) => client.budgets()],
+    [
+      'PUT',
+      '/v1/budgets',
+      { scope: 'tenant', period: 'day', capMicroUsd: 1 },
+      (client) => client.setBudget({ scope: 'tenant', period: 'day', capMicroUsd: 1 }),
+    ],
+    ['DELETE', '/v1/budgets/bud_1', '', (client) => client.removeBudget('bud_1')],
     ['GET', '/v1/breakers', '', (client) => client.breakers()],
     [
       'PUT',

@@ -1,7 +1,9 @@
 import type {
   SetBreaker,
+  SetBudget,
   ListedBreaker,
   BreakerSubject,
+  BudgetView,
   AgentVersions,
   AgentView,
   ApprovalLink,
@@ -133,6 +135,9 @@ export interface Client {
   /** Starts a run that goes on from what failed, once. */
   redriveTicket(id: string): Promise<DeadTicketView>;
   discardTicket(id: string, reason: string): Promise<DeadTicketView>;
+  budgets(): Promise<readonly BudgetView[]>;
+  setBudget(budget: Omit<SetBudget, 'name'> & { readonly name?: string }): Promise<BudgetView>;
+  removeBudget(id: string): Promise<BudgetView>;
   breakers(): Promise<readonly ListedBreaker[]>;
   /** Closes a breaker, or opens it for a while. */
   setBreaker(subject: BreakerSubject, order: SetBreaker): Promise<ListedBreaker>;
@@ -258,6 +263,9 @@ const orderCalls = (call: Call) => {
     deadTicket: (id) => call({ path: `/v1/dead/${part(id)}` }),
     redriveTicket: (id) => post(`/v1/dead/${part(id)}/redrive`, {}),
     discardTicket: (id, reason) => post(`/v1/dead/${part(id)}/discard`, { reason }),
+    budgets: () => call({ path: '/v1/budgets' }),
+    setBudget: (budget) => call({ method: 'PUT', path: '/v1/budgets', body: budget }),
+    removeBudget: (id) => call({ method: 'DELETE', path: `/v1/budgets/${part(id)}` }),
     breakers: () => call({ path: '/v1/breakers' }),
     setBreaker: ({ kind, name }, order) =>
       call({ method: 'PUT', path: `/v1/breakers/${kind === 'agent' ? 'agents' : 'dependencies'}/${part(name)}`, body: order }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { jsonObjectSchema } from './workflow.ts';
 import { nameSchema } from './ids.ts';
+import { microUsdSchema } from './budget.ts';
 import { agentConcurrencySchema, breakerRuleSchema, dependenciesSchema, rateSchema } from './throttle.ts';
 
 /** Whether a person must agree before the agent acts. */
@@ -71,12 +72,14 @@ export const agentManifestSchema = z.strictObject({
     .max(50)
     .default([]),
   limits: limitsSchema.prefault({}),
-  /** What makes its tickets wait though a worker is free; nothing does where all four are absent. */
+  /** What makes its tickets wait though a worker is free; nothing does where all five are absent. */
   concurrency: agentConcurrencySchema.optional(),
   rate: rateSchema.optional(),
   breaker: breakerRuleSchema.optional(),
   /** What it cannot do without, such as `{"github-api": {}}`: while one of these is down no ticket of any agent that needs it starts. */
   dependsOn: dependenciesSchema.optional(),
+  /** The most that one attempt may cost: so much is reserved from every budget that it counts in, before it starts. */
+  maxCostMicroUsd: microUsdSchema.min(1).optional(),
 });
 
 /** {@link agentManifestSchema}, with its defaults filled in. */

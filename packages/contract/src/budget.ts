@@ -1,10 +1,11 @@
 import { z } from 'zod';
 
 // Safe integers: 9 × 10^15 micro-dollars are nine billion dollars, and JSON has no larger exact ones.
-const microUsd = z.int().min(0);
+/** Money in millionths of a US dollar. */
+export const microUsdSchema = z.int().min(0);
 
 /** Whose spending a budget caps. */
-export const budgetScopeSchema = z.enum(['tenant', 'workflow', 'run', 'key']);
+export const budgetScopeSchema = z.enum(['tenant', 'workflow', 'agent', 'run', 'key']);
 /** Days and months are UTC, by the database's clock; `total` never turns. */
 export const budgetPeriodSchema = z.enum(['day', 'month', 'total']);
 
@@ -16,9 +17,9 @@ export const setBudgetSchema = z
       .string()
       .regex(/^[\w.:@/ -]{0,200}$/)
       .default('')
-      .describe('Of the workflow, run or key; empty for the tenant'),
+      .describe('Of the workflow, agent, run or key; empty for the tenant'),
     period: budgetPeriodSchema,
-    capMicroUsd: microUsd,
+    capMicroUsd: microUsdSchema,
   })
   .refine(({ scope, name }) => (scope === 'tenant') === (name === ''), {
     path: ['name'],
@@ -31,11 +32,11 @@ export const budgetSchema = z.object({
   scope: budgetScopeSchema,
   name: z.string(),
   period: budgetPeriodSchema,
-  capMicroUsd: microUsd,
-  reservedMicroUsd: microUsd.describe('Set aside for what is under way'),
-  settledMicroUsd: microUsd.describe('Spent in this window'),
-  leftMicroUsd: microUsd,
-  burnMicroUsdPerHour: microUsd.describe('Mean of this window'),
+  capMicroUsd: microUsdSchema,
+  reservedMicroUsd: microUsdSchema.describe('Set aside for what is under way'),
+  settledMicroUsd: microUsdSchema.describe('Spent in this window'),
+  leftMicroUsd: microUsdSchema,
+  burnMicroUsdPerHour: microUsdSchema.describe('Mean of this window'),
   exhaustedAtMs: z.int().optional().describe('When nothing is left if it goes on like this; absent where the window turns first'),
   turnsAtMs: z.int().optional().describe('When the window turns'),
 });
@@ -44,3 +45,5 @@ export const budgetSchema = z.object({
 export type SetBudget = z.infer<typeof setBudgetSchema>;
 /** {@link budgetSchema} */
 export type BudgetView = z.infer<typeof budgetSchema>;
+/** {@link budgetScopeSchema} */
+export type BudgetScope = z.infer<typeof budgetScopeSchema>;

@@ -234,7 +234,7 @@ export {
   recordStepSchema,
   resolveEffectSchema,
 } from './effect.ts';
-export { type BudgetView, type SetBudget, budgetSchema, setBudgetSchema } from './budget.ts';
+export { type BudgetScope, type BudgetView, type SetBudget, budgetSchema, microUsdSchema, setBudgetSchema } from './budget.ts';
 export {
   type ListModelCalls,
   type ModelCallView,

@@ -88,7 +88,7 @@ interface Ordered {
 export type RunEvent =
   | RunCreated
   | { readonly type: 'run.admitted'; readonly atMs: number }
-  | (FromWorker & { readonly type: 'ticket.settled'; readonly outcome: Outcome })
+  | (FromWorker & { readonly type: 'ticket.settled'; readonly outcome: Outcome; readonly costMicroUsd?: number })
   | (FromWorker & { readonly type: 'ticket.suspended'; readonly suspension: Suspension })
   /** The lease ran out or its holder vanished: not the agent's fault, so it does not count against `maxAttempts`. */
   | (FromWorker & { readonly type: 'ticket.lost' })

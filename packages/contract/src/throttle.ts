@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { budgetSchema, microUsdSchema } from './budget.ts';
 import { agentNameSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
 
 const dayMs = 86_400_000;
@@ -94,6 +95,12 @@ export const throttledBySchema = z.discriminatedUnion('kind', [
     nextTrialAtMs: atMs.optional(),
     trialTicketId: ticketIdSchema.optional(),
     cause: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('budget'),
+    ...budgetSchema.pick({ scope: true, name: true, period: true, capMicroUsd: true, turnsAtMs: true }).shape,
+    ...budgetSchema.pick({ reservedMicroUsd: true, settledMicroUsd: true }).shape,
+    neededMicroUsd: microUsdSchema,
   }),
 ]);
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentSpecSchema } from './agent.ts';
+import { microUsdSchema } from './budget.ts';
 import { agentNameSchema, effectIdSchema, nameSchema, runIdSchema, ticketIdSchema, workerIdSchema } from './ids.ts';
 import { jsonObjectSchema, jsonValueSchema, maxWaitMs, signalKeySchema, signalNameSchema } from './workflow.ts';
 
@@ -135,6 +136,8 @@ export const settleRequestSchema = z.strictObject({
   ticketId: ticketIdSchema,
   token: fenceTokenSchema,
   outcome: outcomeSchema,
+  /** What the attempt cost; where nobody knows, the most it may cost is charged. */
+  costMicroUsd: microUsdSchema.exactOptional(),
 });
 /** {@link settleRequestSchema} */
 export type SettleRequest = z.infer<typeof settleRequestSchema>;

@@ -55,6 +55,11 @@ export function reportProgress(progress: JsonObject): void {
   process.stderr.write(`${JSON.stringify({ progress })}\n`);
 }
 
+/** Tells the worker what the attempt cost so far, in millionths of a US dollar: one line `{"costMicroUsd": …}` on stderr; the last one counts. */
+export function reportCost(microUsd: number): void {
+  process.stderr.write(`${JSON.stringify({ costMicroUsd: Math.ceil(microUsd) })}\n`);
+}
+
 /** Lets an agent take its `target` by the older name `repositoryPath` too; `target` wins. For `z.preprocess`. */
 export function acceptRepositoryPath(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || !('repositoryPath' in input)) return input;

@@ -10,7 +10,7 @@ import type { WorkerApi } from './worker-api.ts';
 export type Receipt = 'accepted' | 'not-held' | 'refused' | 'given-up';
 
 /** What is said at the end of a ticket: what it came to, or what its agent waits for. */
-export type Report = { readonly outcome: Outcome } | { readonly suspension: Suspension };
+export type Report = { readonly outcome: Outcome; readonly costMicroUsd?: number } | { readonly suspension: Suspension };
 
 /** Hands one report in, as often as it takes. */
 export type Deliver = (held: HeldTicket, report: Report, signal: AbortSignal) => Promise<Receipt>;
@@ -34,7 +34,7 @@ export function newDeliver({ api, workerId, clock, random, log }: DeliverOptions
     let delivered = report;
     for (let failureCount = 1; !signal.aborted; failureCount++) {
       try {
-        if ('outcome' in delivered) await api.settle({ ...held, outcome: delivered.outcome }, signal);
+        if ('outcome' in delivered) await api.settle({ ...held, ...delivered }, signal);
         else await api.suspend({ ...held, suspension: delivered.suspension as SuspendRequest['suspension'] }, signal);
         return 'accepted';
       } catch (error) {
@@ -65,5 +65,8 @@ function afterRefusal(error: unknown, report: Report): 'retry' | Exclude<Receipt
   if (error.entry.fault !== 'caller' || error.entry.consequence !== 'terminal') return 'retry';
   if ('outcome' in report && !report.outcome.ok) return 'refused';
   const code = error.code === 'BODY_TOO_LARGE' ? 'AGENT_OUTPUT_TOO_LARGE' : 'AGENT_OUTPUT_INVALID';
-  return { outcome: { ok: false, error: { code, message: `The control plane refused the result: ${error.message}`.slice(0, 2_000) } } };
+  return {
+    ...report,
+    outcome: { ok: false, error: { code, message: `The control plane refused the result: ${error.message}`.slice(0, 2_000) } },
+  };
 }

@@ -72,7 +72,7 @@ export function openSession(ticket: LeasedTicket, parts: SessionParts, after: Pr
       onNotHeld: () => drop('revoked'),
       log,
     });
-    const next = step(execution.kind === 'finished' ? { type: 'finished', outcome: execution.outcome } : { type: 'ended' });
+    const next = step(execution.kind === 'finished' ? { ...execution, type: 'finished' } : { type: 'ended' });
     if (next.phase !== 'reporting') return;
     const held = { ticketId: ticket.ticketId, token: ticket.token };
     step({ type: 'reported', receipt: await deliver(held, next.report, dropped.signal) });

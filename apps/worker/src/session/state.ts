@@ -33,7 +33,7 @@ export type SessionEvent =
   /** The agent asked to wait. */
   | { readonly type: 'suspended'; readonly suspension: Suspension }
   /** The agent ended by itself. */
-  | { readonly type: 'finished'; readonly outcome: Outcome }
+  | { readonly type: 'finished'; readonly outcome: Outcome; readonly costMicroUsd?: number }
   /** The agent was ended from here. */
   | { readonly type: 'ended' }
   | { readonly type: 'reported'; readonly receipt: Receipt }
@@ -48,7 +48,7 @@ export function advance(state: SessionState, event: SessionEvent): SessionState 
     case 'suspended':
       return state.phase === 'running' ? { phase: 'suspending', suspension: event.suspension } : state;
     case 'finished':
-      return state.phase === 'running' ? { phase: 'reporting', report: { outcome: event.outcome } } : reportSuspension(state);
+      return state.phase === 'running' ? { phase: 'reporting', report: reportOf(event) } : reportSuspension(state);
     case 'ended':
       return reportSuspension(state);
     case 'reported':
@@ -57,6 +57,11 @@ export function advance(state: SessionState, event: SessionEvent): SessionState 
       return { phase: 'dropped', reason: event.reason };
   }
 }
+
+const reportOf = ({ outcome, costMicroUsd }: Extract<SessionEvent, { readonly type: 'finished' }>): Report => ({
+  outcome,
+  ...(costMicroUsd !== undefined && { costMicroUsd }),
+});
 
 const reportSuspension = (state: SessionState): SessionState =>
   state.phase === 'suspending' ? { phase: 'reporting', report: { suspension: state.suspension } } : state;

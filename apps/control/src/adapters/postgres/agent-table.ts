@@ -1,6 +1,6 @@
-import { type AgentId, agentNameIn, type AgentSpec, type JsonValue, type TenantId } from '@hivekeeper/contract';
+import { type AgentId, agentNameIn, type AgentSpec, type JsonValue, type RunId, type TenantId, type TicketId } from '@hivekeeper/contract';
 import { capabilityFor } from '../../flow/runs/index.ts';
-import { agentThrottles } from '../../flow/tickets/index.ts';
+import { ownKeyIn, type Throttle, throttlesOf } from '../../flow/tickets/index.ts';
 import { mostRollouts } from '../../records/registry/index.ts';
 import type { ProjectId, Reference, RegistryStore, Rollout, StoredAgent } from '../../records/registry/index.ts';
 import { audit } from './audit.ts';
@@ -106,14 +106,41 @@ async function admitWaiting(sql: Sql, tenantId: TenantId, { name, spec }: Pick<S
   if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
 }
 
+interface WaitingRow {
+  readonly id: TicketId;
+  readonly run_id: RunId;
+  readonly workflow: string;
+  readonly throttles: readonly Throttle[] | null;
+}
+
 /** Puts the agent's throttles, as they are now, on its tickets that nobody holds; their nodes' own keys stay. */
-async function throttleWaiting(sql: Sql, tenantId: TenantId, { name, spec }: Pick<StoredAgent, 'name' | 'spec'>): Promise<void> {
-  const throttles = JSON.stringify(agentThrottles(name, spec));
-  const { count } = await sql`
-    UPDATE tickets SET throttles = nullif((
-      CASE WHEN concurrency_key IS NULL THEN '[]' ELSE jsonb_build_array(throttles->0) END || ${throttles}::jsonb)::text, '[]')::json
-    WHERE tenant_id = ${tenantId} AND agent = ${name} AND worker_id IS NULL AND (throttles IS NOT NULL OR ${throttles} <> '[]')`;
-  if (count > 0) await sql`SELECT pg_notify(${ticketsChannel}, '')`;
+async function throttleWaiting(sql: Sql, tenantId: TenantId, { name: agent, spec }: Pick<StoredAgent, 'name' | 'spec'>): Promise<void> {
+  if (throttlesOf(spec, { runId: '' as RunId, workflow: '', agent }) === undefined && !(await hasThrottledTickets(sql, tenantId, agent)))
+    return;
+  const rows = await sql<WaitingRow[]>`
+    SELECT t.id, t.run_id, w.name AS workflow, t.throttles FROM tickets t JOIN runs r ON r.id = t.run_id JOIN workflows w ON w.id = r.workflow_id
+    WHERE t.tenant_id = ${tenantId} AND t.agent = ${agent} AND t.worker_id IS NULL ORDER BY t.id FOR UPDATE OF t`;
+  const throttles = rows.map(({ run_id: runId, workflow, throttles: before }) => {
+    const own = before?.find(({ kind }) => kind === 'key');
+    return throttlesOf(spec, {
+      runId,
+      workflow,
+      agent,
+      concurrency: own?.kind === 'key' ? { key: ownKeyIn(own), limit: own.limit } : undefined,
+    });
+  });
+  if (rows.length === 0) return;
+  await sql`
+    UPDATE tickets SET throttles = t.throttles::json
+    FROM unnest(${rows.map(({ id }) => id)}::text[], ${throttles.map((each) => (each === undefined ? null : JSON.stringify(each)))}::text[]) AS t (id, throttles)
+    WHERE tickets.id = t.id`;
+  await sql`SELECT pg_notify(${ticketsChannel}, '')`;
+}
+
+async function hasThrottledTickets(sql: Sql, tenantId: TenantId, agent: string): Promise<boolean> {
+  const rows = await sql`
+    SELECT FROM tickets WHERE tenant_id = ${tenantId} AND agent = ${agent} AND worker_id IS NULL AND throttles IS NOT NULL LIMIT 1`;
+  return rows.length > 0;
 }
 
 async function findAgent(sql: Sql, tenantId: TenantId, reference: Reference): Promise<StoredAgent | undefined> {

@@ -42,6 +42,11 @@ export const postgresBudgetStore = (engine: Pool, requests: Pool): BudgetStore =
         FROM (SELECT array_agg(id) AS ids FROM (SELECT id FROM reservations WHERE expires_at < now() LIMIT 1000) r) e WHERE e.ids IS NOT NULL`;
     }, again),
 
+  settleAttempts: () =>
+    retry(async () => {
+      await engine`SELECT settle_attempts()`;
+    }, again),
+
   list: (tenantId) =>
     withTenant(requests, tenantId, async (sql) => {
       const rows = await sql<Row[]>`SELECT * FROM budgets WHERE tenant_id = ${tenantId} ORDER BY scope, name, period`;

@@ -33,7 +33,7 @@ const perRun =
   (batch: CommitBatch) =>
     batch.runs.flatMap((run) => of(run).map((part) => ({ run, part })));
 
-/** What commit_rare in migrations/0009_time.sql does; null, as nearly always, where there is nothing. */
+/** What commit_rare in migrations/0017_attempt_costs.sql does; null, as nearly always, where there is nothing. */
 function rareOf({ runs }: CommitBatch): string | null {
   const groups = {
     held: runs.flatMap(({ runId, holding }) => (holding === undefined ? [] : [{ run_id: runId, is_held: holding === 'hold' }])),
@@ -43,6 +43,7 @@ function rareOf({ runs }: CommitBatch): string | null {
       awaited.map(({ slotAt, name, key }) => ({ run_id: runId, slot_at: slotAt, tenant_id: tenantId, name, key })),
     ),
     dead: runs.flatMap(({ runId, tenantId, atMs, dead }) => dead.map((ticket) => deadRow(ticket, { runId, tenantId, atMs }))),
+    costs: runs.flatMap(({ costs }) => costs.map(({ ticketId, microUsd }) => ({ ticket_id: ticketId, micro_usd: microUsd }))),
     turns: runs.flatMap(turnRow),
     turned_away: runs.flatMap(({ runId, turn }) => (turn === 'ended' ? [{ run_id: runId }] : [])),
   };

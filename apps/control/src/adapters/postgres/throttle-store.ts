@@ -1,4 +1,4 @@
-import type { BreakerSubject, RunId, TenantId, ThrottledBy, TicketId, WorkerId } from '@hivekeeper/contract';
+import type { BreakerSubject, BudgetView, RunId, TenantId, ThrottledBy, TicketId, WorkerId } from '@hivekeeper/contract';
 import { type Breaker, breakerKey, breakerSubject, newBreaker, type Throttle, type ThrottleStore } from '../../flow/tickets/index.ts';
 import { audit } from './audit.ts';
 import { inTransaction, type Pool, type Sql } from './connection.ts';
@@ -11,6 +11,7 @@ interface BreakerRow {
   readonly failed_at_ms: number[];
   readonly next_trial_at_ms: number | null;
   readonly trial_ticket_id: TicketId | null;
+  readonly trials: readonly TicketId[];
 }
 
 interface HolderRow {
@@ -22,8 +23,18 @@ interface HolderRow {
   readonly holder_count: number;
 }
 
+interface FullBudgetRow {
+  readonly name: string;
+  readonly period: BudgetView['period'];
+  readonly cap_micro_usd: string;
+  readonly reserved_micro_usd: string;
+  readonly settled_micro_usd: string;
+  readonly turns_at: Date | null;
+}
+
 interface WaitingRow {
   readonly tenant_id: TenantId;
+  readonly run_id: RunId;
   readonly agent: string;
   readonly concurrency_key: string | null;
   readonly throttles: readonly Throttle[] | null;
@@ -33,7 +44,7 @@ interface WaitingRow {
 export const postgresThrottleStore = (engine: Pool): ThrottleStore => ({
   async throttledBy(ticketId) {
     const [ticket] = await engine<WaitingRow[]>`
-      SELECT tenant_id, agent, concurrency_key, throttles FROM tickets WHERE id = ${ticketId} AND worker_id IS NULL`;
+      SELECT tenant_id, run_id, agent, concurrency_key, throttles FROM tickets WHERE id = ${ticketId} AND worker_id IS NULL`;
     for (const throttle of ticket?.throttles ?? []) {
       const answer = await reasonOf(engine, ticket as WaitingRow, throttle);
       if (answer !== undefined) return answer;
@@ -78,7 +89,7 @@ interface BreakerPlace {
 const breakerColumns = (sql: Sql) => sql`
   agent AS subject, cause, state, extract(epoch FROM since)::double precision * 1000 AS since_ms,
   ARRAY(SELECT extract(epoch FROM f)::double precision * 1000 FROM unnest(failed_at) AS f) AS failed_at_ms,
-  extract(epoch FROM next_trial_at)::double precision * 1000 AS next_trial_at_ms, trial_ticket_id`;
+  extract(epoch FROM next_trial_at)::double precision * 1000 AS next_trial_at_ms, trial_ticket_id, trials`;
 
 async function nowMsOf(sql: Sql): Promise<number> {
   const [row] = await sql<{ now_ms: number }[]>`SELECT extract(epoch FROM clock_timestamp())::double precision * 1000 AS now_ms`;
@@ -93,7 +104,7 @@ async function readBreaker(sql: Sql, { tenantId, subject }: BreakerPlace): Promi
 async function writeBreaker(sql: Sql, { tenantId, subject }: BreakerPlace, breaker: Breaker): Promise<void> {
   const failedAtMs = breaker.state === 'closed' ? breaker.failedAtMs : [];
   await sql`
-    UPDATE breakers SET state = ${breaker.state}, since = to_timestamp(${breaker.sinceAtMs ?? null}::double precision / 1000),
+    UPDATE breakers SET trials = '{}', state = ${breaker.state}, since = to_timestamp(${breaker.sinceAtMs ?? null}::double precision / 1000),
       failed_at = ARRAY(SELECT to_timestamp(f / 1000) FROM unnest(${failedAtMs}::double precision[]) AS f),
       next_trial_at = to_timestamp(${breaker.state === 'open' ? breaker.nextTrialAtMs : null}::double precision / 1000),
       trial_ticket_id = ${breaker.state === 'half-open' ? breaker.trialId : null},
@@ -101,10 +112,11 @@ async function writeBreaker(sql: Sql, { tenantId, subject }: BreakerPlace, break
     WHERE tenant_id = ${tenantId} AND agent = ${subject}`;
 }
 
-function breakerOf({ state, since_ms, failed_at_ms, next_trial_at_ms, trial_ticket_id, cause }: BreakerRow): Breaker {
+function breakerOf({ state, since_ms, failed_at_ms, next_trial_at_ms, trial_ticket_id, trials, cause }: BreakerRow): Breaker {
   const common = { sinceAtMs: since_ms ?? 0, ...(cause !== null && { cause }) };
   if (state === 'open') return { state, ...common, nextTrialAtMs: next_trial_at_ms ?? 0 };
-  if (state === 'half-open' && trial_ticket_id !== null) return { state, ...common, trialId: trial_ticket_id };
+  if (state === 'half-open' && trial_ticket_id !== null)
+    return { state, ...common, trialId: trial_ticket_id, earlierTrials: trials.filter((id) => id !== trial_ticket_id) };
   return { state: 'closed', sinceAtMs: since_ms ?? undefined, failedAtMs: failed_at_ms };
 }
 
@@ -118,6 +130,8 @@ async function reasonOf(sql: Sql, ticket: WaitingRow, throttle: Throttle): Promi
       return usedUp(sql, ticket, throttle);
     case 'breaker':
       return openBreaker(sql, ticket, throttle);
+    case 'budget':
+      return usedBudget(sql, ticket, throttle);
   }
 }
 
@@ -171,4 +185,20 @@ async function openBreaker(
   return subject.kind === 'agent'
     ? { kind: 'breaker', key, ...stands }
     : { kind: 'dependency', name: subject.name, sinceAtMs: Math.floor(breaker.sinceAtMs), ...stands };
+}
+
+async function usedBudget(
+  sql: Sql,
+  { tenant_id, agent, run_id }: WaitingRow,
+  { scope, maxMicroUsd }: Extract<Throttle, { readonly kind: 'budget' }>,
+): Promise<ThrottledBy | undefined> {
+  const [full] = await sql<FullBudgetRow[]>`
+    SELECT *, budget_turn(period) AS turns_at FROM fullest_budget(${tenant_id}, ${agent}, ${run_id}, ${scope}, ${maxMicroUsd})`;
+  if (full === undefined) return undefined;
+  const { name, period, cap_micro_usd, reserved_micro_usd, settled_micro_usd, turns_at } = full;
+  return {
+    ...{ kind: 'budget', scope, name, period, neededMicroUsd: maxMicroUsd },
+    ...{ capMicroUsd: Number(cap_micro_usd), reservedMicroUsd: Number(reserved_micro_usd), settledMicroUsd: Number(settled_micro_usd) },
+    ...(turns_at !== null && { turnsAtMs: turns_at.getTime() }),
+  };
 }

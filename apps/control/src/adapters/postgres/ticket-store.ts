@@ -54,7 +54,8 @@ const holderCalls = (sql: Sql): Pick<TicketStore, 'renew' | 'release'> => ({
   async release(workerId, tickets) {
     const rows = await sql<TicketRow[]>`
       WITH free AS (
-        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL, progressed_at = NULL
+        UPDATE tickets SET worker_id = NULL, token = NULL, leased_at = NULL, lease_until = NULL, progress = NULL, progressed_at = NULL,
+          reservation = NULL
         FROM unnest(${tickets.map((ticket) => ticket.ticketId)}::text[], ${tickets.map((ticket) => ticket.token)}::bigint[]) AS h (id, token)
         WHERE tickets.id = h.id AND tickets.token = h.token AND tickets.worker_id IS NOT DISTINCT FROM ${workerId}
         RETURNING tickets.*

@@ -197,6 +197,30 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     type: 'hive breakers',
     sinceMs: 90_000,
   })),
+  ...[
+    {
+      budget: { scope: 'tenant' as const, name: '', period: 'total' as const },
+      says: 'the budget of everything',
+      turn: '',
+      set: 'tenant --per total',
+    },
+    {
+      budget: { scope: 'workflow' as const, name: 'review', period: 'day' as const, turnsAtMs: nowMs + 3_600_000 },
+      ...{ says: 'the budget of workflow review for this day', turn: '; it begins anew in 1 h 0 min', set: 'workflow:review --per day' },
+    },
+  ].map(({ budget, says, turn, set }) => ({
+    what: `waits for ${says}`,
+    facts: blockedBy(ticketBlocker, {
+      ticket: ready,
+      throttledBy: {
+        ...{ kind: 'budget' as const, ...budget, capMicroUsd: 20_000_000 },
+        ...{ settledMicroUsd: 19_100_000, reservedMicroUsd: 500_000, neededMicroUsd: 500_000 },
+      },
+    }),
+    says: `Node scan may cost $0.50, more than is left of ${says}: $19.10 of $20.00 are spent and $0.50 reserved${turn}.`,
+    type: `hive budgets set ${set} --usd <more>`,
+    sinceMs: 90_000,
+  })),
   {
     what: 'waits for what its agent depends on',
     facts: blockedBy(ticketBlocker, {

@@ -213,6 +213,15 @@ function becauseThrottled(
         explanation: `Node ${nodeId} waits because its agent failed too often (${throttledBy.key} is ${throttledBy.state}${causeOf(throttledBy)}); ${trialOf(throttledBy, nowMs)}${others}.`,
         nextCommand: 'hive breakers',
       };
+    case 'budget': {
+      const { capMicroUsd, settledMicroUsd, reservedMicroUsd, neededMicroUsd, turnsAtMs, scope, name, period } = throttledBy;
+      const gone = `${inDollars(settledMicroUsd)} of ${inDollars(capMicroUsd)} are spent and ${inDollars(reservedMicroUsd)} reserved`;
+      const turn = turnsAtMs === undefined ? '' : `; it begins anew in ${inWords(turnsAtMs - nowMs)}`;
+      return {
+        explanation: `Node ${nodeId} may cost ${inDollars(neededMicroUsd)}, more than is left of ${inPlainBudget(throttledBy)}: ${gone}${turn}${others}.`,
+        nextCommand: `hive budgets set ${scope}${name === '' ? '' : `:${name}`} --per ${period} --usd <more>`,
+      };
+    }
     case 'dependency': {
       const { name, sinceAtMs, state } = throttledBy;
       const down = `${name}, which its agent depends on, is down for ${inWords(nowMs - sinceAtMs)} (its breaker is ${state}${causeOf(throttledBy)})`;
@@ -223,6 +232,14 @@ function becauseThrottled(
     }
   }
 }
+
+/** "the budget of workflow review for this month" */
+function inPlainBudget({ scope, name, period }: Extract<ThrottledBy, { readonly kind: 'budget' }>): string {
+  const whose = { tenant: 'everything', workflow: `workflow ${name}`, agent: `agent ${name}`, run: name, key: `key ${name}` }[scope];
+  return `the budget of ${whose}${period === 'total' ? '' : ` for this ${period}`}`;
+}
+
+const inDollars = (microUsd: number): string => `$${(microUsd / 1_000_000).toFixed(microUsd > 0 && microUsd < 10_000 ? 6 : 2)}`;
 
 type Broken = Extract<ThrottledBy, { readonly kind: 'breaker' | 'dependency' }>;
 

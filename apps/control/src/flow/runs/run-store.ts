@@ -114,6 +114,8 @@ export interface RunCommit {
   /** Slots that wait for no event any more. */
   readonly forgotten: readonly number[];
   readonly dead: readonly DeadTicket[];
+  /** What attempts of settled tickets cost, where their workers know; of others the most they may cost is charged. */
+  readonly costs: readonly { readonly ticketId: TicketId; readonly microUsd: number }[];
   /** Where the run waits for its turn: its place, or that it ended waiting. */
   readonly turn?: QueuedTurn | 'ended' | undefined;
 }

@@ -59,7 +59,8 @@ function issue(work: RunWork, command: Extract<Command, { readonly type: 'issue'
   const { ticketId, nodeId, slot, attempt, agent, action, input, memo, timeoutMs, isHeld } = command;
   const requirement = requirementOf(findAgent(tenantId, agent, runId), command);
   // Throttles are the agent's, whichever version a run gets.
-  const throttles = throttlesOf(findAgent(tenantId, agent), command);
+  const { name: workflow } = work.after.rules.plan.definition;
+  const throttles = throttlesOf(findAgent(tenantId, agent), { ...command, runId, workflow });
   const rankMs = rankMsOf({ ...command, deadlineAtMs: state.deadlineAtMs });
   const of = { ticketId, tenantId, runId, nodeId, slot, attempt, agent, action, input };
   work.issued.set(ticketId, { ...of, memo, timeoutMs, requirement, throttles, rankMs, isHeld });
@@ -139,11 +140,18 @@ export function commitOf(work: RunWork, holders: ReadonlyMap<TicketId, WorkerId>
     awaited: [...work.awaited.values()],
     forgotten: [...work.forgotten],
     dead: work.dead,
+    costs: costsOf(work),
     turn: queuedTurnOf(work),
   };
 }
 
 const standingOf = (state: RunState) => ({ status: runStatusOf(state), wakeAtMs: wakeAtOf(state), error: errorOf(state) });
+
+/** What attempts that ended cost, as far as their workers know. */
+const costsOf = ({ events }: RunWork): RunCommit['costs'] =>
+  events.flatMap((event) =>
+    event.type === 'ticket.settled' && event.costMicroUsd !== undefined ? [{ ticketId: event.ticketId, microUsd: event.costMicroUsd }] : [],
+  );
 
 /** What the work tells of the agents whose tickets it settled. */
 export function verdictsOf({ before, after, events }: RunWork): readonly Observation[] {

@@ -119,8 +119,9 @@ export class Runs {
   }
 
   /** Records what an attempt came to. Idempotent per ticket and token. @throws HiveError TICKET_NOT_HELD for any other token. */
-  settle({ outcome, ...word }: SettleRequest & { readonly outcome: Outcome }): Promise<void> {
-    return this.#end(word, (from) => ({ ...from, type: 'ticket.settled', outcome }));
+  settle({ outcome, costMicroUsd, ...word }: SettleRequest & { readonly outcome: Outcome }): Promise<void> {
+    const cost = costMicroUsd === undefined ? {} : { costMicroUsd };
+    return this.#end(word, (from) => ({ ...from, type: 'ticket.settled', outcome, ...cost }));
   }
 
   /** Ends a ticket whose agent waits for something. Idempotent, and refused, as {@link settle}. */

@@ -42,6 +42,14 @@ describe('a breaker', () => {
     expect(after(halfOpen, [2_000, true, trial])).toEqual({ state: 'open', sinceAtMs: 2_000, nextTrialAtMs: 7_000, cause });
   });
 
+  it.each([
+    [true, 'open'],
+    [false, 'closed'],
+  ])('that is half-open hears how an earlier trial ended, though another has begun (failed: %s)', (isFailure, state) => {
+    const next: Breaker = { ...halfOpen, trialId: 'tkt_next' as TicketId, earlierTrials: [trial] };
+    expect(after(next, [2_000, isFailure, trial]).state).toBe(state);
+  });
+
   it.each([true, false])('that is not closed takes no notice of tickets leased before (failed: %s)', (isFailure) => {
     const open = after(newBreaker, [1, true], [2, true], [3, true]);
     for (const breaker of [open, halfOpen]) expect(after(breaker, [4_000, isFailure])).toBe(breaker);

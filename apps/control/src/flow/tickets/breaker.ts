@@ -22,6 +22,7 @@ import {
  * | open      | a ticket that needs it is to be leased after `nextTrialAtMs`   | half-open, with that ticket as the trial; by the lease (`lease_throttled` in SQL) |
  * | half-open | the trial succeeds                                            | closed |
  * | half-open | the trial fails                                               | open, until `coolDownMs` later |
+ * | half-open | a trial ended, and before that is noted another began          | half-open; what is noted first of either counts |
  * | half-open | the trial ends in another way, and another is to be leased    | half-open, with that one as the trial; by the lease |
  * | any       | a person says so                                              | closed; or open, for as long as was said |
  * | any       | anything else                                                 | the same |
@@ -29,7 +30,14 @@ import {
 export type Breaker<Trial extends string = TicketId> =
   | { readonly state: 'closed'; readonly sinceAtMs?: number | undefined; readonly failedAtMs: readonly number[] }
   | { readonly state: 'open'; readonly sinceAtMs: number; readonly nextTrialAtMs: number; readonly cause?: string | undefined }
-  | { readonly state: 'half-open'; readonly sinceAtMs: number; readonly trialId: Trial; readonly cause?: string | undefined };
+  | {
+      readonly state: 'half-open';
+      readonly sinceAtMs: number;
+      readonly trialId: Trial;
+      /** Trials since it is half-open that ended before it was noted how. */
+      readonly earlierTrials?: readonly Trial[] | undefined;
+      readonly cause?: string | undefined;
+    };
 
 type Closed = Extract<Breaker, { readonly state: 'closed' }>;
 type Opened = Extract<Breaker, { readonly state: 'open' }>;
@@ -57,7 +65,7 @@ export function afterVerdict<Trial extends string>(breaker: Breaker<Trial>, verd
     case 'closed':
       return verdict.failure === undefined ? breaker : afterFailure(breaker, { atMs: verdict.atMs, failure: verdict.failure }, rule);
     case 'half-open':
-      return breaker.trialId === verdict.trialId ? afterTrial(verdict, rule) : breaker;
+      return breaker.trialId === verdict.trialId || breaker.earlierTrials?.includes(verdict.trialId) ? afterTrial(verdict, rule) : breaker;
     case 'open':
       return breaker;
   }

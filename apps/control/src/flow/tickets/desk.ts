@@ -15,7 +15,7 @@ import type { Log, Timer } from '@hivekeeper/kernel';
 import { isCapable, isFree, Queues, type QueueView } from './queues.ts';
 import { type Assignment, Scheduler } from './scheduler.ts';
 import { type Held, type Seat, Seats, type SeatsOptions } from './seats.ts';
-import { fullKeyOf, isPlace } from './throttle.ts';
+import { fullKeyOf, isFreedByEnd } from './throttle.ts';
 import type { IssuedTicket, Lease, LeaseAnswers, LeaseRefusal, TicketStore, WorkerLink } from './ticket-store.ts';
 
 /** Where a worker's agents are described: the version that a run gets, where one is named. */
@@ -228,7 +228,7 @@ export class TicketDesk {
   #ended(ticket: IssuedTicket): void {
     this.#scheduler.ended(ticket);
     for (const throttle of ticket.throttles ?? [])
-      if (isPlace(throttle)) this.#listener?.roomMade(fullKeyOf(ticket.tenantId, throttle.key));
+      if (isFreedByEnd(throttle)) this.#listener?.roomMade(fullKeyOf(ticket.tenantId, throttle.key));
   }
 
   /** Hands out no ready ticket of a paused run; what is leased goes on. */

@@ -54,6 +54,19 @@ describe('a ticket with throttles', () => {
     expect(numbersOf(given(scheduler))).toEqual([3]);
   });
 
+  it('that waits for a budget is tried when another that counts in it ends', () => {
+    const scheduler = busy();
+    const everything: Throttle = { kind: 'budget', key: 'budget:tenant:', scope: 'tenant', maxMicroUsd: 1 };
+    for (const number of [1, 2, 3]) scheduler.offer(scarce(number, everything));
+    const [first, second, third] = given(scheduler);
+    scheduler.granted(first!);
+    for (const each of [second!, third!]) scheduler.refused(each, 'budget:tenant:');
+    for (const each of [second!, third!]) scheduler.offer(each);
+    expect(given(scheduler)).toEqual([]);
+    scheduler.ended(first!);
+    expect(numbersOf(given(scheduler))).toEqual([2]);
+  });
+
   it('needs room under each of its keys, and what waits behind it for one of them goes on', () => {
     const scheduler = busy();
     const agent: Throttle = { kind: 'agent', key: 'agent:scan', limit: 1 };

@@ -1,6 +1,6 @@
 import type { TenantId, TicketId } from '@hivekeeper/contract';
 import TinyQueue from 'tinyqueue';
-import { fullKeyOf, isPlace, type Throttle } from './throttle.ts';
+import { fullKeyOf, isFreedByEnd, isPlace, type Throttle } from './throttle.ts';
 
 /** A ticket that waits for room under its keys. */
 export interface ThrottledTicket {
@@ -11,7 +11,7 @@ export interface ThrottledTicket {
 }
 
 interface Gate<Ticket> {
-  /** Places, as the last ticket said; a rate and a breaker have none. */
+  /** Places, as the last ticket said; a rate, a breaker and a budget have none. */
   limit: number;
   /** Tickets this control plane leased, or is about to. */
   taken: number;
@@ -85,9 +85,9 @@ export class Gates<Ticket extends ThrottledTicket> {
   /** The ticket is leased no more. A rate and a breaker have no more room for that. */
   ended(ticket: Ticket): void {
     for (const throttle of ticket.throttles ?? []) {
-      if (!isPlace(throttle)) continue;
+      if (!isFreedByEnd(throttle)) continue;
       const gate = this.#gateOf(ticket, throttle);
-      gate.taken = Math.max(0, gate.taken - 1);
+      if (isPlace(throttle)) gate.taken = Math.max(0, gate.taken - 1);
       gate.room = Math.min(gate.limit, gate.room + 1);
       this.#wake(gate);
     }
@@ -155,7 +155,7 @@ export class Gates<Ticket extends ThrottledTicket> {
       return known;
     }
     if (this.#gates.size >= this.#mostGates) this.#dropIdle();
-    const room = throttle.kind === 'breaker' ? Infinity : throttle.limit;
+    const room = throttle.kind === 'breaker' || throttle.kind === 'budget' ? Infinity : throttle.limit;
     const gate: Gate<Ticket> = { limit, taken: 0, room, isProbed: false, parked: new TinyQueue<Ticket>([], (a, b) => a.rankMs - b.rankMs) };
     this.#gates.set(name, gate);
     return gate;

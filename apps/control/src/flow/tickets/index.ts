@@ -15,7 +15,7 @@ export { Mailbox } from './mailbox.ts';
 export { type Assignment, type ReadyTicket, rankMsOf, rankShiftMs, Scheduler } from './scheduler.ts';
 export { afterVerdict, type Breaker, newBreaker } from './breaker.ts';
 export { Breakers, type Observation } from './breakers.ts';
-export { type AgentThrottles, agentThrottles, breakerKey, breakerSubject, type Throttle, throttlesOf } from './throttle.ts';
+export { breakerKey, breakerSubject, ownKeyIn, type Throttle, throttlesOf } from './throttle.ts';
 export type {
   BreakerChange,
   IssuedTicket,

@@ -35,6 +35,8 @@ export interface BudgetStore {
   settle(calls: readonly Settle[]): Promise<void>;
   /** Charges the whole of reservations that expired: what may have been spent counts as spent. */
   expire(): Promise<void>;
+  /** Tells budgets what attempts cost that are over: their tickets' end noted it. */
+  settleAttempts(): Promise<void>;
   list(tenantId: TenantId): Promise<readonly BudgetRow[]>;
   /** Creates it or changes its cap; audited where that changes something. */
   set(which: { readonly tenantId: TenantId; readonly by: string; readonly newId: string }, budget: SetBudget): Promise<BudgetRow>;

@@ -18,21 +18,25 @@ const isEverybodys = (error: unknown): boolean => HiveError.is(error) && error.c
 /** Longer than any call of a model takes. */
 const expiresMs = 3_600_000;
 const expireEveryMs = 60_000;
+const settleEveryMs = 1_000;
 
 /** Sets money aside and accounts for it. Amounts are micro-dollars in safe integers. */
 export class Money implements Disposable {
   readonly #options: MoneyOptions;
   readonly #reserves: Batches<ReserveCall>;
   readonly #settles: Batches<Settle>;
-  readonly #timer: Timer;
+  readonly #timers: readonly Timer[];
 
   constructor(options: MoneyOptions) {
     const { store, clock, log } = options;
     this.#options = options;
     this.#reserves = new Batches({ send: (calls) => this.#reserve(calls), laneOf: ({ id }) => id, isEverybodys });
     this.#settles = new Batches({ send: (calls) => store.settle(calls), laneOf: ({ id }) => id, isEverybodys });
-    const failed = (err: unknown) => log.warn({ err }, 'reservations that expired could not be charged; they are later');
-    this.#timer = clock.every(expireEveryMs, () => void store.expire().catch(failed));
+    const later = (what: string) => (err: unknown) => log.warn({ err }, `${what} could not be charged; it is later`);
+    this.#timers = [
+      clock.every(expireEveryMs, () => void store.expire().catch(later('what expired'))),
+      clock.every(settleEveryMs, () => void store.settleAttempts().catch(later('what attempts cost'))),
+    ];
   }
 
   /** Sets aside what may be spent at most, at every budget of the spender. @throws HiveError BUDGET_EXHAUSTED, DATABASE_UNAVAILABLE */
@@ -61,7 +65,7 @@ export class Money implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#timer.cancel();
+    for (const timer of this.#timers) timer.cancel();
   }
 
   async #reserve(calls: readonly ReserveCall[]): Promise<void> {

@@ -124,6 +124,17 @@ describe('executing a ticket', () => {
     expect(await execute(ticketOf(agent), { sandbox: scripted('sandbox') })).toMatchObject({ outcome: { ok: true } });
   });
 
+  it('tells what an attempt cost: what its agent said last, nothing where it was ended, 0 where it was not started', async () => {
+    const lines = ['{"costMicroUsd": 5}', '{"costMicroUsd": 700}', '{"costMicroUsd": -1}'];
+    const costOf = async (ticket: LeasedTicket, result: Partial<CommandResult>) => {
+      const execution = await execute(ticket, { sandbox: scripted('sandbox', { ...result, lines }) });
+      return execution.kind === 'finished' ? execution.costMicroUsd : 'aborted';
+    };
+    expect(await costOf(ticketOf({}), {})).toBe(700);
+    expect(await costOf(ticketOf({}), { kind: 'timed-out' })).toBeUndefined();
+    expect(await costOf(ticketOf({ capabilities: [{ name: 'scan' }] }, { action: 'scam' }), {})).toBe(0);
+  });
+
   it('hands on progress, and takes the last error an agent tells as its message', async () => {
     const sandbox = scripted('sandbox', {
       kind: 'exited',

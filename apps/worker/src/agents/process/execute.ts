@@ -9,7 +9,13 @@ import { readStderrLine } from './stderr-lines.ts';
 import { isBelow } from './workspace.ts';
 
 /** What came of executing a ticket. `aborted`: the signal ended it, and no result is wanted. */
-export type Execution = { readonly kind: 'finished'; readonly outcome: Outcome } | { readonly kind: 'aborted' };
+export type Execution = ({ readonly kind: 'finished' } & Finished) | { readonly kind: 'aborted' };
+
+/** What an attempt came to, and what it cost where that is known: an agent that was ended may have spent more than it told. */
+export interface Finished {
+  readonly outcome: Outcome;
+  readonly costMicroUsd?: number;
+}
 
 /** What the caller may do and hear while an agent runs. */
 export interface ExecutionHooks {
@@ -36,10 +42,10 @@ export function newExecutor(options: ExecutorOptions): ExecuteTicket {
   const check = newSchemaCheck();
   return async (ticket, hooks) => {
     try {
-      const outcome = await attempt(ticket, hooks, { ...options, check });
-      return outcome === undefined ? { kind: 'aborted' } : { kind: 'finished', outcome };
+      const finished = await attempt(ticket, hooks, { ...options, check });
+      return finished === undefined ? { kind: 'aborted' } : { kind: 'finished', ...finished };
     } catch (error) {
-      if (HiveError.is(error)) return { kind: 'finished', outcome: failed(error.code, error.message) };
+      if (HiveError.is(error)) return { kind: 'finished', ...notStarted(failed(error.code, error.message)) };
       hooks.log.error({ err: error }, 'the agent could not be run');
       return { kind: 'finished', outcome: failed('INTERNAL', error instanceof Error ? error.message : String(error)) };
     }
@@ -50,18 +56,14 @@ async function attempt(
   ticket: LeasedTicket,
   hooks: ExecutionHooks,
   { check, ...options }: ExecutorOptions & { readonly check: SchemaCheck },
-): Promise<Outcome | undefined> {
+): Promise<Finished | undefined> {
   const capability = capabilityOf(ticket);
   const breach = capability?.inputSchema === undefined ? undefined : check(capability.inputSchema, ticket.input);
-  if (breach !== undefined) return failed('AGENT_INPUT_SCHEMA', `The input breaks the schema of ${ticket.agent.name}: ${breach}.`);
+  if (breach !== undefined)
+    return notStarted(failed('AGENT_INPUT_SCHEMA', `The input breaks the schema of ${ticket.agent.name}: ${breach}.`));
   const runner = runnerFor(ticket, options);
-  let told: Attempt['told'];
-  const onStderrLine = (text: string) => {
-    const line = readStderrLine(text);
-    if (line.kind === 'progress') hooks.onProgress(line.progress);
-    else hooks.log.debug({ line: printable(text) }, 'agent says');
-    if (line.kind === 'error') told = line;
-  };
+  const heard: Heard = {};
+  const onStderrLine = (line: string) => hear(line, heard, hooks);
   const command = commandFor(ticket, options, hooks.socket);
   if (!runner.confines) refuseToHide(command);
   const result = await runner.run(command, { signal: hooks.signal, onStderrLine });
@@ -69,11 +71,28 @@ async function attempt(
     ...{ timeoutMs: ticket.timeoutMs, limits: ticket.agent.limits },
     ...(capability?.outputSchema !== undefined && { outputSchema: capability.outputSchema }),
     ...(ticket.agent.successFalseFails === true && { successFalseFails: true }),
-    ...(told !== undefined && { told }),
+    ...(heard.told !== undefined && { told: heard.told }),
     dependsOn: ticket.agent.dependsOn ?? {},
   };
-  return outcomeOf(result, known, check);
+  const outcome = outcomeOf(result, known, check);
+  return outcome && { outcome, ...(result.kind === 'exited' && heard.cost) };
 }
+
+/** What an agent said on stderr that counts at its end. */
+interface Heard {
+  told?: Exclude<Attempt['told'], undefined>;
+  cost?: { readonly costMicroUsd: number };
+}
+
+function hear(text: string, heard: Heard, { onProgress, log }: ExecutionHooks): void {
+  const line = readStderrLine(text);
+  if (line.kind === 'progress') onProgress(line.progress);
+  else log.debug({ line: printable(text) }, 'agent says');
+  if (line.kind === 'error') heard.told = line;
+  if (line.kind === 'cost') heard.cost = { costMicroUsd: line.microUsd };
+}
+
+const notStarted = (outcome: Outcome): Finished => ({ outcome, costMicroUsd: 0 });
 
 function capabilityOf({ agent, action }: LeasedTicket): Capability | undefined {
   if (action === undefined || agent.capabilities.length === 0) return undefined;

@@ -1,20 +1,23 @@
-import { type JsonObject, type JsonValue, findJsonDefect } from '@hivekeeper/contract';
+import { type JsonObject, type JsonValue, findJsonDefect, microUsdSchema } from '@hivekeeper/contract';
 
 /** A line of stderr that the agent contract gives a meaning, or just text. */
 export type StderrLine =
   | { readonly kind: 'progress'; readonly progress: JsonValue }
   | { readonly kind: 'error'; readonly message: string; readonly dependency?: string }
+  | { readonly kind: 'cost'; readonly microUsd: number }
   | { readonly kind: 'text' };
 
 const text: StderrLine = { kind: 'text' };
 
-/** Understands `{"progress": …}` and `{"error": …, "dependency"?: …}` on a line of their own. */
+/** Understands `{"progress": …}`, `{"costMicroUsd": …}` and `{"error": …, "dependency"?: …}` on a line of their own. */
 export function readStderrLine(line: string): StderrLine {
   if (!line.startsWith('{')) return text;
   const value = parse(line);
   if (value === undefined || findJsonDefect(value) !== undefined) return text;
   if (value['progress'] !== undefined) return { kind: 'progress', progress: value['progress'] };
-  const { error, dependency } = value;
+  const { error, dependency, costMicroUsd } = value;
+  const cost = microUsdSchema.safeParse(costMicroUsd);
+  if (cost.success) return { kind: 'cost', microUsd: cost.data };
   if (error === undefined) return text;
   return { kind: 'error', message: messageOf(error), ...(typeof dependency === 'string' && { dependency }) };
 }
