@@ -4,7 +4,7 @@ import { type FreshDatabase, seededRandom } from '@hivekeeper/testkit';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
-import { builtin, deploy, ended, engineOn, migratedDatabase, seatWorker, start, type TestWorker } from './fixture.ts';
+import { builtin, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, type TestWorker } from './fixture.ts';
 
 let database: FreshDatabase;
 let sql: postgres.Sql;
@@ -182,4 +182,29 @@ test('300 attempts at three control planes never spend more than there is, and u
   await looks;
   expect(most).toBeLessThanOrEqual(capMicroUsd);
   for (const engine of [left, middle]) await engine[Symbol.asyncDispose]();
+});
+
+test('attempts and calls of models that reserve from the same budgets never wait for each other in a circle', async () => {
+  await using engine = await ready();
+  // Ids grow, so that the order of ids is not that in which an attempt asks its budgets.
+  await set(engine, { scope: 'agent', name: 'costly', period: 'total', capMicroUsd: 10_000_000 });
+  await set(engine, { scope: 'workflow', name: 'crowd', period: 'total', capMicroUsd: 10_000_000 });
+  await set(engine, everything(10_000_000));
+  await deploy(engine, {
+    name: 'crowd',
+    nodes: [{ id: 'pay', agent: 'costly', map: '{{ context.items }}', input: { item: '{{ item }}' } }],
+  });
+  seatWorker(engine, succeed, 10);
+  const runId = await start(engine, 'crowd', { items: Array.from({ length: 200 }, (_, index) => index) });
+  const spender = { tenantId: defaultTenantId, subject: 'key:model', runId };
+  let isOver = false;
+  const calls = async () => {
+    while (!isOver) (await engine.services.money.reserve(10, spender)).settle(5);
+  };
+  const calling = [calls(), calls(), calls()];
+  expect(await ended(engine, runId)).toBe('SUCCESS');
+  isOver = true;
+  await Promise.all(calling);
+  const [seen] = await sql<{ deadlocks: string }[]>`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`;
+  expect(Number(seen?.deadlocks)).toBe(0);
 });

@@ -108,7 +108,7 @@ END $$;
 ALTER TABLE breakers ADD COLUMN trials text[] NOT NULL DEFAULT '{}';
 
 -- Whether a ticket may be leased now as far as one of its throttles goes, and if not, in how many milliseconds to ask again; null where
--- only the end of another ticket makes room. The caller holds the lock of the key.
+-- only the end of another ticket makes room. The caller holds the locks of the key and of the budgets.
 CREATE OR REPLACE FUNCTION ask_throttle(t tickets, throttle json, OUT has_room boolean, OUT room_in_ms double precision) LANGUAGE plpgsql AS $$
 DECLARE
   places integer := throttle->>'limit';
@@ -144,7 +144,6 @@ BEGIN
         has_room := NOT EXISTS (SELECT FROM tickets o WHERE o.id = b.trial_ticket_id AND o.token IS NOT NULL);
       END IF;
     WHEN 'budget' THEN
-      PERFORM lock_budgets(ARRAY(SELECT attempt_budgets(t.tenant_id, t.agent, t.run_id, throttle->>'scope')));
       SELECT * INTO full_budget FROM fullest_budget(t.tenant_id, t.agent, t.run_id, throttle->>'scope', (throttle->>'maxMicroUsd')::bigint);
       has_room := NOT FOUND;
       room_in_ms := CASE WHEN NOT has_room THEN extract(epoch FROM budget_turn(full_budget.period) - clock_timestamp()) * 1000 END;
@@ -171,11 +170,10 @@ BEGIN
           next_trial_at = NULL, trial_ticket_id = t.id, trials = (t.id || CASE state WHEN 'open' THEN '{}' ELSE trials END)[:10]
         WHERE tenant_id = t.tenant_id AND agent = breaker_subject(throttle->>'key') AND state <> 'closed';
     WHEN 'budget' THEN
-      -- Once per ticket, at all its budgets; they were locked when they were asked.
+      -- Once per ticket, at all its budgets.
       IF throttle->>'scope' = 'tenant' THEN
         ids := ARRAY(SELECT attempt_budgets(t.tenant_id, t.agent, t.run_id, NULL));
         IF ids <> '{}' THEN
-          PERFORM lock_budgets(ids);
           most := throttle->>'maxMicroUsd';
           UPDATE budgets SET reserved_micro_usd = reserved_micro_usd + most WHERE id = ANY (ids);
           UPDATE tickets SET reservation = t.id || '/' || gen_random_uuid() WHERE id = t.id RETURNING reservation INTO reserved_as;
@@ -184,4 +182,46 @@ BEGIN
       END IF;
     ELSE -- A place is taken by being leased.
   END CASE;
+END $$;
+
+-- Leases ready tickets as far as their throttles have room, in the order given; done within commit_runs. Who leases a ticket with a key
+-- holds the key's lock until his commit is over, so that everybody counts what is. A ticket whose row somebody else has is left to him.
+CREATE OR REPLACE FUNCTION lease_throttled(claim_id text[], claim_worker text[], lease_ms integer)
+RETURNS TABLE (ticket_id text, ticket_token bigint, full_key text, room_in_ms double precision) LANGUAGE plpgsql AS $$
+DECLARE
+  t tickets;
+  throttle json;
+  answer record;
+BEGIN
+  -- All of them first, and in one order, so that nobody waits in a circle.
+  PERFORM pg_advisory_xact_lock(hashtext('throttle'), lock) FROM (
+    SELECT DISTINCT hashtext(tickets.tenant_id || ' ' || (each.throttle->>'key')) AS lock
+    FROM tickets, json_array_elements(tickets.throttles) AS each (throttle) WHERE tickets.id = ANY (claim_id) ORDER BY lock) AS locks;
+  -- Behind the keys, and before any is asked: in the order of their ids, as everybody does who reserves or settles.
+  PERFORM lock_budgets(ARRAY(
+    SELECT DISTINCT attempt_budgets(p.tenant_id, p.agent, p.run_id, NULL) FROM (
+      SELECT tickets.tenant_id, tickets.agent, tickets.run_id FROM tickets, json_array_elements(tickets.throttles) AS each (throttle)
+      WHERE tickets.id = ANY (claim_id) AND each.throttle->>'kind' = 'budget' AND each.throttle->>'scope' = 'tenant') AS p));
+  FOR i IN 1 .. cardinality(claim_id) LOOP
+    SELECT * INTO t FROM tickets WHERE id = claim_id[i] AND worker_id IS NULL AND NOT is_held FOR UPDATE SKIP LOCKED;
+    CONTINUE WHEN NOT FOUND;
+    full_key := NULL;
+    FOR throttle IN SELECT * FROM json_array_elements(t.throttles) LOOP
+      SELECT * INTO answer FROM ask_throttle(t, throttle);
+      IF NOT answer.has_room THEN
+        ticket_id := t.id;
+        ticket_token := NULL;
+        full_key := throttle->>'key';
+        room_in_ms := answer.room_in_ms;
+        RETURN NEXT;
+        EXIT;
+      END IF;
+    END LOOP;
+    CONTINUE WHEN full_key IS NOT NULL;
+    PERFORM use_throttle(t, each.throttle) FROM json_array_elements(t.throttles) AS each (throttle);
+    RETURN QUERY
+      UPDATE tickets SET worker_id = claim_worker[i], token = nextval('ticket_tokens'), leased_at = now(),
+        lease_until = now() + lease_ms * interval '1 millisecond', progress = NULL, progressed_at = NULL
+      WHERE id = t.id RETURNING tickets.id, tickets.token, NULL::text, NULL::double precision;
+  END LOOP;
 END $$;
