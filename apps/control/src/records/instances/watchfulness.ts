@@ -96,8 +96,12 @@ export class Watchfulness implements AsyncDisposable {
     }
     const ids = [...this.#stale];
     if (ids.length === 0) return;
-    await instances.reread(ids);
-    for (const id of ids) this.#stale.delete(id);
+    // Emptied before they are read: one that changes meanwhile is read once more.
+    this.#stale.clear();
+    await instances.reread(ids).catch((error: unknown) => {
+      for (const id of ids) this.#stale.add(id);
+      throw error;
+    });
   }
 
   async #enrolWorkers(): Promise<void> {
