@@ -7,7 +7,17 @@ const approvalId = 'apr_01JD0000000000000000000000.0';
 const announced = (input: JsonValue) =>
   announcementOf(
     {
-      runStore: { approvals: async () => [{ id: approvalId, runId: 'run_01JD0000000000000000000000', nodeId: 'n', agent: 'a', input }] },
+      runStore: {
+        // A run that asked for more than a list shows: this one is not among the newest.
+        approvals: async () => [],
+        approval: async (_tenantId: string, id: string) => ({
+          id,
+          runId: 'run_01JD0000000000000000000000',
+          nodeId: 'n',
+          agent: 'a',
+          input,
+        }),
+      },
       redaction: { value: (value: JsonValue) => value },
     } as unknown as Parameters<typeof announcementOf>[0],
     { seq: '1', tenantId: defaultTenantId, kind: 'approval.requested', about: approvalId },

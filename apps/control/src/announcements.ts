@@ -1,4 +1,4 @@
-import { type ApprovalId, type JsonObject, type JsonValue, type RunId, runIdOfApproval } from '@hivekeeper/contract';
+import { type ApprovalId, type JsonObject, type JsonValue, type RunId } from '@hivekeeper/contract';
 import type { Services } from './http/services.ts';
 import type { Announcement, OutboxEntry } from './records/outbox/index.ts';
 
@@ -15,7 +15,7 @@ export async function announcementOf(
     return run && { subject: 'workflow.run.completed', id: about, body: completedBody(run) };
   }
   const id = about as ApprovalId;
-  const approval = (await runStore.approvals(tenantId, { runId: runIdOfApproval(id) })).find((each) => each.id === id);
+  const approval = await runStore.approval(tenantId, id);
   if (approval === undefined) return undefined;
   const { runId, nodeId, agent, action, input, inputSha256, workflowName, expiresAtMs } = approval;
   const body = {
