@@ -19,7 +19,12 @@ afterAll(async () => {
 });
 
 const control = (name: 'up' | 'control', data: string) =>
-  hiveControl(name, join(directory.path, data), { DATABASE_URL: database.url, HIVE_LEASE_MS: '3000', HIVE_LABELS: 'archive' });
+  hiveControl(name, join(directory.path, data), {
+    DATABASE_URL: database.url,
+    MQTT_PASSWORD: 'hunter2',
+    HIVE_LEASE_MS: '3000',
+    HIVE_LABELS: 'archive',
+  });
 const worker = ({ url, adminKey }: HiveControl, name: string) =>
   hive(['worker', '--url', url, '--name', name, '--label', 'archive'], { HIVE_TOKEN: adminKey });
 
@@ -58,7 +63,7 @@ describe('with DATABASE_URL', () => {
     expect(elsewhere.process.exitCode).toBeNull();
   });
 
-  test('hive up starts no server of its own, and keeps the address from its workers', async () => {
+  test('hive up starts no server of its own, and keeps the address, and passwords, from its workers', async () => {
     await using plane = await control('up', 'up');
     expect(await endOf(plane.client, await startRun(plane.client))).toBe('SUCCESS');
     expect(await hasEmbeddedServer('up')).toBe(false);
@@ -66,7 +71,7 @@ describe('with DATABASE_URL', () => {
     const programs = await Promise.all(below.map((pid) => realpath(`/proc/${pid}/exe`).catch(() => '')));
     expect(programs.filter((program) => /postgres/.test(program))).toEqual([]);
     const [pid] = await descendants(plane.process.pid ?? 0, 'apps/worker/src/main.ts');
-    expect(await readFile(`/proc/${pid}/environ`, 'utf8')).not.toContain('DATABASE_URL');
+    expect(await readFile(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/DATABASE_URL|MQTT_PASSWORD/);
   });
 
   test('a second control plane on the same database does the work of the first, and takes its place', async () => {

@@ -94,7 +94,7 @@ export async function startControlPlane(
       clock: systemClock,
       log,
       // Agents see only what they declare, but what they declare must be there to be given.
-      environment: { ...environment, ...kept(['DATABASE_URL', 'NATS_URL', ...(models?.keyVariables ?? [])]) },
+      environment: { ...environment, ...kept(['DATABASE_URL', 'NATS_URL', 'MQTT_PASSWORD', ...(models?.keyVariables ?? [])]) },
     }),
   );
   stack.defer(() => {
