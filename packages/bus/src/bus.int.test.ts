@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { systemClock, systemRandom } from '@hivekeeper/kernel';
-import { guardLeaks, type Mosquitto, startMosquitto } from '@hivekeeper/testkit';
+import { guardLeaks, type Mosquitto, startFaultProxy, startMosquitto } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Bus, type BusEvent, type BusOptions, openBus } from './index.ts';
 
@@ -69,6 +69,18 @@ describe('a bus', () => {
     await speaker.bus.publish(message('again'));
     await eventually(() => expect(seen).toEqual(['again', 'again']), 5_000);
     expect(listener.events).toContainEqual({ kind: 'notTaken', topic: '/in/a', reason: 'no room' });
+  });
+
+  it('is closed when the connection breaks while it says goodbye, also where the broker owes an acknowledgement', async () => {
+    await using proxy = await startFaultProxy({ targetHost: '127.0.0.1', targetPort: broker.port });
+    const { bus, ready } = open({ url: `mqtt://127.0.0.1:${proxy.port}`, subscriptions: [] });
+    await ready;
+    proxy.set({ kind: 'blackHole' });
+    void bus.publish(message('lost'));
+    await eventually(() => expect(proxy.counters.heldPieces).toBe(1));
+    const closed = bus.close({ endsSession: false });
+    proxy.set({ kind: 'reset' });
+    await closed;
   });
 
   it('comes back after the broker was killed with all it knew, listens again, and sends what was on its way', async () => {

@@ -83,7 +83,9 @@ export class Link {
     if (this.#isGone) return;
     this.#isGone = true;
     const properties = this.#protocol === 5 && endsSession ? { properties: { sessionExpiryInterval: 0 } } : {};
-    await this.#client.endAsync(false, { reasonCode: 0, ...properties }).catch(() => {});
+    // The client waits for what the broker has not acknowledged, also where the connection is gone and nothing can come.
+    const closed = new Promise<void>((resolve) => this.#client.once('close', () => resolve()));
+    await Promise.race([this.#client.endAsync(false, { reasonCode: 0, ...properties }).catch(() => {}), closed]);
   }
 
   /** Cuts the connection: the broker publishes the will. */
