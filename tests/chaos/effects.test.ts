@@ -5,11 +5,10 @@ import { join, resolve } from 'node:path';
 import type { EffectView, JsonObject, RunView } from '@hivekeeper/contract';
 import { seededRandom } from '@hivekeeper/testkit';
 import { describe, expect, test } from 'vitest';
-import { allGone, descendants, isAlive, killAll, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
+import { allGone, descendants, isAlive, killAll, rest, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 const payer = resolve(import.meta.dirname, 'fixtures/payer');
 const points = ['before-begin', 'after-begin', 'after-effect', 'after-finish'] as const;
-const turn = () => new Promise((fulfil) => setImmediate(fulfil));
 
 interface Scene extends AsyncDisposable {
   stack: Stack;
@@ -42,13 +41,13 @@ async function open(workerCount = 1): Promise<Scene> {
     pay: async (context) =>
       (await scene.stack.client.startRun('pay', { context: { stopAt: null, hasProbe: true, hasLedger: true, ...context } })).id,
     stopped: async (keys) => {
-      while (keys.some((key) => !existsSync(join(records, `at-${key}`)))) await turn();
+      while (keys.some((key) => !existsSync(join(records, `at-${key}`)))) await rest();
     },
     settled: async (runId) => {
       for (;;) {
         const run = await scene.stack.client.run(runId).catch(() => undefined);
         if (run !== undefined && (run.finishedAtMs !== undefined || run.blocker?.kind === 'effect_unknown')) return run;
-        await turn();
+        await rest();
       }
     },
     [Symbol.asyncDispose]: async () => {
@@ -163,7 +162,7 @@ describe('an effect', () => {
     const attempts = async () => Promise.all(runIds.map(async (runId) => (await scene.stack.client.run(runId)).nodes[0]!.attempts));
     for (const pid of workers) process.kill(pid, 'SIGSTOP');
     // Their leases run out while their agents live: the next attempts begin beside them.
-    while ((await attempts()).some(([first]) => first?.status !== 'LOST')) await turn();
+    while ((await attempts()).some(([first]) => first?.status !== 'LOST')) await rest();
     for (const pid of workers) process.kill(pid, 'SIGCONT');
     const ends = await Promise.all(runIds.map((runId) => scene.settled(runId)));
     expect(ends.map(({ status, nodes }) => [status, nodes[0]!.attempts.length])).toEqual(cases.map(() => ['SUCCESS', 2]));
@@ -212,6 +211,7 @@ describe('120 payments while 200 processes are killed with -9', () => {
         killAll([pid]);
         kills.agents += 1;
       }
+      await rest();
     }
     const { status, nodes, effects: counts } = await scene.settled(runId);
     const paid = await scene.payments();

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { HiveError, isTerminal, type RunView } from '@hivekeeper/contract';
 import { retry } from '@hivekeeper/kernel';
 import { describe, expect, test } from 'vitest';
-import { allGone, descendants, killAll, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
+import { allGone, descendants, killAll, rest, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 const runCount = 50;
 const nodeCount = 10;
@@ -42,7 +42,7 @@ const executionsIn = async (records: string): Promise<string[]> =>
 
 /** Resolves when the agents have been executed so often: the fault shall meet work under way. */
 async function executed({ records }: Scene, count: number): Promise<void> {
-  while ((await executionsIn(records)).length < count) await new Promise((fulfil) => setImmediate(fulfil));
+  while ((await executionsIn(records)).length < count) await rest();
 }
 
 /** Resolves with every run once it has ended; a refusal that passes is met as any client would: by asking again. */

@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { descendants, startStack, temporaryDirectory } from '../stack/stack.ts';
+import { descendants, rest, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 const recorder = resolve(import.meta.dirname, 'fixtures/recorder');
 
@@ -49,7 +49,7 @@ describe('two workers', () => {
     });
     const { id } = await stack.client.startRun('many', { context: { items: Array.from({ length: 200 }, (_, index) => index) } });
     const executions = async () => (await readFile(join(records, 'executions'), 'utf8').catch(() => '')).split('\n').length - 1;
-    while ((await executions()) < 40) await new Promise((fulfil) => setImmediate(fulfil));
+    while ((await executions()) < 40) await rest();
     const [stopped] = await descendants(stack.pid, 'apps/worker/src/main.ts');
     process.kill(stopped!, 'SIGSTOP');
     for await (const { event } of stack.client.events(id)) if (event.type === 'run.finished') expect(event.status).toBe('SUCCESS');
@@ -58,8 +58,7 @@ describe('two workers', () => {
     const lost = before.attempts.filter((attempt) => attempt.status === 'LOST');
     expect(lost.length).toBeGreaterThanOrEqual(1);
     // The continued worker is heard of again; by then its own fence has dropped what it held (late-results.test.ts has one without).
-    while ((await stack.client.workers()).some((worker) => worker.state !== 'connected' || worker.heldCount > 0))
-      await new Promise((fulfil) => setImmediate(fulfil));
+    while ((await stack.client.workers()).some((worker) => worker.state !== 'connected' || worker.heldCount > 0)) await rest();
     const after = (await stack.client.run(id)).nodes[0]!;
     expect(after).toEqual(before);
     expect(after.attempts.filter((attempt) => attempt.status === 'SUCCESS')).toHaveLength(200);

@@ -2,9 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { allGone, descendants, killAll, startStack, temporaryDirectory } from '../stack/stack.ts';
-
-const turn = () => new Promise((fulfil) => setImmediate(fulfil));
+import { allGone, descendants, killAll, rest, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 test('an agent’s code sleeps, asks a person and another agent and acts, each once, though its worker is killed meanwhile', async () => {
   await using directory = await temporaryDirectory('durable');
@@ -17,7 +15,7 @@ test('an agent’s code sleeps, asks a person and another agent and acts, each o
   const { id } = await client.startRun('office', { context: {} });
 
   const asked = async () => (await client.approvals({ status: 'PENDING' })).find(({ runId }) => runId === id);
-  while ((await asked()) === undefined) await turn();
+  while ((await asked()) === undefined) await rest();
   const approval = (await asked())!;
   expect(approval).toMatchObject({
     message: 'May I act?',

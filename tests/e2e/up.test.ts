@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { allGone, descendants, killAll, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 describe('hive up', () => {
-  test('keeps its first key in a file that only its owner can read, and wants it on every route but the probes', async () => {
+  test('keeps its first key in a private file and wants it on all but the probes, alone on its data, and stops on SIGTERM with 0', async () => {
     await using directory = await temporaryDirectory('key');
     await using stack = await startStack({ dataDirectory: directory.path });
     expect((await stat(join(directory.path, 'admin.key'))).mode & 0o777).toBe(0o600);
@@ -16,6 +16,15 @@ describe('hive up', () => {
     for (const path of ['/v1/runs', '/v1/openapi.json', '/metrics', '/api/agents?projectId=1'])
       expect([path, (await fetch(stack.url + path)).status]).toEqual([path, 401]);
     expect((await stack.client.status()).authentication).toBe('api-key');
+
+    // A second process on the same data is refused, and told which one holds it.
+    await expect(startStack({ dataDirectory: directory.path })).rejects.toThrow(new RegExp(`DATA_DIRECTORY_IN_USE[^]*${stack.pid}`));
+    await stack.client.ready();
+
+    const below = await descendants(stack.pid);
+    expect(below.length).toBeGreaterThanOrEqual(3);
+    expect(await stack.stop()).toBe(0);
+    await allGone(below);
   });
 
   test('shows no agent its keys, whatever it is granted, and its reports to any', { tags: ['needs-bwrap'] }, async () => {
@@ -65,22 +74,6 @@ describe('hive up', () => {
     right.kill('SIGTERM');
     await once(right, 'exit');
     expect((await output).split('\n')).toHaveLength(2);
-  });
-
-  test('refuses a second process on the same data, naming the one that holds it', async () => {
-    await using directory = await temporaryDirectory('twice');
-    await using stack = await startStack({ dataDirectory: directory.path });
-    await expect(startStack({ dataDirectory: directory.path })).rejects.toThrow(new RegExp(`DATA_DIRECTORY_IN_USE[^]*${stack.pid}`));
-    await stack.client.ready();
-  });
-
-  test('stops on SIGTERM with exit status 0 and leaves no process behind', async () => {
-    await using directory = await temporaryDirectory('stop');
-    const stack = await startStack({ dataDirectory: directory.path });
-    const below = await descendants(stack.pid);
-    expect(below.length).toBeGreaterThanOrEqual(3);
-    expect(await stack.stop()).toBe(0);
-    await allGone(below);
   });
 
   test('leaves no child alive after a kill -9, and the next start on the same data is clean', async () => {

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, createClient } from '@hivekeeper/client';
 
 const product = resolve(import.meta.dirname, '../..');
@@ -130,9 +131,12 @@ export function killAll(pids: readonly number[]): void {
   }
 }
 
+/** Between two looks from outside: who looks without a rest takes a core from what it looks at. */
+export const rest = (): Promise<void> => pause(10);
+
 /** Resolves when none of the processes is alive any more. */
 export async function allGone(pids: readonly number[]): Promise<void> {
-  while ((await Promise.all(pids.map(isAlive))).some(Boolean)) await new Promise((fulfil) => setImmediate(fulfil));
+  while ((await Promise.all(pids.map(isAlive))).some(Boolean)) await rest();
 }
 
 const commandLine = (pid: number) =>
