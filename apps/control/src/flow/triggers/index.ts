@@ -1,12 +1,13 @@
 /**
-/**
  * Triggers: whatever starts a run, or moves one on from outside, comes through here.
  *
  * triggers.ts  once per key, one-at-a-time.ts  also where calls come together · rerun.ts  what a run that goes on from another one is (pure)
  * bulk.ts      orders for many runs at once · dead-letters.ts  what becomes of tickets that failed for good
+ * digest.ts    whether two say the same
  * schedules/   instants.ts  cron and time zones, policy.ts  what is due, what is let go, what stands in the way (both pure)
  *              schedules.ts  what people do with schedules · schedule-clock.ts  serves them · schedule-store.ts  the port
- * events/      events.ts  brings published events to runs that wait · starts.ts  and starts runs by them, pattern.ts  which ones · cloud-event.ts  what a CloudEvent publishes · event-store.ts  the port · digest.ts  whether two say the same
+ * events/      events.ts  brings published events to runs that wait · starts.ts  and starts runs by them, pattern.ts  which ones
+ *              cloud-event.ts  what a CloudEvent publishes · event-store.ts  the port
  */
 export { type BulkCall, BulkOrders } from './bulk.ts';
 export { DeadLetters, type DeadOrder } from './dead-letters.ts';
