@@ -26,6 +26,8 @@ export default defineConfig({
           name: 'unit',
           include: ['{apps,packages,agents}/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/fixtures/**'],
+          // By default one core is left over.
+          maxWorkers: 2,
         },
       },
       {
