@@ -1,7 +1,9 @@
 /** Events over a real NATS server (Debian: nats-server), into and out of two control planes on one database. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { defaultTenantId, HiveError, type RunId } from '@hivekeeper/contract';
 import { newLog, systemClock } from '@hivekeeper/kernel';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -49,8 +51,10 @@ async function freePort(): Promise<number> {
   return free;
 }
 
-async function startServer(): Promise<void> {
-  server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', directory], { stdio: ['ignore', 'ignore', 'pipe'] });
+const withJetStream = () => ['-js', '-sd', directory];
+
+async function startServer(more: readonly string[] = withJetStream()): Promise<void> {
+  server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), ...more], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   for await (const chunk of server.stderr as NodeJS.ReadableStream) {
     said += String(chunk);
@@ -191,4 +195,57 @@ test('a message that is no event holds up none behind it', async () => {
   await vi.waitUntil(async () => (await runCount()) === 2, patiently);
   const numbers = (await contexts(engine)).map(({ event }) => (event as { a: number }).a).sort();
   expect(numbers).toEqual([1, 2]);
+});
+
+test('without JetStream messages start runs and ends are told, also after the server was away; what it does not answer holds up nothing', async () => {
+  await kill('SIGKILL');
+  await startServer([]);
+  const engine = await plane();
+  await deploy(engine, indexer('graph.>'));
+  const told: string[] = [];
+  client.subscribe('workflow.run.completed', {
+    callback: (_, message) => void told.push(message.json<{ workflowRunId: string }>().workflowRunId),
+  });
+  const sendUntil = async (count: number) => {
+    for (let number = 0; (await runCount()) < count; number += 1) {
+      send('graph.indexed.7', { files: 3 }, `m-${count}-${number}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  };
+  await sendUntil(1);
+  await vi.waitUntil(() => told.length > 0, patiently);
+  // It takes connections, and answers nothing any more.
+  server.kill('SIGSTOP');
+  await start(engine, 'indexer', { event: {} });
+  await vi.waitUntil(async () => (await sql`SELECT FROM runs WHERE finished_at IS NULL`).length === 0, patiently);
+  server.kill('SIGKILL');
+  await once(server, 'exit');
+  await startServer([]);
+  const before = await runCount();
+  await sendUntil(before + 1);
+  await vi.waitUntil(async () => (await sql`SELECT FROM outbox`).length === 0, patiently);
+  // The subscription of the test comes back in its own time: what is told from now on is heard.
+  await vi.waitUntil(async () => new Set(told).size >= 2, patiently);
+});
+
+test('where JetStream is there and may not be used, nothing is told without it, and all is told once it may', async () => {
+  await kill('SIGKILL');
+  const file = join(directory, 'no-rights.conf');
+  await writeFile(
+    file,
+    'authorization: { users: [ { user: any, password: any, permissions: { publish: { deny: "$JS.API.>" } } } ] }\nno_auth_user: any\n',
+  );
+  await startServer([...withJetStream(), '-c', file]);
+  const engine = await plane();
+  await deploy(engine, { name: 'simple', nodes: [{ id: 'works', agent: 'noop' }] });
+  await start(engine, 'simple');
+  await vi.waitUntil(async () => (await sql`SELECT FROM runs WHERE finished_at IS NOT NULL`).length === 1, patiently);
+  // Longer than one set-up takes and fails.
+  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  expect(await sql`SELECT FROM outbox`).toHaveLength(1);
+  await kill('SIGKILL');
+  await startServer();
+  await vi.waitUntil(async () => (await sql`SELECT FROM outbox`).length === 0, patiently);
+  const { state } = await (await jetstreamManager(client)).streams.info('HIVEKEEPER_OUT');
+  expect(state.messages).toBe(1);
 });

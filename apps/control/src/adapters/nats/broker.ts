@@ -1,5 +1,14 @@
-import { AckPolicy, type JetStreamClient, type JetStreamManager, type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { headers, type NatsConnection, nanos } from '@nats-io/nats-core';
+import {
+  AckPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream';
+import { deadline, headers, type NatsConnection, nanos } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { type Clock, type Log, pause } from '@hivekeeper/kernel';
 import type { Announcement } from '../../records/outbox/index.ts';
@@ -27,21 +36,30 @@ const ackWaitMs = 30_000;
 /** A pull that a restarted server forgot is noticed, and made again, within this time. */
 const pullMs = 5_000;
 const againAfterMs = 2_000;
-const setUpAgainAfterMs = 5_000;
+const connectAgainAfterMs = 500;
+const connectTimeoutMs = 2_000;
+/** A server that does not answer for twice as long is gone. */
+const pingMs = 5_000;
 const publishTimeoutMs = 5_000;
 const duplicateWindowMs = 600_000;
 
+/** A connection on which everything is set up. */
+interface Line {
+  readonly connection: NatsConnection;
+  /** Absent where the server has no JetStream. */
+  readonly stream: JetStreamClient | undefined;
+}
+
 /**
- * A connection to NATS that comes back by itself. Messages are kept by a stream of the server until they are stored here, so none is
- * lost while no control plane is there; without JetStream they come as they do, to one control plane each.
+ * NATS, for as long as it is there. Each connection is set up from the start, and one that is lost is followed by a new one: there is
+ * none that is open and half set up. Messages are kept by a stream of the server until they are stored here, so none is lost while no
+ * control plane is there; without JetStream they come as they do, to one control plane each.
  */
 export class NatsBroker implements AsyncDisposable {
   readonly #options: NatsOptions;
   readonly #ending = new AbortController();
   readonly #listening: Promise<void>;
-  #connection: NatsConnection | undefined;
-  #stream: JetStreamClient | undefined;
-  #isUp = false;
+  #line: Line | undefined;
 
   constructor(options: NatsOptions) {
     this.#options = options;
@@ -49,59 +67,102 @@ export class NatsBroker implements AsyncDisposable {
   }
 
   isConnected(): boolean {
-    return this.#isUp;
+    return this.#line !== undefined;
   }
 
-  /** Resolves when the server has it. Rejects where that is not known: it may be told again, under the same id. */
+  /** Resolves when the server has it. Rejects where that is not known, in 5 s at most: it may be told again, under the same id. */
   async publish({ subject, id, body }: Announcement): Promise<void> {
+    if (this.#line === undefined) throw new NatsIsAway('NATS is not connected');
+    const { connection, stream } = this.#line;
     const data = JSON.stringify(body);
-    if (this.#stream !== undefined) await this.#stream.publish(subject, data, { msgID: id, timeout: publishTimeoutMs });
-    else {
-      const named = headers();
-      named.set('Nats-Msg-Id', id);
-      this.#connection?.publish(subject, data, { headers: named });
-      await this.#connection?.flush();
+    if (stream !== undefined) {
+      await stream.publish(subject, data, { msgID: id, timeout: publishTimeoutMs });
+      return;
     }
+    const named = headers();
+    named.set('Nats-Msg-Id', id);
+    connection.publish(subject, data, { headers: named });
+    await deadline(connection.flush(), publishTimeoutMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
-    this.#isUp = false;
-    await this.#connection?.close();
     await this.#listening;
   }
 
   async #listen(): Promise<void> {
     const { clock, log } = this.#options;
+    let isTold = false;
     while (!this.#ending.signal.aborted) {
-      try {
-        this.#connection ??= await connectTo(this.#options.url);
-        void this.#watchStatus(this.#connection);
-        await this.#consume(this.#connection);
-      } catch (error) {
-        if (!this.#ending.signal.aborted) log.warn({ err: error }, 'NATS cannot be used; trying again');
-      }
-      this.#isUp = false;
-      if (this.#connection?.isClosed() === true) this.#connection = undefined;
-      await pause(clock, setUpAgainAfterMs, this.#ending.signal).catch(() => undefined);
+      const hadLine = await this.#connectOnce().catch((error: unknown) => {
+        if (!isTold && !this.#ending.signal.aborted) log.warn({ err: error }, 'NATS cannot be used; trying again');
+        isTold = true;
+        return false;
+      });
+      if (hadLine) isTold = false;
+      await pause(clock, connectAgainAfterMs, this.#ending.signal).catch(() => undefined);
     }
-    await this.#connection?.close();
   }
 
-  /** Takes messages until the connection is over. */
-  async #consume(connection: NatsConnection): Promise<void> {
-    const manager = await jetstreamManager(connection).catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'NATS has no JetStream: what is sent while no control plane is connected is lost');
+  /** One connection, from its beginning to its end; true where it was set up. */
+  async #connectOnce(): Promise<boolean> {
+    const connection = await connectTo(this.#options.url);
+    try {
+      const manager = await this.#jetStreamOf(connection);
+      if (manager === undefined) await this.#subscribe(connection);
+      else await this.#consume(connection, manager);
+      return true;
+    } finally {
+      this.#line = undefined;
+      await connection.close();
+    }
+  }
+
+  /** Another fault must not be taken for its absence: what is sent without it may be lost. */
+  #jetStreamOf(connection: NatsConnection): Promise<JetStreamManager | undefined> {
+    return jetstreamManager(connection).catch((error: unknown) => {
+      const isAbsent = error instanceof Error && error.name === 'JetStreamNotEnabled' && connection.info?.jetstream !== true;
+      if (!isAbsent) throw error;
+      this.#options.log.warn('NATS has no JetStream: what is sent while no control plane is connected is lost');
       return undefined;
     });
-    if (manager === undefined) return this.#subscribe(connection);
+  }
+
+  /** Takes messages of the stream until the connection is over, or we are. */
+  async #consume(connection: NatsConnection, manager: JetStreamManager): Promise<void> {
     await this.#ensureStreams(manager);
-    this.#stream = jetstream(connection);
-    const consumer = await this.#stream.consumers.get(incoming, durable);
+    const stream = jetstream(connection);
+    const consumer = await stream.consumers.get(incoming, durable);
     const messages = await consumer.consume({ expires: pullMs });
-    this.#ending.signal.addEventListener('abort', () => messages.stop(), { once: true });
-    this.#isUp = true;
+    this.#begin({ connection, stream }, () => messages.stop());
     for await (const message of messages) await this.#handle(message);
+  }
+
+  /** Takes messages as they come until the connection is over, or we are. */
+  async #subscribe(connection: NatsConnection): Promise<void> {
+    const subscriptions = this.#options.subjects.map((subject) => connection.subscribe(subject, { queue: durable }));
+    this.#begin({ connection, stream: undefined }, () => subscriptions.forEach((subscription) => subscription.unsubscribe()));
+    await Promise.all(
+      subscriptions.map(async (subscription) => {
+        for await (const { subject, headers: named, data: bytes } of subscription)
+          await this.#judge({ subject, messageId: named?.get('Nats-Msg-Id') || undefined, bytes });
+      }),
+    );
+  }
+
+  #begin(line: Line, stop: () => void): void {
+    const { signal } = this.#ending;
+    if (signal.aborted) return stop();
+    this.#line = line;
+    const over = () => {
+      this.#line = undefined;
+      stop();
+    };
+    signal.addEventListener('abort', over, { once: true });
+    void line.connection.closed().then(() => {
+      signal.removeEventListener('abort', over);
+      over();
+    });
   }
 
   async #ensureStreams(manager: JetStreamManager): Promise<void> {
@@ -110,13 +171,11 @@ export class NatsBroker implements AsyncDisposable {
       { name: incoming, subjects: [...this.#options.subjects], ...kept },
       { name: outgoing, subjects: announced, duplicate_window: nanos(duplicateWindowMs), ...kept },
     ];
-    for (const stream of wanted) {
-      const isThere = await manager.streams.info(stream.name).then(
-        () => true,
-        () => false,
-      );
-      await (isThere ? manager.streams.update(stream.name, stream) : manager.streams.add(stream));
-    }
+    for (const stream of wanted)
+      await manager.streams.update(stream.name, stream).catch((error: unknown) => {
+        if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return manager.streams.add(stream);
+        throw error;
+      });
     await manager.consumers.add(incoming, {
       durable_name: durable,
       ack_policy: AckPolicy.Explicit,
@@ -138,42 +197,25 @@ export class NatsBroker implements AsyncDisposable {
     else message.ack();
   }
 
-  async #subscribe(connection: NatsConnection): Promise<void> {
-    this.#isUp = true;
-    const subscriptions = this.#options.subjects.map(async (subject) => {
-      for await (const message of connection.subscribe(subject, { queue: durable }))
-        await this.#judge({
-          subject: message.subject,
-          messageId: message.headers?.get('Nats-Msg-Id') || undefined,
-          bytes: message.data,
-        });
-    });
-    await Promise.all(subscriptions);
-  }
-
   async #judge(message: ArrivedMessage): Promise<Verdict> {
     const read = eventIn(message);
     if ('event' in read) return this.#options.take(read.event);
     this.#options.log.warn({ subject: message.subject, fault: read.fault }, 'a message is no event');
     return 'useless';
   }
-
-  async #watchStatus(connection: NatsConnection): Promise<void> {
-    for await (const { type } of connection.status()) {
-      if (type === 'disconnect') this.#isUp = false;
-      if (type === 'reconnect') this.#isUp = true;
-    }
-  }
 }
+
+/** Not connected, or not set up yet. */
+class NatsIsAway extends Error {}
 
 function connectTo(url: string): Promise<NatsConnection> {
   const { username, password, host } = new URL(url);
   return connect({
     servers: host,
     name: 'hivekeeper',
-    waitOnFirstConnect: true,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 500,
+    timeout: connectTimeoutMs,
+    pingInterval: pingMs,
+    reconnect: false,
     ...(username !== '' && { user: decodeURIComponent(username), pass: decodeURIComponent(password) }),
   });
 }

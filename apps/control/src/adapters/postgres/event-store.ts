@@ -84,9 +84,10 @@ const engineCalls = (engine: Pool): EngineCalls => ({
     await engine`UPDATE events SET started_at = now() WHERE id = ${id}`;
   },
 
-  async toStart(most) {
+  async toStart(after, most) {
     const rows = await engine<EventRow[]>`
-      SELECT * FROM events WHERE started_at IS NULL AND received_at < now() - interval '5 seconds' ORDER BY received_at LIMIT ${most}`;
+      SELECT * FROM events WHERE started_at IS NULL AND received_at < now() - interval '5 seconds' AND id > ${after ?? ''}
+      ORDER BY id LIMIT ${most}`;
     return rows.map(eventOf);
   },
 
