@@ -161,7 +161,7 @@ function watchOver({
       return canaryQueues.filter((queue) => served.has(queue));
     },
     hasFreeWorker: (queue) => desk.hasFreeWorker(queue),
-    send: (queue) => sendCanary({ triggers, runs }, queue),
+    send: (queue) => sendCanary({ triggers, runs, clock }, queue),
     ...{ clock, log, intervalMs },
   });
   const signs = () => [...signsOf({ lane, desk, ...pulses }), ...canaries.signs()];

@@ -181,8 +181,11 @@ describe('an agent of the 2389 protocol', () => {
     await broker.kill();
     await vi.waitFor(async () => expect((await fetch(`${agent.url}/ready`)).status).toBe(503), 5_000);
     expect((await fetch(`${agent.url}/health`)).status).toBe(503);
+    const statusCount = line.seen.filter(on(statusTopic)).length;
     await broker.start();
     await vi.waitFor(async () => expect((await fetch(`${agent.url}/ready`)).status).toBe(200), 5_000);
+    // The client of the test sends what waits before it subscribes again: without this the answer may come before it listens.
+    await line.count(on(statusTopic), statusCount + 1);
     expect(await answered(taskFor())).toHaveProperty('response');
   });
 

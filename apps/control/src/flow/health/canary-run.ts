@@ -5,6 +5,7 @@ import {
   type WorkflowDefinition,
   workflowDefinitionSchema,
 } from '@hivekeeper/contract';
+import type { Clock } from '@hivekeeper/kernel';
 import type { AgentRegistry, WorkflowRegistry } from '../../records/registry/index.ts';
 import type { Runs, Watcher } from '../runs/index.ts';
 import type { Triggers } from '../triggers/index.ts';
@@ -13,6 +14,8 @@ import type { CanaryEnd } from './canaries.ts';
 // Long enough for the workers to be busy a while, and short enough that the next one tells of now.
 const longestMs = 60_000;
 const agentTimeoutMs = 20_000;
+// Behind the run's own end: a canary of which nobody hears must not be the last of its queue.
+const silentAfterMs = longestMs + 30_000;
 
 const entries = { exec: 'canary.sh', node: 'canary.mjs', python: 'canary.py' } as const;
 type Queue = keyof typeof entries;
@@ -47,9 +50,9 @@ export async function registerCanaries(
   }
 }
 
-/** Sends a canary: a run of one ticket, by the door that every run comes in. Resolves with its end. */
+/** Sends a canary: a run of one ticket, by the door that every run comes in. Resolves with its end, in 90 s at most. */
 export async function sendCanary(
-  { triggers, runs }: { readonly triggers: Triggers; readonly runs: Runs },
+  { triggers, runs, clock }: { readonly triggers: Pick<Triggers, 'fire'>; readonly runs: Pick<Runs, 'watch'>; readonly clock: Clock },
   queue: string,
 ): Promise<CanaryEnd> {
   const tenantId = canaryTenantId;
@@ -63,10 +66,15 @@ export async function sendCanary(
       resolve(isSettled ? { kind: 'settled', error } : { kind: 'unserved' });
     }
   };
-  const stop = await runs.watch({ tenantId, runId, onNews });
+  const timer = clock.after(silentAfterMs, () => resolve({ kind: 'unserved' }));
+  const stop = await runs.watch({ tenantId, runId, onNews }).catch((error: unknown) => {
+    timer.cancel();
+    throw error;
+  });
   try {
     return await promise;
   } finally {
+    timer.cancel();
     stop();
   }
 }

@@ -1,4 +1,4 @@
-import type { ApprovalId, Blocker, RunId, TicketId, WorkerId, WorkflowId } from '@hivekeeper/contract';
+import type { ApprovalId, Blocker, RunId, TicketId, WorkerId, WorkerView, WorkflowId } from '@hivekeeper/contract';
 import { expect, it } from 'vitest';
 import { explain, inWords, type WhyFacts } from './explain.ts';
 
@@ -15,9 +15,17 @@ const run = {
 const ticketBlocker: Blocker = { kind: 'ticket', nodeId: 'scan', ticketId: 'tkt_1.0' as TicketId, otherCount: 0 };
 const ready = { ticketId: 'tkt_1.0' as TicketId, requirement: 'python' };
 
+const worker = (more: Partial<WorkerView>) => ({
+  name: 'eu-1',
+  state: 'connected' as const,
+  capabilities: [],
+  lastSeenAtMs: nowMs,
+  ...more,
+});
+
 const blockedBy = (blocker: Blocker | undefined, more: Partial<WhyFacts> = {}): WhyFacts => ({
   run: { ...run, ...(blocker !== undefined && { blocker }) },
-  workers: [['node'], ['exec', 'gpu', 'python']],
+  workers: [worker({ capabilities: ['node'] }), worker({ capabilities: ['exec', 'gpu', 'python'] })],
   nowMs,
   ...more,
 });
@@ -106,6 +114,26 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     facts: blockedBy(ticketBlocker, { ticket: ready, workers: [] }),
     says: 'Node scan waits for a worker that can run python agents; no worker is connected.',
     type: 'hive worker --url <url> --token <token>',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'needs a worker where the only one is silent',
+    facts: blockedBy(ticketBlocker, {
+      ticket: ready,
+      workers: [worker({ state: 'silent', capabilities: ['python'], lastSeenAtMs: nowMs - 40_000 }), worker({ capabilities: ['node'] })],
+    }),
+    says: 'Node scan waits for a worker that can run python agents; worker eu-1 was last heard 40 s ago.',
+    type: 'hive status',
+    sinceMs: 90_000,
+  },
+  {
+    what: 'needs a worker where all that could are told to take nothing',
+    facts: blockedBy(ticketBlocker, {
+      ticket: ready,
+      workers: [worker({ state: 'cordoned', capabilities: ['python'] }), worker({ state: 'draining', capabilities: ['python'] })],
+    }),
+    says: 'Node scan waits for a worker that can run python agents; worker eu-1 is cordoned, and 1 more that can run it take nothing either.',
+    type: 'hive status',
     sinceMs: 90_000,
   },
   {

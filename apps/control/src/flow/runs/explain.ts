@@ -1,4 +1,13 @@
-import { type Blocker, isTerminal, labelSchema, type RunId, type RunSummary, type ThrottledBy, type Why } from '@hivekeeper/contract';
+import {
+  type Blocker,
+  isTerminal,
+  labelSchema,
+  type RunId,
+  type RunSummary,
+  type ThrottledBy,
+  type Why,
+  type WorkerView,
+} from '@hivekeeper/contract';
 import type { LiveTicket } from '../tickets/index.ts';
 
 /** What is known when somebody asks why. */
@@ -8,8 +17,8 @@ export interface WhyFacts {
   readonly ticket?: LiveTicket | undefined;
   /** What lets that ticket wait though a worker may be free. */
   readonly throttledBy?: ThrottledBy | undefined;
-  /** What each connected worker has: what it found out about itself, and its labels. */
-  readonly workers: readonly (readonly string[])[];
+  /** Each worker that is registered here; what it has is what it found out about itself, and its labels. */
+  readonly workers: readonly Pick<WorkerView, 'name' | 'state' | 'capabilities' | 'lastSeenAtMs'>[];
   /** What is heard of the agent over MQTT that the ticket is for, where it is for one. */
   readonly overMqtt?: AgentOverMqtt | undefined;
   /** The oldest runs whose turn it is, where the blocker is that it is not yet this one's. */
@@ -149,7 +158,7 @@ function becauseOfTicket(
   if (throttledBy !== undefined)
     return { ...becauseThrottled(blocker.nodeId, throttledBy, { nowMs, others }), sinceMs: nowMs - run.createdAtMs };
   if (overMqtt !== undefined) return { ...becauseOfPresence(blocker.nodeId, overMqtt, others), sinceMs: nowMs - run.createdAtMs };
-  return { ...becauseUnheld(blocker.nodeId, ticket.requirement.split(' '), { workers, others }), sinceMs: nowMs - run.createdAtMs };
+  return { ...becauseUnheld(blocker.nodeId, ticket.requirement.split(' '), { workers, others, nowMs }), sinceMs: nowMs - run.createdAtMs };
 }
 
 /** An agent over MQTT has the task. */
@@ -253,7 +262,7 @@ function trialOf({ nextTrialAtMs, trialTicketId }: Broken, nowMs: number): strin
 function becauseUnheld(
   nodeId: string,
   needed: readonly string[],
-  { workers, others }: Pick<WhyFacts, 'workers'> & { readonly others: string },
+  { workers, others, nowMs }: Pick<WhyFacts, 'workers' | 'nowMs'> & { readonly others: string },
 ): Pick<Why, 'explanation' | 'nextCommand'> {
   const agent = needed.find((capability) => capability.startsWith(awaitedAgent))?.slice(awaitedAgent.length);
   if (agent !== undefined) {
@@ -263,9 +272,18 @@ function becauseUnheld(
       ...(!agent.includes('/') && { nextCommand: 'hive agents register <path>' }),
     };
   }
-  if (workers.some((has) => needed.every((capability) => has.includes(capability)))) {
+  const able = workers.filter(({ capabilities }) => needed.every((capability) => capabilities.includes(capability)));
+  if (able.some(({ state }) => state === 'connected')) {
     return {
       explanation: `Node ${nodeId} waits for a free worker; all that can run it are busy${others}.`,
+      nextCommand: 'hive status',
+    };
+  }
+  const [away] = able;
+  if (away !== undefined) {
+    const more = able.length === 1 ? '' : `, and ${able.length - 1} more that can run it take nothing either`;
+    return {
+      explanation: `Node ${nodeId} waits for a worker that ${inPlain(needed, 'and')}; ${whyItTakesNothing(away, nowMs)}${more}${others}.`,
       nextCommand: 'hive status',
     };
   }
@@ -286,9 +304,15 @@ const inPlain = (capabilities: readonly string[], joint: 'and' | 'or'): string =
     .map((capability) => (isLabel(capability) ? `has the label ${capability}` : `can run ${capability} agents`))
     .join(` ${joint} `);
 
-function whatIsMissing(needed: readonly string[], workers: readonly (readonly string[])[]): string {
-  if (workers.length === 0) return 'no worker is connected';
-  const missing = needed.filter((capability) => !workers.some((has) => has.includes(capability)));
+/** "worker eu-1 is cordoned" */
+function whyItTakesNothing({ name, state, lastSeenAtMs }: WhyFacts['workers'][number], nowMs: number): string {
+  return state === 'silent' ? `worker ${name} was last heard ${inWords(nowMs - lastSeenAtMs)} ago` : `worker ${name} is ${state}`;
+}
+
+function whatIsMissing(needed: readonly string[], workers: WhyFacts['workers']): string {
+  const connected = workers.filter(({ state }) => state === 'connected');
+  if (connected.length === 0) return 'no worker is connected';
+  const missing = needed.filter((capability) => !connected.some(({ capabilities }) => capabilities.includes(capability)));
   return missing.length === 0 ? 'no connected worker has all of that' : `no connected worker ${inPlain(missing, 'or')}`;
 }
 

@@ -138,4 +138,21 @@ describe('a ticket that is given back', () => {
     await world.suspensions.tell();
     expect([world.isWaiting, world.isAwaited]).toEqual([false, false]);
   });
+
+  it('is told of also where the news before it cannot be told', async () => {
+    const told: string[] = [];
+    const awaited = ['eff_1', 'eff_2'].map((id) => ({ id, runId: `run of ${id}`, isTicketLive: true }));
+    const suspensions = new Suspensions({
+      effects: { awaited: async () => awaited as never, forgetAwaiting: async () => {} },
+      orders: {
+        effectResolved: async ({ effectId: id }) => {
+          if (id === 'eff_1') throw new HiveError('DATABASE_UNAVAILABLE');
+          told.push(id);
+        },
+      },
+      ...({} as Pick<ConstructorParameters<typeof Suspensions>[0], 'runs' | 'ledger'>),
+    });
+    await expect(suspensions.tell()).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+    expect(told).toEqual(['eff_2']);
+  });
 });

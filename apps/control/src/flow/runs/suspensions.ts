@@ -48,9 +48,12 @@ export class Suspensions {
     await this.tell(which.effectId);
   }
 
-  /** Tells runs the news of effects that they wait for: of one, or of all. Telling again does no harm. */
+  /** Tells runs the news of effects that they wait for: of one, or of all, also past one that cannot be told. Telling again does no harm. */
   async tell(only?: EffectId): Promise<void> {
-    for (const effect of await this.#options.effects.awaited(only)) await this.#tellOne(effect);
+    const failed: unknown[] = [];
+    for (const effect of await this.#options.effects.awaited(only))
+      await this.#tellOne(effect).catch((error: unknown) => failed.push(error));
+    if (failed.length > 0) throw failed[0];
   }
 
   async #tellOne(effect: AwaitedEffect): Promise<void> {

@@ -106,7 +106,7 @@ async function whyOf(
     throttledBy,
     holders,
     overMqtt: ticket && overMqtt(services, ticket.requirement),
-    workers: services.desk.workers().flatMap(({ state, capabilities }) => (state === 'connected' ? [capabilities] : [])),
+    workers: services.desk.workers(),
     nowMs: services.clock.nowMs(),
   });
 }

@@ -44,8 +44,8 @@ export interface EventStore {
   ): Promise<readonly StoredEvent[]>;
   /** For the engine: the runs of the event are stored. */
   started(id: EventId): Promise<void>;
-  /** For the engine: events whose runs were not stored within five seconds, the oldest first. */
-  toStart(most: number): Promise<readonly StoredEvent[]>;
+  /** For the engine: events whose runs were not stored within five seconds, in the order of their ids, from behind `after`. */
+  toStart(after: EventId | undefined, most: number): Promise<readonly StoredEvent[]>;
   /** For the engine: who waits for the event, and began no later than it came. */
   waitsFor(event: StoredEvent, most: number): Promise<readonly EventWait[]>;
   /** For the engine: what a wait may get, from its run's beginning on, the oldest first, without the first `skipped`. */

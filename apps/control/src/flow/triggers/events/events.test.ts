@@ -24,6 +24,8 @@ let had: Set<string>;
 let offers: EventOffer[];
 let reads: number;
 let fault: HiveError | undefined;
+/** The ids of events that start no run now. */
+let hopeless: Set<string>;
 /** Workflows whose triggers mean every event, the events whose runs were started, and those marked so. */
 let meant: StoredWorkflow[];
 let started: string[];
@@ -32,12 +34,12 @@ let isReplay: boolean;
 let events: Events;
 
 beforeEach(() => {
-  [published, had, offers, reads, fault] = [[], new Set(), [], 0, undefined];
+  [published, had, offers, reads, fault, hopeless] = [[], new Set(), [], 0, undefined, new Set()];
   [meant, started, marked, isReplay] = [[], [], [], false];
   const store = {
     add: async ({ by, dedupe: _, ...event }) => ({ event: { ...event, publishedBy: by, receivedAtMs: 0 }, isReplay }),
     started: async (id) => void marked.push(id),
-    toStart: async () => published.filter(({ id }) => !marked.includes(id)),
+    toStart: async (after, most) => published.filter(({ id }) => !marked.includes(id) && id > (after ?? '')).slice(0, most),
     waitsFor: async () => [wait],
     eventsFor: async (_wait, { skipped, most }) => {
       reads += 1;
@@ -60,7 +62,7 @@ beforeEach(() => {
   const starts = {
     meant: async () => meant,
     start: async ({ id }: StoredEvent) => {
-      if (fault !== undefined) throw fault;
+      if (fault !== undefined || hopeless.has(id)) throw fault ?? new HiveError('DATABASE_UNAVAILABLE');
       started.push(id);
     },
   } as Partial<EventStarts> as EventStarts;
@@ -117,6 +119,13 @@ describe('an event that starts runs', () => {
     await events.sweep();
     await events.sweep();
     expect([started, marked]).toEqual([['evt_1'], ['evt_1']]);
+  });
+
+  it('is started though a hundred older ones cannot be', async () => {
+    published = Array.from({ length: 101 }, (_, number) => stored(1_000 + number));
+    for (const { id } of published.slice(0, 100)) hopeless.add(id);
+    await events.sweep();
+    expect(started).toEqual(['evt_1100']);
   });
 });
 

@@ -88,13 +88,12 @@ export class Events implements AsyncDisposable {
   async #sweep(): Promise<void> {
     const { store, log } = this.#options;
     try {
-      for (const event of await store.toStart(page)) await this.#start(event);
-      let last: EventWait | undefined;
-      do {
-        const waits = await store.waitsWithEvents(last, page);
-        for (const wait of waits) await this.#safely(wait, () => this.#serveAnew(wait));
-        last = waits.length < page ? undefined : waits.at(-1);
-      } while (last !== undefined);
+      const toStart = inPages((last: StoredEvent | undefined) => store.toStart(last?.id, page));
+      for await (const event of toStart) await this.#start(event);
+      const waits = inPages((last: Awaited<ReturnType<EventStore['waitsWithEvents']>>[number] | undefined) =>
+        store.waitsWithEvents(last, page),
+      );
+      for await (const wait of waits) await this.#safely(wait, () => this.#serveAnew(wait));
     } catch (error) {
       log.warn({ err: error }, 'waits for events could not be read; trying again');
     }
@@ -147,6 +146,16 @@ export class Events implements AsyncDisposable {
     this.#underWay.add(done);
     return done;
   }
+}
+
+/** Everything there is, also where what came first stays where it is because it cannot be dealt with now. */
+async function* inPages<Item>(read: (last: Item | undefined) => Promise<readonly Item[]>): AsyncGenerator<Item> {
+  let last: Item | undefined;
+  do {
+    const items = await read(last);
+    yield* items;
+    last = items.length < page ? undefined : items.at(-1);
+  } while (last !== undefined);
 }
 
 const viewOf = ({ tenantId: _, ...event }: StoredEvent): EventView => event;

@@ -16,8 +16,6 @@ export interface EventStartsOptions {
 
 /** Where runs of an event are found again by its id. */
 const route = 'event';
-/** Waiting makes these neither better nor worse. */
-const hopeless = new Set(['NOT_FOUND', 'WORKFLOW_NOT_ACTIVE', 'TEMPLATE_UNRESOLVED', 'INVALID_REQUEST', 'IDEMPOTENCY_KEY_REUSED']);
 
 /** Starts the runs that an event means, each once: the key of a run is the event's id and the workflow's. */
 export class EventStarts {
@@ -52,7 +50,8 @@ export class EventStarts {
           idempotency: { route, key: `${event.id} ${id}` },
         })
         .catch((error: unknown) => {
-          if (!HiveError.is(error) || !hopeless.has(error.code)) failed.push(error);
+          // What is terminal, waiting makes neither better nor worse.
+          if (!HiveError.is(error) || error.entry.consequence !== 'terminal') failed.push(error);
           else this.#options.log.warn({ err: error, eventId: event.id, workflow: name }, 'an event could not start a run');
         });
     if (failed.length > 0) throw failed[0];
