@@ -18,6 +18,12 @@ module.exports = {
       { path: '^(packages/(?!kernel/)|apps/)' },
     ),
     forbid(
+      'egress-knows-no-domain',
+      'Rules and requests without subject matter.',
+      { path: '^packages/egress/', pathNot: '\\.test\\.ts$' },
+      { path: '^(packages/(?!egress/)|apps/)' },
+    ),
+    forbid(
       'bus-carries-words',
       'bus -> contract, kernel.',
       { path: '^packages/bus/', pathNot: '\\.test\\.ts$' },

@@ -65,6 +65,7 @@ describe('the walls between the parts', () => {
     ['apps-are-leaves', 'apps/cli/src/main.ts', 'apps/control/src/main.ts'],
     ['contract-is-only-words', 'packages/contract/src/main.ts', 'packages/kernel/src/main.ts'],
     ['kernel-knows-no-domain', 'packages/kernel/src/main.ts', 'packages/contract/src/main.ts'],
+    ['egress-knows-no-domain', 'packages/egress/src/main.ts', 'packages/contract/src/main.ts'],
     ['bus-carries-words', 'packages/bus/src/main.ts', 'packages/sdk/src/main.ts'],
     ['client-runs-in-a-browser', 'packages/client/src/main.ts', 'node:fs'],
     ['faces-use-the-client', 'apps/cli/src/main.ts', 'packages/bus/src/main.ts'],

@@ -28,21 +28,22 @@ export const openCommandTool: OpenTool = (config, { environment }) => {
         const child = spawn(file, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
         const kill = () => killGroup(child.pid);
         signal.addEventListener('abort', kill, { once: true });
-        const said = { out: '', err: '' };
+        const out: Buffer[] = [];
+        let outBytes = 0;
+        let err = '';
         const fail = (text: string) => reject(new HiveError('TOOL_FAILED', text));
         child.on('error', (error) => fail(error.message));
-        child.stdout.setEncoding('utf8').on('data', (piece: string) => {
-          said.out += piece;
-          if (said.out.length > maxBytes) {
-            kill();
-            fail(`the output is larger than ${maxBytes} bytes`);
-          }
+        child.stdout.on('data', (piece: Buffer) => {
+          outBytes += piece.length;
+          if (outBytes <= maxBytes) return void out.push(piece);
+          kill();
+          fail(`the output is larger than ${maxBytes} bytes`);
         });
-        child.stderr.setEncoding('utf8').on('data', (piece: string) => (said.err = (said.err + piece).slice(-2_000)));
+        child.stderr.setEncoding('utf8').on('data', (piece: string) => (err = (err + piece).slice(-2_000)));
         child.on('close', (code, killer) => {
           signal.removeEventListener('abort', kill);
-          if (code === 0) resolve(said.out.trimEnd());
-          else fail(`it ended with ${code ?? killer}: ${said.err.trim()}`);
+          if (code === 0) resolve(Buffer.concat(out).toString('utf8').trimEnd());
+          else fail(`it ended with ${code ?? killer}: ${err.trim()}`);
         });
         // One that does not read what it gets says so by how it ends.
         child.stdin.on('error', () => {});

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, realpath } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { HiveError } from '@hivekeeper/contract';
 
 /** Directories below which a tool may go; paths that are not absolute are meant from the first one. */
@@ -22,7 +22,16 @@ export async function openForWriting(path: string, roots: Roots): Promise<FileHa
   await mkdir(dirname(place), { recursive: true });
   const directory = await canonical(dirname(place), path);
   assertBelow(directory, allowed, path);
-  return opened(join(directory, basename(place)), constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, path);
+  const file = await opened(join(directory, basename(place)), constants.O_WRONLY | constants.O_CREAT, path);
+  try {
+    // Its other name may lie outside, and whoever reads it there would read what is written here.
+    if ((await file.stat()).nlink > 1) throw new HiveError('TOOL_FAILED', `${path}: a file with another name besides (a hard link)`);
+    await file.truncate();
+    return file;
+  } catch (error) {
+    await file.close();
+    throw HiveError.is(error) ? error : unusable(path, error);
+  }
 }
 
 /** The last part of a path is never followed where it is a link: it would lead away from what was checked. */
@@ -59,7 +68,7 @@ async function nearestReal(place: string): Promise<string> {
 function assertBelow(real: string, roots: readonly string[], path: string): void {
   const isBelow = roots.some((root) => {
     const way = relative(root, real);
-    return way === '' || (!way.startsWith('..') && !isAbsolute(way));
+    return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
   });
   if (!isBelow) throw new HiveError('TOOL_FAILED', `${path} is outside of what this tool may see (allowed_paths)`);
 }

@@ -1,9 +1,11 @@
+import { egressSchema } from '@hivekeeper/egress';
 import { z } from 'zod';
-import { egressSchema } from './egress.ts';
 import { exchange } from './http-exchange.ts';
 import { configOf, type OpenTool, typed } from './tool.ts';
 
 const configSchema = egressSchema.extend({ max_response_size: z.int().min(1).default(1_048_576) });
+
+const maxRedirects = 5;
 
 const argsSchema = z.strictObject({
   method: z.enum(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']),
@@ -21,7 +23,7 @@ export const openHttpRequest: OpenTool = (config) => {
     description: 'Make an HTTP request and get its status, headers and body.',
     ...typed(argsSchema, async ({ timeout = 30, extract_content = false, ...request }, signal) => {
       const within = AbortSignal.any([signal, AbortSignal.timeout(timeout * 1_000)]);
-      const answer = await exchange(request, { egress, maxResponseBytes, signal: within });
+      const answer = await exchange(request, { egress, maxResponseBytes, maxRedirects, signal: within });
       return { ...answer, body: extract_content ? textOfHtml(answer.body) : answer.body, content_extracted: extract_content };
     }),
   };

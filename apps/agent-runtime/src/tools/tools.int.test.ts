@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,6 @@ import { guardLeaks } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAgentFile } from '../config/read.ts';
 import { Metrics } from '../observe/index.ts';
-import { isPublicAddress } from './egress.ts';
 import { openToolBox } from './index.ts';
 
 // Opened at their first use, which the MCP SDK makes: they are no leak.
@@ -115,12 +114,6 @@ describe('http_request', () => {
     await tools.call('http_request', { method: 'GET', url: `${url}/silent` });
     expect(tools.metrics.snapshot().tools.tool_stats['http_request']).toMatchObject({ executions: 2, failures: 1, timeouts: 1 });
   });
-
-  it.each(['8.8.8.8', '2606:4700::1111'])('%s is on the public internet', (address) => expect(isPublicAddress(address)).toBe(true));
-  it.each(['192.168.1.1', '100.64.0.1', '::1', 'fd00::1', 'fe80::1', '::ffff:10.0.0.1', '64:ff9b::a00:1', 'nonsense'])(
-    '%s is not',
-    (address) => expect(isPublicAddress(address)).toBe(false),
-  );
 });
 
 describe('the file tools', () => {
@@ -169,6 +162,17 @@ describe('the file tools', () => {
     expect((await tools.call('file_read', { path: 'grown' })).text).toMatch(/larger than 100 bytes/);
   });
 
+  it('take a name that begins with two dots for a name', async () => {
+    expect((await tools.call('file_write', { path: '..d/note', content: 'x' })).isError).toBe(false);
+    expect(JSON.parse((await tools.call('file_read', { path: '..d/note' })).text)).toEqual({ content: 'x', size: 1 });
+  });
+
+  it('write to no file that has another name outside', async () => {
+    await link(join(root, 'out/secret'), join(root, 'in/hard'));
+    expect((await tools.call('file_write', { path: 'hard', content: 'x' })).text).toMatch(/hard link/);
+    expect(await readFile(join(root, 'out/secret'), 'utf8')).toBe('secret');
+  });
+
   it('are not there without allowed paths', async () => {
     await expect(boxOf('[tools]\nfile_read = "builtin"')).rejects.toThrow(/allowed_paths/);
   });
@@ -177,6 +181,22 @@ describe('the file tools', () => {
 describe('tools from elsewhere', () => {
   it('web_search does not start without a key', async () => {
     await expect(boxOf('[tools]\nweb_search = "builtin"', {})).rejects.toThrow('SERPER_API_KEY is not set');
+  });
+
+  it('web_search is sent nowhere by the engine it asks', async () => {
+    const asked: string[] = [];
+    const engine = createServer(({ url = '' }, response) => {
+      asked.push(url);
+      response.writeHead(302, { location: '/elsewhere' }).end();
+    }).listen(0, '127.0.0.1');
+    await once(engine, 'listening');
+    const address = `http://127.0.0.1:${(engine.address() as AddressInfo).port}/search`;
+    await using tools = await boxOf(
+      `[tools]\nweb_search = { impl = "builtin", config = { engine = "searxng", url = "${address}" } }`,
+    );
+    expect(await tools.call('web_search', { query: 'q' })).toMatchObject({ isError: true, text: expect.stringContaining('redirect') });
+    expect(asked).toEqual(['/search?q=q&format=json']);
+    engine.close();
   });
 
   it('a tool that nobody knows does not start, and the nearest is named', async () => {
@@ -206,6 +226,9 @@ describe('tools from elsewhere', () => {
     await using echo = await boxOf(command('cat; printf %s "$SECRET"'), { PATH: process.env['PATH'], SECRET: 's' });
     expect(await echo.call('mine', { x: 'a' })).toMatchObject({ text: '{"x":"a"}', isError: false });
     expect((await echo.call('mine', {})).text).toMatch(/^Parameter validation failed: At '\/': must have required property 'x'/);
+    const bounded = command('printf üüü').replace('description', 'max_output_size = 5, description');
+    await using wordy = await boxOf(bounded);
+    expect((await wordy.call('mine', { x: 1 })).text).toBe('the output is larger than 5 bytes');
     await using broken = await boxOf(command('echo bad >&2; exit 3'));
     expect(await broken.call('mine', { x: 1 })).toMatchObject({ text: 'it ended with 3: bad', isError: true });
   });

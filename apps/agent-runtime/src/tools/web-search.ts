@@ -41,8 +41,9 @@ interface SearchResult {
 }
 type Ask = (query: string, count: number, signal: AbortSignal) => Promise<SearchResult[]>;
 
-// The operator names the engine, so it may stand in the local network; what the model says is only the query.
-const rules = (signal: AbortSignal) => ({ egress: { allow_private: true }, maxResponseBytes: 1_048_576, signal });
+// The operator names the engine, so it may stand in the local network; what the model says is only the query. Where the engine
+// would send us the operator did not say: no redirect is followed.
+const rules = (signal: AbortSignal) => ({ egress: { allow_private: true }, maxResponseBytes: 1_048_576, maxRedirects: 0, signal });
 
 function serper({ url = 'https://google.serper.dev/search', api_key_env }: SearchConfig, key: string | undefined): Ask {
   if (!key) throw new HiveError('AGENT_NOT_READY', `web_search: the variable ${api_key_env} is not set`);
