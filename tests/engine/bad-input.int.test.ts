@@ -287,6 +287,12 @@ const refusals: readonly Refusal[] = [
   },
   { name: 'a link with another secret', request: `POST /approve/${link}x`, body: { decision: 'APPROVED' }, code: 'LINK_INVALID' },
   {
+    name: 'a callback that is early',
+    request: `POST /v1/callbacks/${ticket.ticketId}/${'A'.repeat(43)}`,
+    body: { output: 1 },
+    code: 'CALLBACK_EARLY',
+  },
+  {
     name: 'an approval that is not there',
     request: `POST /v1/approvals/${approval?.id}9/decision`,
     body: { decision: 'APPROVED' },

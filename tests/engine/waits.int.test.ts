@@ -1,9 +1,18 @@
-import { defaultTenantId, HiveError, type LeasedTicket, type RunId, type Suspension } from '@hivekeeper/contract';
+import {
+  callbackSignalName,
+  callbackStepOf,
+  defaultTenantId,
+  HiveError,
+  type LeasedTicket,
+  type RunId,
+  type Suspension,
+} from '@hivekeeper/contract';
 import { type Clock, systemClock } from '@hivekeeper/kernel';
 import type { FreshDatabase } from '@hivekeeper/testkit';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
+import type { CallbackKey } from '../../apps/control/src/flow/runs/index.ts';
 import { chain, deploy, ended, engineOn, migratedDatabase, seatWorker, start, succeed, type TestWorker, until } from './fixture.ts';
 
 let database: FreshDatabase;
@@ -40,6 +49,8 @@ const restart = async () => {
 };
 const suspend = ({ workerId }: TestWorker, { ticketId, token }: LeasedTicket, suspension: Suspension) =>
   engine.services.runs.suspend({ workerId, ticketId, token, suspension });
+
+const callbacksOf = ({ services }: Engine) => ({ take: (callback: CallbackKey) => services.callbacks.take(callback, { output: 1 }) });
 
 describe('a run that waits', () => {
   test('gets a signal that was sent before, during and after a restart, once', async () => {
@@ -98,6 +109,29 @@ describe('an agent that waits', () => {
     const again = await second.ticket(1);
     expect(again).toMatchObject({ attempt: 2, memo: [{ step: 'go', outcome: { ok: true, output: { said: 'x' } } }] });
     expect(await ended(engine, runId)).toBe('SUCCESS');
+  });
+
+  test('behind HTTP is called back over restarts, once, and by nobody else', async () => {
+    await deploy(engine, chain('one', 1));
+    const first = seatWorker(engine, () => undefined, 1);
+    const runId = await start(engine, 'one');
+    const ticket = await first.ticket(1);
+    const { ticketId, attempt } = ticket;
+    const callback = { ticketId, key: 'a'.repeat(64) };
+    await suspend(first, ticket, {
+      ...{ kind: 'signal', step: callbackStepOf(attempt), name: callbackSignalName },
+      ...{ key: callback.key, expiresAfterMs: 60_000 },
+    });
+    await restart();
+    const { take } = callbacksOf(engine);
+    expect(await codeOf(take({ ...callback, key: 'b'.repeat(64) }))).toBe('CALLBACK_INVALID');
+    expect(await Promise.all([take(callback), take(callback)])).toEqual(['taken', 'known']);
+    await restart();
+    const second = seatWorker(engine, succeed);
+    expect(await second.ticket(1)).toMatchObject({ memo: [{ step: 'callback 1', outcome: { ok: true, output: { output: 1 } } }] });
+    expect(await ended(engine, runId)).toBe('SUCCESS');
+    expect(await callbacksOf(engine).take(callback)).toBe('known');
+    expect(await codeOf(callbacksOf(engine).take({ ...callback, key: 'b'.repeat(64) }))).toBe('CALLBACK_STALE');
   });
 
   test('may call an agent that needs approval, and the approval is bound to that call', async () => {

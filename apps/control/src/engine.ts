@@ -32,6 +32,7 @@ import {
   Peers,
   RunLane,
   type RunConsequences,
+  Callbacks,
   RunOrders,
   Runs,
   Suspensions,
@@ -201,6 +202,7 @@ function ordersOver({ database, runs, lane, workflows, clock, newId }: Ordered) 
   return {
     orders,
     triggers,
+    callbacks: new Callbacks(lane),
     bulk: new BulkOrders({ store, orders, triggers }),
     dead: new DeadLetters({ store: database.deadTicketStore, triggers }),
     schedules: new Schedules({ store: database.scheduleStore, workflows, newId: () => newId('sch') as ScheduleId, clock }),

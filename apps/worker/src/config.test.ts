@@ -13,6 +13,9 @@ describe('the configuration of a worker', () => {
     const { name, ...config } = readConfig([], {});
     expect(config).toEqual({
       url: 'http://127.0.0.1:9002',
+      callbackUrl: 'http://127.0.0.1:9002',
+      httpHosts: undefined,
+      httpPrivate: 'false',
       token: undefined,
       tokenFd: undefined,
       parallel: availableParallelism(),

@@ -58,6 +58,26 @@ export const workerSettings = {
     description: 'What only some workers have, for nodes that require it, separated by commas (the option may be repeated): gpu,eu-west.',
     parse: parseLabels,
   },
+  httpHosts: {
+    variable: 'HIVE_HTTP_HOSTS',
+    option: '--http-host',
+    description:
+      'Hosts at which agents behind HTTP may be, separated by commas (the option may be repeated): agents.example.com, *.example.com; every public host where absent.',
+    parse: parseHosts,
+  },
+  httpPrivate: {
+    variable: 'HIVE_HTTP_PRIVATE',
+    option: '--http-private',
+    description: 'Whether agents behind HTTP may be on this machine or in the local network.',
+    defaultText: 'false',
+    parse: parseSetting.oneOf('true', 'false'),
+  },
+  callbackUrl: {
+    variable: 'HIVE_CALLBACK_URL',
+    option: '--callback-url',
+    description: 'Address under which agents behind HTTP reach the control plane; the one of --url where absent.',
+    parse: parseUrl,
+  },
   logLevel: {
     variable: 'HIVE_LOG_LEVEL',
     option: '--log-level',
@@ -68,12 +88,16 @@ export const workerSettings = {
 } as const;
 
 /** The worker's settings, complete. */
-export type WorkerConfig = Omit<SettingValues<typeof workerSettings>, 'name' | 'parallel' | 'roots' | 'protectedDirectories' | 'labels'> & {
+export type WorkerConfig = Omit<
+  SettingValues<typeof workerSettings>,
+  'name' | 'parallel' | 'roots' | 'protectedDirectories' | 'labels' | 'callbackUrl'
+> & {
   readonly name: string;
   readonly parallel: number;
   readonly roots: readonly string[];
   readonly protectedDirectories: readonly string[];
   readonly labels: readonly string[];
+  readonly callbackUrl: string;
 };
 
 /**
@@ -92,6 +116,7 @@ export function readConfig(args: readonly string[], environment: Readonly<Record
     roots: values.roots ?? parseRoots(process.cwd()),
     protectedDirectories: values.protectedDirectories ?? [],
     labels: values.labels ?? [],
+    callbackUrl: values.callbackUrl ?? values.url,
   };
 }
 
@@ -110,12 +135,16 @@ function optionsOf(args: readonly string[]): Readonly<Record<string, string | un
         root: many,
         protect: many,
         label: many,
+        'http-host': many,
+        'http-private': text,
+        'callback-url': text,
         'log-level': text,
       },
     });
-    const { 'token-fd': tokenFd, 'log-level': logLevel, root, protect, label, ...rest } = values;
+    const { 'token-fd': tokenFd, 'log-level': logLevel, root, protect, label, ...others } = values;
+    const { 'http-host': hosts, 'http-private': httpPrivate, 'callback-url': callbackUrl, ...rest } = others;
     const directories = { roots: root?.join(delimiter), protectedDirectories: protect?.join(delimiter) };
-    return { ...rest, ...directories, tokenFd, logLevel, labels: label?.join(',') };
+    return { ...rest, ...directories, tokenFd, logLevel, labels: label?.join(','), httpHosts: hosts?.join(','), httpPrivate, callbackUrl };
   } catch (error) {
     throw new HiveError('CONFIGURATION_INVALID', error instanceof Error ? error.message : String(error));
   }
@@ -163,6 +192,16 @@ function parseLabels(text: string): readonly string[] {
     if (fault !== undefined) throw new RangeError(`"${label}" is no label: ${fault.message}`);
   }
   return labels;
+}
+
+function parseHosts(text: string): readonly string[] {
+  const hosts = text
+    .split(',')
+    .map((host) => host.trim())
+    .filter(Boolean);
+  for (const host of hosts)
+    if (!/^(\*\.)?[A-Za-z0-9._:-]+$/.test(host)) throw new RangeError(`"${host}" is no host such as agents.example.com or *.example.com`);
+  return hosts;
 }
 
 /** Host names may hold characters that names may not. */

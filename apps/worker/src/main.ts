@@ -9,7 +9,9 @@ import { closeSync, readFileSync } from 'node:fs';
 import { HiveError, type RegisterWorker, type WorkerId } from '@hivekeeper/contract';
 import { createClient } from '@hivekeeper/client';
 import { type Log, idMaker, newLog, releaseStartMemory, systemClock, systemRandom } from '@hivekeeper/kernel';
-import { type Runtimes, findRuntimes, newExecutor } from './agents/process/index.ts';
+import { newExecutor } from './agents/attempt/index.ts';
+import { newHttpKind } from './agents/http/index.ts';
+import { type Runtimes, findRuntimes, newProcessKind } from './agents/process/index.ts';
 import { type WorkerConfig, readConfig } from './config.ts';
 import { Intake } from './intake/index.ts';
 import { newDeliver } from './report/index.ts';
@@ -31,10 +33,19 @@ async function work(): Promise<number> {
   const setprivPath = findProgram('setpriv', searchPath);
   const parts = { clock: systemClock, random: systemRandom, log };
   const execute = newExecutor({
-    ...{ runtimes, environment: process.env },
-    workspace: { roots: config.roots, protectedDirectories: config.protectedDirectories, isSealed: (path) => room.holds(path) },
-    ...(probe.available && { sandbox: probe.runner }),
-    plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
+    process: newProcessKind({
+      ...{ runtimes, environment: process.env },
+      workspace: { roots: config.roots, protectedDirectories: config.protectedDirectories, isSealed: (path) => room.holds(path) },
+      ...(probe.available && { sandbox: probe.runner }),
+      plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
+    }),
+    http: newHttpKind({
+      ...{ environment: process.env, clock: systemClock, callbackUrl: config.callbackUrl },
+      egress: {
+        allow_private: config.httpPrivate === 'true',
+        ...(config.httpHosts !== undefined && { allowed_hosts: [...config.httpHosts] }),
+      },
+    }),
   });
   const intake = new Intake({
     ...parts,
@@ -67,7 +78,7 @@ function registrationOf(
   { probe, runtimes }: { readonly probe: SandboxProbe; readonly runtimes: Runtimes },
 ): RegisterWorker {
   const capabilities = [
-    ...['node', 'exec'],
+    ...['node', 'exec', 'http'],
     ...(runtimes.python === undefined ? [] : ['python']),
     ...(probe.available ? ['sandbox'] : []),
     ...(probe.cgroup === 'none' ? [] : ['cgroup']),

@@ -1,5 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { riskLevelOf } from './agent.ts';
+import { agentManifestSchema, riskLevelOf } from './agent.ts';
+
+describe('a manifest', () => {
+  const http = { url: 'https://agents.example.com/x', secretVariable: 'SECRET' };
+  const faultOf = (more: object) =>
+    agentManifestSchema.safeParse({ name: 'a', version: '1.0.0', ...more }).error?.issues[0]?.path.join('/');
+
+  it.each([
+    [{ kind: 'http', http }, undefined],
+    [{}, undefined],
+    [{ kind: 'http' }, 'http'],
+    [{ http }, 'http'],
+    [{ kind: 'http', http, grants: [{ field: 'x', access: 'read' }] }, 'grants'],
+    [{ kind: 'http', http, models: ['fast'] }, 'models'],
+    [{ kind: 'http', http: { ...http, url: 'ftp://x' } }, 'http/url'],
+    [{ kind: 'http', http: { ...http, url: 'https://ann:pw@x/' } }, 'http/url'],
+    [{ kind: 'http', http: { ...http, secretVariable: 'HIVE_TOKEN' } }, 'http/secretVariable'],
+    [{ kind: 'http', http: { ...http, callbackTimeoutMs: 1 } }, 'http/callbackTimeoutMs'],
+  ])('%j is at fault at %s', (more, path) => expect(faultOf(more)).toBe(path));
+});
 
 describe('the risk of an action', () => {
   const capabilities = [

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { jsonObjectSchema } from './workflow.ts';
 import { nameSchema } from './ids.ts';
 import { microUsdSchema } from './budget.ts';
+import { httpEndpointSchema } from './http-agent.ts';
 import { agentConcurrencySchema, breakerRuleSchema, dependenciesSchema, rateSchema } from './throttle.ts';
 
 /** Whether a person must agree before the agent acts. */
@@ -45,16 +46,13 @@ export const limitsSchema = z.strictObject({
     .default(8 * 1024 * 1024),
 });
 
-/**
- * An agent as `agent.json` beside its entry describes it. Kinds: `process` (JSON in by AGENT_INPUT, argv[2] and stdin;
- * one JSON document out on stdout; logs on stderr; exit 0 or 1) and `builtin` (run inside the executor; for tests and
- * benchmarks).
- */
-export const agentManifestSchema = z.strictObject({
+const manifestShape = z.strictObject({
   name: nameSchema,
   version: z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'a semantic version such as 1.2.3'),
   description: z.string().max(4_000).optional(),
-  kind: z.enum(['process', 'builtin']).default('process'),
+  kind: z.enum(['process', 'builtin', 'http']).default('process'),
+  /** Where it is; of the kind `http`, and of no other. */
+  http: httpEndpointSchema.exactOptional(),
   runtime: agentRuntimeSchema.default('node'),
   /** File to start, relative to the manifest's directory. */
   entry: z.string().min(1).max(1_000).default('index.ts'),
@@ -82,6 +80,32 @@ export const agentManifestSchema = z.strictObject({
   maxCostMicroUsd: microUsdSchema.min(1).optional(),
 });
 
+/**
+ * An agent as `agent.json` describes it. Kinds: `process` (JSON in by AGENT_INPUT, argv[2] and stdin; one JSON document out on
+ * stdout; logs on stderr; exit 0 or 1), `http` (somewhere else: POSTed to) and `builtin` (run inside the executor; for tests and
+ * benchmarks).
+ */
+export const agentManifestSchema = manifestShape.superRefine((manifest, context) => {
+  for (const { path, message } of faultsOfKind(manifest)) context.addIssue({ code: 'custom', path: [path], message });
+});
+
+/** What does not go with an agent's kind would be silently without effect. */
+function faultsOfKind({ kind, http, grants, models }: z.infer<typeof manifestShape>): readonly { path: string; message: string }[] {
+  const isHttp = kind === 'http';
+  return [
+    ...(isHttp === (http !== undefined)
+      ? []
+      : [
+          {
+            path: 'http',
+            message: isHttp ? 'an agent of the kind http says where it is' : 'only an agent of the kind http has an address',
+          },
+        ]),
+    ...(isHttp && grants.length > 0 ? [{ path: 'grants', message: 'an agent behind HTTP sees no paths of the worker' }] : []),
+    ...(isHttp && models !== undefined ? [{ path: 'models', message: 'an agent behind HTTP has no socket to call models by' }] : []),
+  ];
+}
+
 /** {@link agentManifestSchema}, with its defaults filled in. */
 export type AgentManifest = z.infer<typeof agentManifestSchema>;
 /** {@link limitsSchema}, with its defaults filled in. */
@@ -106,8 +130,8 @@ export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'ri
  * An agent as a ticket carries it to a worker: its manifest and where its files lie. One of the kind `mqtt` was never
  * registered: it is somewhere, and hears of its tasks from a broker.
  */
-export const agentSpecSchema = agentManifestSchema.extend({
-  kind: z.enum(['process', 'builtin', 'mqtt']).default('process'),
+export const agentSpecSchema = manifestShape.extend({
+  kind: z.enum(['process', 'builtin', 'http', 'mqtt']).default('process'),
   /** Absolute path of the directory that holds the entry; absent for `builtin`. */
   directory: z.string().max(4_096).optional(),
   /** Only the entry is the agent's: what lies beside it in `directory` is somebody else's, and stays unseen. */

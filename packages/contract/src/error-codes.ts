@@ -279,6 +279,34 @@ export const errorCatalogue = {
     cause: 'The agent is untrusted and the worker has no working sandbox.',
     remedy: 'Install bubblewrap and allow user namespaces; `hive doctor` says what is missing.',
   }),
+  EGRESS_REFUSED: entry(403, ['platform', 'terminal'], {
+    cause: 'The agent is behind HTTP at an address that this worker may not reach.',
+    remedy: 'Correct the address, or set HIVE_HTTP_HOSTS of the worker, and HIVE_HTTP_PRIVATE=true for one in the local network.',
+  }),
+  AGENT_UNREACHABLE: entry(502, ['agent', 'retry'], {
+    cause: 'The agent behind HTTP was not there: no such host, no connection, no TLS, or no answer in HTTP.',
+    remedy: 'See whether it runs, and whether the worker’s machine reaches its address.',
+  }),
+  AGENT_BUSY: entry(503, ['agent', 'retry'], {
+    cause: 'The agent behind HTTP takes no more work at the moment (408, 425, 429, 503), and said no time, or too often.',
+    remedy: 'Give it a `rate` or `concurrency` in its manifest, or let it answer with Retry-After of at most an hour.',
+  }),
+  AGENT_REFUSED: entry(422, ['agent', 'terminal'], {
+    cause: 'The agent behind HTTP answered that it does not take such a request (any other 4xx, or a redirect).',
+    remedy: 'Read the excerpt: the address, the secret or the input is wrong.',
+  }),
+  CALLBACK_INVALID: entry(404, ['caller', 'terminal'], {
+    cause: 'This address was given to no agent.',
+    remedy: 'Call back to the `callbackUrl` of the request, unchanged.',
+  }),
+  CALLBACK_EARLY: entry(425, ['caller', 'retry'], {
+    cause: 'The agent called back before its 202 had arrived.',
+    remedy: 'Answer the request first; then repeat the call after the seconds that Retry-After says.',
+  }),
+  CALLBACK_STALE: entry(410, ['caller', 'terminal'], {
+    cause: 'The attempt is over: it was called back too late, the run was cancelled or has ended, or another attempt was begun.',
+    remedy: 'Drop the work; its result is not wanted.',
+  }),
   PATH_NOT_ALLOWED: entry(403, ['caller', 'terminal'], {
     cause: 'The input grants the agent a path outside the worker’s workspace roots.',
     remedy: 'Start the worker with `--root DIR`, or use a path below one.',

@@ -191,9 +191,7 @@ describe('tools from elsewhere', () => {
     }).listen(0, '127.0.0.1');
     await once(engine, 'listening');
     const address = `http://127.0.0.1:${(engine.address() as AddressInfo).port}/search`;
-    await using tools = await boxOf(
-      `[tools]\nweb_search = { impl = "builtin", config = { engine = "searxng", url = "${address}" } }`,
-    );
+    await using tools = await boxOf(`[tools]\nweb_search = { impl = "builtin", config = { engine = "searxng", url = "${address}" } }`);
     expect(await tools.call('web_search', { query: 'q' })).toMatchObject({ isError: true, text: expect.stringContaining('redirect') });
     expect(asked).toEqual(['/search?q=q&format=json']);
     engine.close();

@@ -57,6 +57,7 @@ function headersOf(fault: HiveError): Record<string, string> {
   switch (fault.entry.httpStatus) {
     case 401:
       return { 'www-authenticate': 'Bearer realm="hivekeeper"' };
+    case 425:
     case 503:
       return { 'retry-after': '1' };
     default:

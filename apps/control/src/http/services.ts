@@ -3,7 +3,7 @@ import type { Clock, Log } from '@hivekeeper/kernel';
 import type { Gateway } from '../flow/gateway/index.ts';
 import type { Canaries, Health } from '../flow/health/index.ts';
 import type { ModelCallStore, ModelGateway } from '../flow/models/index.ts';
-import type { RunCensus, RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
+import type { Callbacks, RunCensus, RunOrders, Runs, RunStore, Suspensions, TurnStore } from '../flow/runs/index.ts';
 import type { Breakers, ThrottleStore, TicketDesk, TicketStore } from '../flow/tickets/index.ts';
 import type { BulkOrders, DeadLetters, Events, Schedules, Triggers } from '../flow/triggers/index.ts';
 import type { Backups } from '../operations/backups/index.ts';
@@ -27,6 +27,7 @@ export interface Services {
   readonly runs: Runs;
   readonly orders: RunOrders;
   readonly suspensions: Suspensions;
+  readonly callbacks: Pick<Callbacks, 'take' | 'look'>;
   readonly effects: EffectLedger;
   readonly effectStore: EffectStore;
   readonly runStore: RunStore;

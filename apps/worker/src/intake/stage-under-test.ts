@@ -11,7 +11,7 @@ import {
   type WorkerId,
 } from '@hivekeeper/contract';
 import { type Clock, newLog, type Random } from '@hivekeeper/kernel';
-import type { Execution } from '../agents/process/index.ts';
+import type { Execution } from '../agents/attempt/index.ts';
 import { type WorkerApi, newDeliver } from '../report/index.ts';
 import type { SocketHooks } from '../session/index.ts';
 import { Intake } from './intake.ts';

@@ -1,6 +1,6 @@
 import type { JsonValue, LeasedTicket, Suspension } from '@hivekeeper/contract';
 import type { Clock, Log } from '@hivekeeper/kernel';
-import type { ExecuteTicket, Execution } from '../agents/process/index.ts';
+import type { ExecuteTicket, Execution } from '../agents/attempt/index.ts';
 import type { Deliver } from '../report/index.ts';
 import type { AgentSocket } from '../socket/index.ts';
 import { type DropReason, type SessionEvent, type SessionState, advance } from './state.ts';
@@ -55,7 +55,7 @@ export function openSession(ticket: LeasedTicket, parts: SessionParts, after: Pr
   const step = (event: SessionEvent): SessionState => (state = advance(state, event));
   const drop = (reason: DropReason) => {
     step({ type: 'dropped', reason });
-    dropped.abort();
+    dropped.abort(reason);
   };
   const suspend = (suspension: Suspension) => {
     step({ type: 'suspended', suspension });
@@ -72,6 +72,7 @@ export function openSession(ticket: LeasedTicket, parts: SessionParts, after: Pr
       onNotHeld: () => drop('revoked'),
       log,
     });
+    if (execution.kind === 'suspended') step({ type: 'suspended', suspension: execution.suspension });
     const next = step(execution.kind === 'finished' ? { ...execution, type: 'finished' } : { type: 'ended' });
     if (next.phase !== 'reporting') return;
     const held = { ticketId: ticket.ticketId, token: ticket.token };

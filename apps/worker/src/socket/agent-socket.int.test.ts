@@ -16,7 +16,8 @@ import {
 import { newLog, systemClock } from '@hivekeeper/kernel';
 import { answer as answers, type Behaviour, guardLeaks, seededRandom, startFaultProvider, stream } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Execution, type ExecuteTicket, findRuntimes, newExecutor } from '../agents/process/index.ts';
+import { type Execution, type ExecuteTicket, newExecutor } from '../agents/attempt/index.ts';
+import { findRuntimes, newProcessKind } from '../agents/process/index.ts';
 import type { LedgerApi } from '../report/index.ts';
 import { closeInheritedDescriptors, newPlainRunner, probeSandbox } from '../sandbox/process/index.ts';
 import { type AgentWays, ModelRelay, openSocketRoom, serveAgent, SessionLedger } from './index.ts';
@@ -46,8 +47,8 @@ beforeAll(async () => {
     environment: {},
     plain: newPlainRunner({ clock: systemClock }),
   };
-  execute = newExecutor({ ...parts, sandbox: probe.runner });
-  executePlain = newExecutor(parts);
+  execute = newExecutor({ process: newProcessKind({ ...parts, sandbox: probe.runner }) });
+  executePlain = newExecutor({ process: newProcessKind(parts) });
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

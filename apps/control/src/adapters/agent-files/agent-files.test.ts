@@ -89,6 +89,16 @@ describe('an agent in a directory', () => {
   });
 });
 
+it('an agent that is elsewhere has nothing here but its manifest, and nothing is installed for it', async () => {
+  const http = { url: 'https://agents.example.com/', secretVariable: 'SECRET' };
+  const directory = await write({
+    'far/agent.json': { name: 'far', version: '1.0.0', kind: 'http', http },
+    'far/package.json': { dependencies: { x: '1' } },
+  });
+  expect(await files.read(directory, {})).toMatchObject({ kind: 'http', http, trust: 'untrusted' });
+  expect(installs()).toBe(0);
+});
+
 describe('an agent in a single file', () => {
   it('owns nothing beside it, unless a manifest says that the directory is its own', async () => {
     await write({ 'home/solo.py': '', 'home/diary': 'secret', 'mine/agent.json': { name: 'mine', version: '1.0.0' }, 'mine/other.ts': '' });

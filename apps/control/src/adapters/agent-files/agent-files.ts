@@ -43,9 +43,11 @@ export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFile
           issues: parsed.error.issues.map((issue) => ({ path: `/${issue.path.join('/')}`, message: issue.message })),
         });
       }
-      await mustBeInside(directory, parsed.data.entry);
+      // What is somewhere else has nothing here but its manifest.
+      const isHere = parsed.data.kind !== 'http';
+      if (isHere) await mustBeInside(directory, parsed.data.entry);
       const trust: Trust = isBelow(await realpath(shippedDirectory).catch(() => shippedDirectory), directory) ? 'trusted' : 'untrusted';
-      if (trust === 'untrusted') await install(directory);
+      if (trust === 'untrusted' && isHere) await install(directory);
       return { ...parsed.data, directory, trust, ...(isFile && manifest === undefined && { isSingleFile: true }) };
     },
   };

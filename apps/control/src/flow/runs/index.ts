@@ -6,11 +6,12 @@
  * live-runs.ts    runs in memory, a cache of their journals
  * run-work.ts     what one batch does to one run · lane.ts  the group commit
  * runs.ts         what the platform and its workers do to runs · orders.ts  what people order
- * suspensions.ts  agents that wait, and the news of effects for them
+ * suspensions.ts  agents that wait, and the news of effects for them · callbacks.ts  what agents say that answered 202
  * turns.ts        who goes next where runs take turns · turn-store.ts  its port · consequences.ts  what a commit means to others
  * explain.ts      why a run waits · watching/  telling watchers, also of what other control planes commit
  * run-store.ts    the port to the database · driver.ts  the port that wakes runs · run-census.ts  the port that counts runs
  */
+export { type CallbackKey, Callbacks } from './callbacks.ts';
 export { checkWorkflow } from './core/index.ts';
 export type { Driver } from './driver.ts';
 export { type AgentOverMqtt, explain } from './explain.ts';

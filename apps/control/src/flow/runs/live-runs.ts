@@ -100,7 +100,7 @@ export class LiveRuns {
 export function capabilityFor(spec: AgentSpec | undefined, agentName: string): string {
   if (spec === undefined) return `agent:${agentName}`;
   if (spec.kind === 'mqtt') return agentName;
-  return spec.kind === 'builtin' ? 'builtin' : spec.runtime;
+  return spec.kind === 'process' ? spec.runtime : spec.kind;
 }
 
 /** All that a worker must have to do a node: what its agent takes, and the node's labels; sorted and joined by a space. */

@@ -124,6 +124,7 @@ export const sampleBodiesOf = (subjects: CaseSubjects): Bodies => ({
   'POST /v1/dead/:ticketId/redrive': {},
   'POST /v1/dead/:ticketId/discard': { reason: 'known' },
   'POST /v1/backups': { keep: 7 },
+  'POST /v1/callbacks/:ticketId/:secret': { output: 1, costMicroUsd: 5 },
   'POST /v1/agents': { entryPath: '/agents/scanner', name: 'scanner' },
   'POST /v1/approvals/:id/decision': { decision: 'APPROVED', notes: 'fine', inputSha256: 'a'.repeat(64) },
   'POST /v1/approvals/:id/links': { expiresAfterMs: 60_000 },
@@ -167,6 +168,7 @@ const addressOf = ({ url }: Pick<RouteEntry, 'url'>, subjects: CaseSubjects): st
 function subjectOf(url: string, parameter: string, subjects: CaseSubjects): string {
   const { runId, approvalId, link, deadTicketId, effectId, workflowId, scheduleName, eventId, instanceId, agent } = subjects;
   if (parameter === 'link') return link;
+  if (parameter === 'secret') return 'A'.repeat(43);
   if (parameter === 'ticketId') return deadTicketId;
   if (parameter === 'runId' || /^\/v1\/(runs|why)\//.test(url)) return runId;
   const byNoun = {

@@ -9,6 +9,7 @@
  * worker-ledger.ts  effects, steps and suspensions of agents at work
  * models.ts       the model gateway      · model-calls.ts  what it was asked, and what that cost
  * budgets.ts      caps on what may be spent
+ * callbacks.ts    what agents behind HTTP came to
  * cloud-events.ts  CloudEvents as ours
  * open-ends.ts    calls that wait, so that they can be ended
  */
@@ -16,6 +17,7 @@ export { addAgents } from './agents.ts';
 export { addApprovals } from './approvals.ts';
 export { addBackups } from './backups.ts';
 export { addBreakers } from './breakers.ts';
+export { addCallbacks } from './callbacks.ts';
 export { addEffects } from './effects.ts';
 export { addEvents } from './events.ts';
 export { addHealth } from './health.ts';

@@ -2,6 +2,7 @@ import { accessSync, constants, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentSpec, HiveError, type LeasedTicket } from '@hivekeeper/contract';
 import type { Command, VisiblePath } from '../../sandbox/process/index.ts';
+import type { SocketPaths } from '../attempt/index.ts';
 import { resolveGrants } from './grants.ts';
 import { type Runtime, type Runtimes, agentSearchPath } from './runtimes.ts';
 import { surroundingsOf } from './surroundings.ts';
@@ -13,12 +14,6 @@ export interface CommandSources {
   readonly workspace: Workspace;
   /** The worker's own environment; an agent sees of it what its manifest declares. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-}
-
-/** The socket by which an agent asks its worker, in a directory of its own. */
-export interface SocketPaths {
-  readonly directory: string;
-  readonly path: string;
 }
 
 /**

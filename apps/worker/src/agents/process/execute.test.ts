@@ -5,7 +5,8 @@ import { type JsonValue, type LeasedTicket, leasedTicketSchema } from '@hivekeep
 import { newLog } from '@hivekeeper/kernel';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CommandResult, Runner } from '../../sandbox/process/index.ts';
-import { newExecutor } from './execute.ts';
+import { newExecutor } from '../attempt/index.ts';
+import { newProcessKind } from './execute.ts';
 
 let directory: string;
 beforeAll(() => {
@@ -60,11 +61,13 @@ async function execute(
 ) {
   const progress: JsonValue[] = [];
   const executor = newExecutor({
-    runtimes: { node: { file: '/usr/bin/node', paths: [] } },
-    workspace: { roots: [directory], protectedDirectories, isSealed: () => false },
-    environment: {},
-    ...(sandbox !== undefined && { sandbox }),
-    plain,
+    process: newProcessKind({
+      runtimes: { node: { file: '/usr/bin/node', paths: [] } },
+      workspace: { roots: [directory], protectedDirectories, isSealed: () => false },
+      environment: {},
+      ...(sandbox !== undefined && { sandbox }),
+      plain,
+    }),
   });
   const execution = await executor(ticket, {
     signal: new AbortController().signal,

@@ -1,4 +1,4 @@
 /** Runs agents that are processes: JSON in, one JSON document out. The map is in README.md. */
-export { type ExecuteTicket, type Execution, type ExecutionHooks, type ExecutorOptions, newExecutor } from './execute.ts';
+export { newProcessKind, type ProcessOptions } from './execute.ts';
 export { type Runtimes, findRuntimes } from './runtimes.ts';
 export { type Workspace } from './workspace.ts';

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { CommandEnd } from '../../sandbox/process/index.ts';
 import { type Attempt, outcomeOf } from './outcome.ts';
-import { newSchemaCheck } from './schema.ts';
+import { newSchemaCheck, type OutputRules } from '../attempt/index.ts';
 
-const attempt: Attempt = { timeoutMs: 5_000, limits: { memoryBytes: 1_000, cpuCores: 1, maxProcesses: 1, outputBytes: 2_000 } };
+type Changes = Partial<Omit<Attempt, 'rules'>> & OutputRules;
+const attempt = { timeoutMs: 5_000, limits: { memoryBytes: 1_000, cpuCores: 1, maxProcesses: 1, outputBytes: 2_000 } };
 const check = newSchemaCheck();
 const outcome = (
   end: CommandEnd,
-  { stdout = '', stderrTail = '', ...changes }: Partial<Attempt> & { stdout?: string | Buffer; stderrTail?: string } = {},
-) => outcomeOf({ ...end, stdout: Buffer.from(stdout), stderrTail }, { ...attempt, ...changes }, check);
-const printed = (stdout: string | Buffer, changes: Partial<Attempt> = {}) =>
-  outcome({ kind: 'exited', exitCode: 0 }, { stdout, ...changes });
+  { stdout = '', stderrTail = '', ...changes }: Changes & { stdout?: string | Buffer; stderrTail?: string } = {},
+) => outcomeOf({ ...end, stdout: Buffer.from(stdout), stderrTail }, { ...attempt, ...changes, rules: changes }, check);
+const printed = (stdout: string | Buffer, changes: Changes = {}) => outcome({ kind: 'exited', exitCode: 0 }, { stdout, ...changes });
 const codeOf = (result: ReturnType<typeof outcomeOf>) => (result?.ok === false ? result.error.code : undefined);
 
 describe('what an attempt came to', () => {

@@ -1,21 +1,14 @@
-import type { ErrorCode, JsonObject, JsonValue, LeasedTicket, Outcome } from '@hivekeeper/contract';
+import type { ErrorCode, LeasedTicket, Outcome } from '@hivekeeper/contract';
 import type { CommandResult } from '../../sandbox/process/index.ts';
-import { failed } from './failure.ts';
-import { parseOutput } from './output.ts';
-import type { SchemaCheck } from './schema.ts';
-
-/** The capability a ticket's action names; none where the agent lists none or the ticket names no action. */
-export type Capability = LeasedTicket['agent']['capabilities'][number];
+import { failed, judge, type OutputRules, parseOutput, type SchemaCheck, type Told, toldFailure } from '../attempt/index.ts';
 
 /** What is known of an attempt when its command has ended. */
 export interface Attempt {
   readonly timeoutMs: number;
   readonly limits: LeasedTicket['agent']['limits'];
-  readonly outputSchema?: JsonObject;
-  /** An output may tell a failure, see the manifest. */
-  readonly successFalseFails?: boolean;
+  readonly rules: OutputRules;
   /** The last `{"error": …}` on stderr, and what it blames. */
-  readonly told?: { readonly message: string; readonly dependency?: string };
+  readonly told?: Told | undefined;
   /** What the agent may blame. */
   readonly dependsOn?: LeasedTicket['agent']['dependsOn'];
 }
@@ -50,31 +43,14 @@ export function outcomeOf(result: CommandResult, attempt: Attempt, check: Schema
 const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean =>
   kind === 'signalled' && /(heap|process) out of memory/.test(stderrTail);
 
-function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told, dependsOn = {} }: Attempt): Outcome {
+function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told, dependsOn }: Attempt): Outcome {
   if (told === undefined) return failed('AGENT_FAILED', `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
-  const { message, dependency } = told;
-  // What its manifest does not name is a word like any other.
-  if (dependency === undefined || !Object.hasOwn(dependsOn, dependency)) return failed('AGENT_FAILED', message, result.stderrTail);
-  const { error } = failed('DEPENDENCY_FAILED', `${dependency}: ${message}`, result.stderrTail);
-  return { ok: false, error: { ...error, dependency } };
+  return toldFailure(told, dependsOn, result.stderrTail);
 }
 
-function judged(stdout: Buffer, { outputSchema, successFalseFails }: Attempt, check: SchemaCheck): Outcome {
+function judged(stdout: Buffer, { rules }: Attempt, check: SchemaCheck): Outcome {
   const output = parseOutput(stdout);
-  if (!output.ok)
-    return failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
-  if (successFalseFails === true && isUnsuccessful(output.value))
-    return failed('AGENT_FAILED', reasonIn(output.value), JSON.stringify(output.value).slice(0, 4_096));
-  const breach = outputSchema === undefined ? undefined : check(outputSchema, output.value);
-  return breach === undefined
-    ? { ok: true, output: output.value }
-    : failed('AGENT_OUTPUT_SCHEMA', `The output breaks its schema: ${breach}.`, JSON.stringify(output.value).slice(0, 4_096));
-}
-
-const isUnsuccessful = (output: JsonValue): output is JsonObject =>
-  typeof output === 'object' && output !== null && 'success' in output && output['success'] === false;
-
-function reasonIn({ error, message }: JsonObject): string {
-  const told = [error, message].find((text) => typeof text === 'string' && text !== '');
-  return typeof told === 'string' ? told : 'The output says "success": false.';
+  return output.ok
+    ? judge(output.value, rules, check)
+    : failed('AGENT_OUTPUT_INVALID', `The output cannot be used: ${output.reason}.`, stdout.subarray(0, 4_096).toString('utf8'));
 }
