@@ -10,10 +10,12 @@ import { HiveError, type RegisterWorker, type WorkerId } from '@hivekeeper/contr
 import { createClient } from '@hivekeeper/client';
 import { type Log, idMaker, newLog, releaseStartMemory, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { newExecutor } from './agents/attempt/index.ts';
+import { newCodingKind } from './agents/coding/index.ts';
 import { newHttpKind } from './agents/http/index.ts';
 import { type Runtimes, findRuntimes, newProcessKind } from './agents/process/index.ts';
 import { type WorkerConfig, readConfig } from './config.ts';
 import { Intake } from './intake/index.ts';
+import { openRoom, temporaryBase } from './room/index.ts';
 import { newDeliver } from './report/index.ts';
 import { ModelRelay, openSocketRoom, serveAgent, SessionLedger } from './socket/index.ts';
 import { type SandboxProbe, closeInheritedDescriptors, findProgram, newPlainRunner, probeSandbox } from './sandbox/process/index.ts';
@@ -32,13 +34,21 @@ async function work(): Promise<number> {
   using room = openSocketRoom();
   const setprivPath = findProgram('setpriv', searchPath);
   const parts = { clock: systemClock, random: systemRandom, log };
+  using checkouts = openRoom('checkouts', temporaryBase());
+  const sources = {
+    ...{ runtimes, environment: process.env },
+    workspace: {
+      ...{ roots: config.roots, protectedDirectories: config.protectedDirectories },
+      isSealed: (path: string) => room.holds(path) || checkouts.holds(path),
+    },
+    ...(probe.available && { sandbox: probe.runner }),
+  };
   const execute = newExecutor({
     process: newProcessKind({
-      ...{ runtimes, environment: process.env },
-      workspace: { roots: config.roots, protectedDirectories: config.protectedDirectories, isSealed: (path) => room.holds(path) },
-      ...(probe.available && { sandbox: probe.runner }),
+      ...sources,
       plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
     }),
+    coding: newCodingKind({ ...sources, room: checkouts, searchPath, clock: systemClock }),
     http: newHttpKind({
       ...{ environment: process.env, clock: systemClock, callbackUrl: config.callbackUrl },
       egress: {
@@ -81,6 +91,7 @@ function registrationOf(
     ...['node', 'exec', 'http'],
     ...(runtimes.python === undefined ? [] : ['python']),
     ...(probe.available ? ['sandbox'] : []),
+    ...(probe.available && findProgram('git', '/usr/local/bin:/usr/bin:/bin') !== undefined ? ['coding'] : []),
     ...(probe.cgroup === 'none' ? [] : ['cgroup']),
     ...labels,
   ];

@@ -9,6 +9,10 @@ describe('a manifest', () => {
   it.each([
     [{ kind: 'http', http }, undefined],
     [{}, undefined],
+    [{ kind: 'coding', coding: { command: ['fix'] } }, undefined],
+    [{ kind: 'coding' }, 'coding'],
+    [{ kind: 'coding', coding: { command: [] } }, 'coding/command'],
+    [{ coding: { command: ['fix'] } }, 'coding'],
     [{ kind: 'http' }, 'http'],
     [{ http }, 'http'],
     [{ kind: 'http', http, grants: [{ field: 'x', access: 'read' }] }, 'grants'],

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { jsonObjectSchema } from './workflow.ts';
 import { nameSchema } from './ids.ts';
 import { microUsdSchema } from './budget.ts';
+import { codingSchema } from './coding-agent.ts';
 import { httpEndpointSchema } from './http-agent.ts';
 import { agentConcurrencySchema, breakerRuleSchema, dependenciesSchema, rateSchema } from './throttle.ts';
 
@@ -50,9 +51,11 @@ const manifestShape = z.strictObject({
   name: nameSchema,
   version: z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'a semantic version such as 1.2.3'),
   description: z.string().max(4_000).optional(),
-  kind: z.enum(['process', 'builtin', 'http']).default('process'),
+  kind: z.enum(['process', 'builtin', 'http', 'coding']).default('process'),
   /** Where it is; of the kind `http`, and of no other. */
   http: httpEndpointSchema.exactOptional(),
+  /** What it does in a repository; of the kind `coding`, and of no other. */
+  coding: codingSchema.exactOptional(),
   runtime: agentRuntimeSchema.default('node'),
   /** File to start, relative to the manifest's directory. */
   entry: z.string().min(1).max(1_000).default('index.ts'),
@@ -82,7 +85,7 @@ const manifestShape = z.strictObject({
 
 /**
  * An agent as `agent.json` describes it. Kinds: `process` (JSON in by AGENT_INPUT, argv[2] and stdin; one JSON document out on
- * stdout; logs on stderr; exit 0 or 1), `http` (somewhere else: POSTed to) and `builtin` (run inside the executor; for tests and
+ * stdout; logs on stderr; exit 0 or 1), `http` (somewhere else: POSTed to), `coding` (a command in a checkout of its own: the diff is the output) and `builtin` (run inside the executor; for tests and
  * benchmarks).
  */
 export const agentManifestSchema = manifestShape.superRefine((manifest, context) => {
@@ -90,19 +93,17 @@ export const agentManifestSchema = manifestShape.superRefine((manifest, context)
 });
 
 /** What does not go with an agent's kind would be silently without effect. */
-function faultsOfKind({ kind, http, grants, models }: z.infer<typeof manifestShape>): readonly { path: string; message: string }[] {
-  const isHttp = kind === 'http';
+function faultsOfKind(manifest: z.infer<typeof manifestShape>): readonly { readonly path: string; readonly message: string }[] {
+  const { kind, grants, models } = manifest;
+  const ofKinds = (['http', 'coding'] as const).flatMap((of) => {
+    if ((kind === of) === (manifest[of] !== undefined)) return [];
+    return [{ path: of, message: kind === of ? `an agent of the kind ${of} needs it` : `only an agent of the kind ${of} has it` }];
+  });
+  if (kind !== 'http') return ofKinds;
   return [
-    ...(isHttp === (http !== undefined)
-      ? []
-      : [
-          {
-            path: 'http',
-            message: isHttp ? 'an agent of the kind http says where it is' : 'only an agent of the kind http has an address',
-          },
-        ]),
-    ...(isHttp && grants.length > 0 ? [{ path: 'grants', message: 'an agent behind HTTP sees no paths of the worker' }] : []),
-    ...(isHttp && models !== undefined ? [{ path: 'models', message: 'an agent behind HTTP has no socket to call models by' }] : []),
+    ...ofKinds,
+    ...(grants.length > 0 ? [{ path: 'grants', message: 'an agent behind HTTP sees no paths of the worker' }] : []),
+    ...(models !== undefined ? [{ path: 'models', message: 'an agent behind HTTP has no socket to call models by' }] : []),
   ];
 }
 
@@ -131,7 +132,7 @@ export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'ri
  * registered: it is somewhere, and hears of its tasks from a broker.
  */
 export const agentSpecSchema = manifestShape.extend({
-  kind: z.enum(['process', 'builtin', 'http', 'mqtt']).default('process'),
+  kind: z.enum(['process', 'builtin', 'http', 'coding', 'mqtt']).default('process'),
   /** Absolute path of the directory that holds the entry; absent for `builtin`. */
   directory: z.string().max(4_096).optional(),
   /** Only the entry is the agent's: what lies beside it in `directory` is somebody else's, and stays unseen. */

@@ -279,6 +279,10 @@ export const errorCatalogue = {
     cause: 'The agent is untrusted and the worker has no working sandbox.',
     remedy: 'Install bubblewrap and allow user namespaces; `hive doctor` says what is missing.',
   }),
+  REPOSITORY_UNUSABLE: entry(422, ['caller', 'terminal'], {
+    cause: 'What the input names is no git repository, or has no such branch, tag or commit.',
+    remedy: 'Correct the input; the excerpt is what git said.',
+  }),
   EGRESS_REFUSED: entry(403, ['platform', 'terminal'], {
     cause: 'The agent is behind HTTP at an address that this worker may not reach.',
     remedy: 'Correct the address, or set HIVE_HTTP_HOSTS of the worker, and HIVE_HTTP_PRIVATE=true for one in the local network.',

@@ -129,6 +129,7 @@ export {
   publishedSchema,
   publishEventSchema,
 } from './event.ts';
+export { type Coding } from './coding-agent.ts';
 export { type AgentAnswer, agentAnswerSchema, callbackAnswerSchema, callbackSignalName, callbackStepOf } from './http-agent.ts';
 export {
   type AgentLimits,

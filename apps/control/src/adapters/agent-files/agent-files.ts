@@ -43,11 +43,11 @@ export function diskAgentFiles({ shippedDirectory, environment, log }: AgentFile
           issues: parsed.error.issues.map((issue) => ({ path: `/${issue.path.join('/')}`, message: issue.message })),
         });
       }
-      // What is somewhere else has nothing here but its manifest.
-      const isHere = parsed.data.kind !== 'http';
-      if (isHere) await mustBeInside(directory, parsed.data.entry);
+      // Other kinds have nothing here but their manifest, and what that names.
+      const hasEntry = parsed.data.kind === 'process';
+      if (hasEntry) await mustBeInside(directory, parsed.data.entry);
       const trust: Trust = isBelow(await realpath(shippedDirectory).catch(() => shippedDirectory), directory) ? 'trusted' : 'untrusted';
-      if (trust === 'untrusted' && isHere) await install(directory);
+      if (trust === 'untrusted' && hasEntry) await install(directory);
       return { ...parsed.data, directory, trust, ...(isFile && manifest === undefined && { isSingleFile: true }) };
     },
   };

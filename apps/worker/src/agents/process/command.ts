@@ -21,7 +21,8 @@ export interface CommandSources {
  * and `AGENT_INPUT` and the argument are absent; stdin always carries it.
  */
 export const maxArgumentBytes = 100_000;
-const graceMs = 500;
+/** Between SIGTERM and SIGKILL. */
+export const graceMs = 500;
 const mebibyte = 1024 * 1024;
 // Ours hold credentials of the worker; the others would steer the programs that start the agent, some of them as root.
 const withheld = /^(HIVE_|LD_|NODE_OPTIONS$|PATH$|HOME$)/;
@@ -61,7 +62,7 @@ export function commandFor(ticket: LeasedTicket, sources: CommandSources, socket
 }
 
 /** One entry a path: named twice, the wider access holds. */
-function merged(paths: readonly VisiblePath[]): readonly VisiblePath[] {
+export function merged(paths: readonly VisiblePath[]): readonly VisiblePath[] {
   const entries = new Map<string, VisiblePath>();
   for (const visible of paths) if (entries.get(visible.path)?.access !== 'write') entries.set(visible.path, visible);
   return [...entries.values()];
@@ -117,10 +118,11 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function environmentOf(
+/** What an agent sees of the environment: what it declares, and what we say. */
+export function environmentOf(
   ticket: LeasedTicket,
   argument: string | undefined,
-  { runtimes, environment }: CommandSources,
+  { runtimes, environment }: Pick<CommandSources, 'runtimes' | 'environment'>,
 ): Readonly<Record<string, string>> {
   const declared = ticket.agent.environment
     .filter((name) => !withheld.test(name))

@@ -1,8 +1,8 @@
 import { HiveError, type LeasedTicket } from '@hivekeeper/contract';
-import type { Command, Runner } from '../../sandbox/process/index.ts';
+import type { Command, CommandResult, Runner } from '../../sandbox/process/index.ts';
 import { type ExecuteKind, type Execution, type ExecutionHooks, printable, type Task, type Told } from '../attempt/index.ts';
 import { type CommandSources, commandFor } from './command.ts';
-import { outcomeOf } from './outcome.ts';
+import { type Attempt, outcomeOf } from './outcome.ts';
 import { readStderrLine } from './stderr-lines.ts';
 import { isBelow } from './workspace.ts';
 
@@ -24,18 +24,33 @@ export const newProcessKind =
     return runCommand(command, { runner, task, hooks });
   };
 
-/** Runs a command for an agent, hears what it says, and makes an outcome of its end. */
 async function runCommand(
   command: Command,
   { runner, task, hooks }: { readonly runner: Runner; readonly task: Task; readonly hooks: ExecutionHooks },
 ): Promise<Execution> {
-  const { agent, timeoutMs } = task.ticket;
+  const { result, cost, ...attempt } = await runHeard(command, { runner, ticket: task.ticket, hooks });
+  const outcome = outcomeOf(result, { ...attempt, rules: task.rules }, task.check);
+  return outcome === undefined ? { kind: 'aborted' } : { kind: 'finished', outcome, ...cost };
+}
+
+/** How an agent's command ended, what it said that counts, and what is known of it to judge that by. */
+export interface HeardCommand extends Attempt {
+  readonly result: CommandResult;
+  /** Absent where it was ended before it could say all. */
+  readonly cost?: { readonly costMicroUsd: number } | undefined;
+}
+
+/** Runs a command for an agent, and hears what it says on stderr. */
+export async function runHeard(
+  command: Command,
+  { runner, ticket, hooks }: { readonly runner: Runner; readonly ticket: LeasedTicket; readonly hooks: ExecutionHooks },
+): Promise<HeardCommand> {
+  const { agent, timeoutMs } = ticket;
   const heard: Heard = {};
   const onStderrLine = (line: string) => hear(line, heard, hooks);
   const result = await runner.run(command, { signal: hooks.signal, onStderrLine });
   const { limits, dependsOn = {} } = agent;
-  const outcome = outcomeOf(result, { timeoutMs, limits, dependsOn, rules: task.rules, told: heard.told }, task.check);
-  return outcome === undefined ? { kind: 'aborted' } : { kind: 'finished', outcome, ...(result.kind === 'exited' && heard.cost) };
+  return { result, timeoutMs, limits, dependsOn, told: heard.told, cost: result.kind === 'exited' ? heard.cost : undefined };
 }
 
 /** What an agent said on stderr that counts at its end. */

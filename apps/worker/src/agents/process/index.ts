@@ -1,4 +1,8 @@
 /** Runs agents that are processes: JSON in, one JSON document out. The map is in README.md. */
-export { newProcessKind, type ProcessOptions } from './execute.ts';
+export { type CommandSources, environmentOf, graceMs, merged } from './command.ts';
+export { newProcessKind, type ProcessOptions, runHeard } from './execute.ts';
+export { resolveGrants } from './grants.ts';
+export { failureOf } from './outcome.ts';
 export { type Runtimes, findRuntimes } from './runtimes.ts';
-export { type Workspace } from './workspace.ts';
+export { surroundingsOf } from './surroundings.ts';
+export { hiddenIn, isBelow, isProtected, waysTo, type Workspace } from './workspace.ts';

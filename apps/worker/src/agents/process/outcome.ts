@@ -6,11 +6,14 @@ import { failed, judge, type OutputRules, parseOutput, type SchemaCheck, type To
 export interface Attempt {
   readonly timeoutMs: number;
   readonly limits: LeasedTicket['agent']['limits'];
-  readonly rules: OutputRules;
   /** The last `{"error": …}` on stderr, and what it blames. */
   readonly told?: Told | undefined;
   /** What the agent may blame. */
   readonly dependsOn?: LeasedTicket['agent']['dependsOn'];
+}
+
+interface Rules {
+  readonly rules: OutputRules;
 }
 
 type Failed = Exclude<CommandResult['kind'], 'exited' | 'aborted'>;
@@ -31,9 +34,15 @@ const failures: Readonly<Record<Failed, { readonly code: ErrorCode; say(attempt:
 };
 
 /** What an attempt came to; undefined where it was given up on our side and no result is wanted. */
-export function outcomeOf(result: CommandResult, attempt: Attempt, check: SchemaCheck): Outcome | undefined {
+export function outcomeOf(result: CommandResult, attempt: Attempt & Rules, check: SchemaCheck): Outcome | undefined {
   if (result.kind === 'aborted') return undefined;
-  if (result.kind === 'exited') return result.exitCode === 0 ? judged(result.stdout, attempt, check) : exitFailure(result, attempt);
+  return failureOf(result, attempt) ?? judged(result.stdout, attempt, check);
+}
+
+/** Why a command failed; undefined where it ended well, or from our side. */
+export function failureOf(result: CommandResult, attempt: Attempt): (Outcome & { readonly ok: false }) | undefined {
+  if (result.kind === 'aborted') return undefined;
+  if (result.kind === 'exited') return result.exitCode === 0 ? undefined : exitFailure(result, attempt);
   const kind = isHeapExhausted(result) ? 'out-of-memory' : result.kind;
   const { code, say } = failures[kind];
   return failed(code, say(attempt, result), result.stderrTail);
@@ -43,12 +52,12 @@ export function outcomeOf(result: CommandResult, attempt: Attempt, check: Schema
 const isHeapExhausted = ({ kind, stderrTail }: CommandResult): boolean =>
   kind === 'signalled' && /(heap|process) out of memory/.test(stderrTail);
 
-function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told, dependsOn }: Attempt): Outcome {
+function exitFailure(result: CommandResult & { readonly kind: 'exited' }, { told, dependsOn }: Attempt) {
   if (told === undefined) return failed('AGENT_FAILED', `The agent ended with exit status ${result.exitCode}.`, result.stderrTail);
   return toldFailure(told, dependsOn, result.stderrTail);
 }
 
-function judged(stdout: Buffer, { rules }: Attempt, check: SchemaCheck): Outcome {
+function judged(stdout: Buffer, { rules }: Rules, check: SchemaCheck): Outcome {
   const output = parseOutput(stdout);
   return output.ok
     ? judge(output.value, rules, check)
