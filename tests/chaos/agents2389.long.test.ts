@@ -1,68 +1,19 @@
 // @module-tag needs-mosquitto
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { json } from 'node:stream/consumers';
 import { guardLeaks, startMosquitto } from '@hivekeeper/testkit';
 import { describe, expect, it } from 'vitest';
 import { startAgent } from '../e2e/agent2389/agents.ts';
-import { type Line, listen, type Seen } from '../e2e/agent2389/line.ts';
-import { answerTopic, send, type Task, taskFor } from '../e2e/agent2389/tasks.ts';
+import { countingModel } from '../e2e/agent2389/counting-model.ts';
+import { type Line, listen } from '../e2e/agent2389/line.ts';
+import { isAnswerOf, keepTo, send, type Task, taskFor } from '../e2e/agent2389/tasks.ts';
 import { temporaryDirectory } from '../stack/stack.ts';
 
 guardLeaks();
-
-/** A model that answers every question differently, and counts how often it was asked for each task. */
-async function countingModel() {
-  const asked = new Map<string, number>();
-  let answers = 0;
-  const server = createServer((request, response) => {
-    void json(request)
-      .catch(() => ({}))
-      .then((body) => {
-        // At its start an agent looks whether the model is there, without a body.
-        if (request.method !== 'POST') return void response.writeHead(200).end('{}');
-        const { messages = [] } = body as { readonly messages?: readonly { readonly role: string; readonly content: string }[] };
-        const task = messages.find(({ role }) => role === 'user')?.content ?? '';
-        asked.set(task, (asked.get(task) ?? 0) + 1);
-        answers += 1;
-        const message = { role: 'assistant', content: `answer ${answers}` };
-        response.writeHead(200, { 'content-type': 'application/json' });
-        response.end(
-          JSON.stringify({ id: 'x', created: 1, model: 'm', choices: [{ index: 0, message, finish_reason: 'stop' }], usage: {} }),
-        );
-      });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    asked,
-    sections: `[llm]\nprovider = "openai-compatible"\nmodel = "m"\nbase_url = "http://127.0.0.1:${port}/v1"\n`,
-    [Symbol.asyncDispose]: async () => {
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close').catch(() => {});
-    },
-  };
-}
 
 const someTasks = (count: number) =>
   Array.from({ length: count }, () => {
     const task = taskFor();
     return { ...task, instruction: task.task_id };
   });
-const isAnswerOf = (tasks: readonly Task[]) => {
-  const topics = new Set(tasks.map((task) => answerTopic(task)));
-  return ({ topic }: Seen): boolean => topics.has(topic);
-};
-/** Sends tasks again and again until each is answered, as a sender does whose broker forgets. */
-async function keepTo(line: Line, tasks: readonly Task[]): Promise<void> {
-  const unanswered = () => tasks.filter((task) => !line.seen.some(isAnswerOf([task])));
-  for (let left = unanswered(); left.length > 0; left = unanswered()) {
-    void send(line, ...left.map((task) => ({ ...task, answer_again: true })));
-    await Promise.race([line.count(isAnswerOf(left), left.length), pause(500)]);
-  }
-}
 const answersOf = (line: Line, tasks: readonly Task[]) => Map.groupBy(line.seen.filter(isAnswerOf(tasks)), ({ topic }) => topic);
 
 describe('agents of the 2389 protocol', () => {
@@ -144,5 +95,3 @@ describe('agents of the 2389 protocol', () => {
     await last.end('SIGTERM');
   });
 });
-
-const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));

@@ -15,11 +15,12 @@ import { type Log, systemClock } from '@hivekeeper/kernel';
 import { LocalWorkers, type LocalWorkersOptions } from './adapters/local-workers/local-workers.ts';
 import { readRestoreRecord, requireFinished } from './adapters/backup-files/restore-record.ts';
 import { openDatabase, type PostgresDatabase } from './adapters/postgres/index.ts';
+import type { MqttBrokerOptions } from './adapters/brokers/mqtt/mqtt-broker.ts';
 import type { ControlConfig } from './config.ts';
 import { type Engine, startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
 import type { KeyRing, Role } from './records/keys/index.ts';
-import { connectNats, serveGrpc } from './outside.ts';
+import { connectBrokers, serveGrpc } from './outside.ts';
 import { openModels } from './providers.ts';
 import { registerShipped } from './shipped.ts';
 
@@ -53,6 +54,7 @@ export async function startControlPlane(
   const url = config.databaseUrl ?? (await embedded(stack, dataDirectory, log));
   const database = stack.use(await openFinished(dataDirectory, { url, maxConnections: config.databaseConnections, log }));
   const mqttUrl = config.mqttPort === undefined ? undefined : stack.use(await embeddedBroker(config.mqttPort)).url;
+  const broker = brokerSettingsOf({ ...config, mqttUrl: mqttUrl ?? config.mqttUrl }, placeOf(dataDirectory), log);
   const engine = stack.use(
     await startEngine({
       database,
@@ -61,12 +63,11 @@ export async function startControlPlane(
       shippedDirectory: join(productDirectory, 'agents'),
       environment,
       backups: { directory: resolve(config.backupDirectory ?? join(dataDirectory, 'backups')), productVersion: version },
-      openBroker: await brokerOf({ ...config, mqttUrl: mqttUrl ?? config.mqttUrl }, placeOf(dataDirectory), log),
+      openBroker: await brokerOf(broker),
     }),
   );
   await registerShipped(engine.services, productDirectory);
   const token = await keptKeys(engine.services.keys, dataDirectory);
-
   const models = await openModels(config.modelsFile, { stack, environment, ...accountsOf(database, engine), log });
   let isDraining = false;
   const server = await createServer({
@@ -81,7 +82,7 @@ export async function startControlPlane(
   stack.defer(() => server.close());
   const address = await listen(server, config);
   await serveGrpc({ stack, engine, config, isDraining: () => isDraining, log });
-  await connectNats({ stack, engine, config, outbox: database.outboxStore, clock: systemClock, log });
+  await connectBrokers({ stack, engine, config, broker, outbox: database.outboxStore, clock: systemClock, log });
   stack.use(
     new LocalWorkers({
       count: config.workerCount,
@@ -89,10 +90,7 @@ export async function startControlPlane(
       url: address,
       token,
       ...workspaceOf(config, dataDirectory, environment),
-      logLevel: config.logLevel,
-      drainMs: config.drainMs,
-      clock: systemClock,
-      log,
+      ...{ logLevel: config.logLevel, drainMs: config.drainMs, clock: systemClock, log },
       // Agents see only what they declare, but what they declare must be there to be given.
       environment: { ...environment, ...kept(['DATABASE_URL', 'NATS_URL', 'MQTT_PASSWORD', ...(models?.keyVariables ?? [])]) },
     }),
@@ -115,15 +113,18 @@ const placeOf = (dataDirectory: string): string => `${hostname()}:${dataDirector
 // Loaded where it is wanted: most installations have no broker.
 const embeddedBroker = async (port: number) => (await import('./adapters/brokers/embedded/embedded-broker.ts')).startEmbeddedBroker(port);
 
-/** The MQTT broker to talk to, where there is one. */
-async function brokerOf({ mqttUrl: url, mqttUsername: username, mqttPassword: password }: BrokerSettings, place: string, log: Log) {
+/** How to reach the MQTT broker, where there is one. */
+function brokerSettingsOf(
+  { mqttUrl: url, mqttUsername: username, mqttPassword: password }: Pick<ControlConfig, 'mqttUrl' | 'mqttUsername' | 'mqttPassword'>,
+  place: string,
+  log: Log,
+): MqttBrokerOptions | undefined {
   if (url === undefined) return undefined;
-  const { mqttBroker } = await import('./adapters/brokers/mqtt/mqtt-broker.ts');
-  const clientId = `hive-${hash('sha256', place).slice(0, 16)}`;
-  return mqttBroker({ url, username, password, clientId, clock: systemClock, log });
+  return { url, username, password, clientId: `hive-${hash('sha256', place).slice(0, 16)}`, clock: systemClock, log };
 }
 
-type BrokerSettings = Pick<ControlConfig, 'mqttUrl' | 'mqttUsername' | 'mqttPassword'>;
+const brokerOf = async (settings: MqttBrokerOptions | undefined) =>
+  settings && (await import('./adapters/brokers/mqtt/mqtt-broker.ts')).mqttBroker(settings);
 
 /** Where agents of the local workers may be granted paths, and what is kept from them. */
 function workspaceOf(

@@ -116,7 +116,8 @@ export async function startEngine({
   for (const mover of [flow.driver, wakers, watch.health, watch.canaries]) stack.use(mover);
   stack.defer(() => desk.stopHandingOut());
   await recover({ stack, database, ...flow, ...ledger, agents, workflows, wakers, clock, log });
-  const gateway = openBroker && stack.use(new Gateway({ openBroker, desk, runs, workerId: newId('wrk') as WorkerId, clock, log }));
+  const isOwn = (agentId: string) => agents.specOf(defaultTenantId, agentId)?.overMqtt === true;
+  const gateway = openBroker && stack.use(new Gateway({ openBroker, desk, runs, workerId: newId('wrk') as WorkerId, isOwn, clock, log }));
   const money = stack.use(new Money({ store: database.budgetStore, newId, clock, log }));
   const started = stack.move();
 

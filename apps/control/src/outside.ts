@@ -2,9 +2,10 @@
  * What is reached over other protocols than HTTP, each loaded only where it is set: an idle control plane stays small. A part of the
  * composition root.
  */
-import { defaultTenantId, HiveError } from '@hivekeeper/contract';
+import { defaultTenantId, HiveError, type RunId } from '@hivekeeper/contract';
 import { type Clock, idMaker, type Log, systemClock, systemRandom } from '@hivekeeper/kernel';
 import { announcementOf } from './announcements.ts';
+import type { MqttBrokerOptions } from './adapters/brokers/mqtt/mqtt-broker.ts';
 import type { Verdict } from './adapters/nats/index.ts';
 import type { ControlConfig } from './config.ts';
 import type { Engine } from './engine.ts';
@@ -30,6 +31,12 @@ export async function serveGrpc(parts: {
   log.info({ host, port: door.port }, 'the registry is served over gRPC');
 }
 
+/** What comes and goes over brokers, where any is set. */
+export async function connectBrokers(parts: Parameters<typeof connectNats>[0] & Parameters<typeof takeTasks>[0]): Promise<void> {
+  await takeTasks(parts);
+  await connectNats(parts);
+}
+
 const usualSubjects = ['workflow.trigger.*', 'graph.>', 'health.>', 'hub.>'];
 
 /** NATS, where it is set. It may be away: what happens meanwhile is told when it is back. */
@@ -53,9 +60,40 @@ export async function connectNats(parts: {
   stack.use(
     new Relay({
       store: outbox,
+      kinds: ['run.completed', 'approval.requested'],
       describe: (entry) => announcementOf(engine.services, entry),
       publish: (announcement) => broker.publish(announcement),
       isConnected: () => broker.isConnected(),
+      clock,
+      log,
+    }),
+  );
+}
+
+/** Tasks over MQTT for agents of the platform, where there is a broker. What ends while it is away is answered when it is back. */
+export async function takeTasks(parts: {
+  readonly stack: AsyncDisposableStack;
+  readonly engine: Engine;
+  readonly outbox: OutboxStore;
+  readonly broker: MqttBrokerOptions | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Promise<void> {
+  const { stack, engine, outbox, broker, clock, log } = parts;
+  if (broker === undefined) return;
+  const [{ Tasks, TaskDoor }, { mqttTaskLine }] = await Promise.all([
+    import('./flow/triggers/tasks/index.ts'),
+    import('./adapters/brokers/mqtt/mqtt-task-line.ts'),
+  ]);
+  const tasks = new Tasks({ ...engine.services, log });
+  const door = stack.use(new TaskDoor({ tasks, openLine: mqttTaskLine(broker), clock, log }));
+  stack.use(
+    new Relay({
+      store: outbox,
+      kinds: ['task.ended'],
+      describe: ({ about }) => tasks.answerOf(about as RunId),
+      publish: (answer) => door.say(answer),
+      isConnected: () => door.isConnected(),
       clock,
       log,
     }),

@@ -63,6 +63,8 @@ const manifestShape = z.strictObject({
   capabilities: z.array(capabilitySchema).max(100).default([]),
   grants: z.array(pathGrantSchema).max(20).default([]),
   network: z.boolean().default(false),
+  /** Takes tasks of the 2389 protocol over MQTT, with an input of `{instruction, input, original_query}`: whoever may publish may start it. */
+  overMqtt: z.boolean().optional(),
   /** Classes and models it may call through its worker; none where absent. */
   models: z.array(z.string().min(1).max(200)).min(1).max(20).optional(),
   /** An output whose `success` is `false` says that the agent failed, whatever its exit status: CommandCenter's convention. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Line } from './line.ts';
+import type { Line, Seen } from './line.ts';
 
 /** A task as a test writes it. */
 export interface Task {
@@ -35,3 +35,19 @@ export const answerTo = async (line: Line, task: Task, agent = 'echo') =>
     readonly error?: { readonly code: string; readonly message: string };
     readonly task_id: string;
   };
+
+/** Answers of the agent to these tasks. */
+export const isAnswerOf = (tasks: readonly Task[], agent = 'echo') => {
+  const topics = new Set(tasks.map((task) => answerTopic(task, agent)));
+  return ({ topic }: Seen): boolean => topics.has(topic);
+};
+/** Sends tasks again and again until each is answered, as a sender does whose broker forgets. */
+export async function keepTo(line: Line, tasks: readonly Task[], agent = 'echo'): Promise<void> {
+  const unanswered = () => tasks.filter((task) => !line.seen.some(isAnswerOf([task], agent)));
+  for (let left = unanswered(); left.length > 0; left = unanswered()) {
+    void send(line, ...left.map((task) => ({ ...task, answer_again: true })));
+    await Promise.race([line.count(isAnswerOf(left, agent), left.length), pause(500)]);
+  }
+}
+
+const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));

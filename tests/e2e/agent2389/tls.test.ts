@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 import { guardLeaks, startMosquitto } from '@hivekeeper/testkit';
 import { expect, it } from 'vitest';
 import { hive } from '../../stack/hive.ts';
-import { temporaryDirectory } from '../../stack/stack.ts';
+import { rest, startStack, temporaryDirectory } from '../../stack/stack.ts';
 import { agentFile, startAgent } from './agents.ts';
 
 guardLeaks();
 
 const run = promisify(execFile);
 
-it('an agent trusts a broker by its certificate, and is known by its password', async () => {
+it('an agent and a control plane trust a broker by its certificate, and are known by their password', async () => {
   await using directory = await temporaryDirectory('tls');
   const [certificate, key, passwords] = ['cert.pem', 'key.pem', 'passwords'].map((name) => join(directory.path, name)) as [
     string,
@@ -38,6 +38,15 @@ it('an agent trusts a broker by its certificate, and is known by its password', 
   {
     await using agent = await startAgent({ ...plan, surroundings });
     expect((await fetch(`${agent.url}/ready`)).status).toBe(200);
+  }
+  const settings = { MQTT_URL: plan.broker, MQTT_USERNAME: 'worker-bee', MQTT_PASSWORD: 'right', NODE_EXTRA_CA_CERTS: certificate };
+  {
+    await using stack = await startStack({ dataDirectory: join(directory.path, 'data'), workerCount: 0, environment: settings });
+    await using agent = await startAgent({ ...plan, surroundings });
+    const isThere = async () =>
+      (await stack.client.agents()).some((each) => each.name === 'mqtt/echo' && 'state' in each && each.state === 'available');
+    while (!(await isThere())) await rest();
+    await agent.end('SIGTERM');
   }
   const file = await agentFile(plan);
   for (const [change, reason] of [

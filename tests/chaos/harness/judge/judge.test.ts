@@ -43,7 +43,7 @@ describe('the judge of effects', () => {
     await openPayments(directory.path);
     await appendFile(`${directory.path}/payments`, lines.map((line) => `${line}\n`).join(''));
     const ledger = [{ run_id: 'run_1', key: 'pays-1', state, dispatch_count: 1, resolved_by: null }];
-    return judgeEffects(answering(ledger), [run(1, { workflow: 'pays', key: 'pays-1' })], directory.path);
+    return await judgeEffects(answering(ledger), [run(1, { workflow: 'pays', key: 'pays-1' })], directory.path);
   };
 
   test('finds a payment that was made twice, one that is missing, one nobody asked for, and one that the ledger does not confirm', async () => {

@@ -14,10 +14,10 @@ export const postgresOutboxStore = (engine: Pool): OutboxStore => ({
     await engine`INSERT INTO relays (name) VALUES (${name}) ON CONFLICT DO NOTHING`;
   },
 
-  take: (most, tell) =>
+  take: ({ kinds, most }, tell) =>
     inTransaction(engine, async (sql) => {
       const rows = await sql<OutboxRow[]>`
-        SELECT seq::text, tenant_id, kind, about FROM outbox ORDER BY outbox.seq LIMIT ${most} FOR UPDATE SKIP LOCKED`;
+        SELECT seq::text, tenant_id, kind, about FROM outbox WHERE kind = ANY (${[...kinds]}) ORDER BY outbox.seq LIMIT ${most} FOR UPDATE SKIP LOCKED`;
       if (rows.length === 0) return 0;
       await tell(rows.map(({ tenant_id: tenantId, ...entry }) => ({ ...entry, tenantId })));
       await sql`DELETE FROM outbox WHERE seq = ANY (${rows.map(({ seq }) => seq)}::bigint[])`;

@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly desk: TicketDesk;
   readonly runs: Pick<Runs, 'settle' | 'workOf'>;
   readonly workerId: WorkerId;
+  /** Of which agents on the broker the platform itself says that they are there. */
+  readonly isOwn: (agentId: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -48,7 +50,7 @@ const longestPauseMs = 2_000;
  */
 export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
-  readonly #roster = new Roster();
+  readonly #roster: Roster;
   readonly #errands = new Map<TicketId, Errand>();
   readonly #answers = new LRUCache<string, Outcome>({ ...unclaimed, sizeCalculation: (outcome) => JSON.stringify(outcome).length });
   readonly #broker: Broker;
@@ -61,6 +63,7 @@ export class Gateway implements AsyncDisposable {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    this.#roster = new Roster(options.isOwn);
     this.#heartbeat = options.clock.every(options.desk.leaseMs / 4, () => void this.#renew());
     this.#broker = options.openBroker(this.#listener());
   }

@@ -14,8 +14,14 @@ const mostReplicas = 1_000;
 
 /** Who is there, as the agents themselves say it on their status topics. Presence is counted over replicas: the broker keeps the last word only. */
 export class Roster {
+  readonly #isOwn: (agentId: string) => boolean;
   readonly #heard = new Map<string, Heard>();
   #era = 0;
+
+  /** `isOwn`: of which agents the platform itself says that they are there. */
+  constructor(isOwn: (agentId: string) => boolean = () => false) {
+    this.#isOwn = isOwn;
+  }
 
   /**
    * Takes what came on a status topic. What is no status, or is said by one agent of another, counts for nothing. Gives the id of
@@ -25,7 +31,7 @@ export class Roster {
     // How operators take a status back.
     if (payload.length === 0) this.#forget(topic);
     const status = statusIn(payload);
-    if (status === undefined || topic !== statusTopic(status.agent_id)) return undefined;
+    if (status === undefined || topic !== statusTopic(status.agent_id) || this.#isOwn(status.agent_id)) return undefined;
     const { agent_id: id, replica = '' } = status;
     const before = this.#heard.get(id);
     if (before === undefined && this.#heard.size >= mostAgents) return undefined;

@@ -5,10 +5,10 @@ import { z } from 'zod';
 
 /** What a node says to an agent over MQTT. */
 const nodeInputSchema = z.strictObject({
-  instruction: z.string().optional(),
+  instruction: z.string().nullish(),
   input: (z.json() as unknown as z.ZodType<JsonValue>).optional(),
   /** Makes it a task of the second version, whose next agent a router may choose. */
-  original_query: z.string().optional(),
+  original_query: z.string().nullish(),
 });
 
 /** A task to be sent, or why it cannot be. */
@@ -36,7 +36,7 @@ export function taskOf({ runId, agent, action, input }: Pick<LeasedTicket, 'runI
     instruction: instruction ?? null,
     input: given,
     next: null,
-    ...(query !== undefined && { version: '2.0', context: { original_query: query, steps_completed: [], iteration_count: 0 } }),
+    ...(typeof query === 'string' && { version: '2.0', context: { original_query: query, steps_completed: [], iteration_count: 0 } }),
     // Whoever repeats this lost the answer, or never heard it.
     answer_again: true,
   };

@@ -1,10 +1,10 @@
 import type { TenantId } from '@hivekeeper/contract';
 
-/** Something that happened, and that others are told: the id of the run that ended, or of the approval that was requested. */
+/** Something that happened, and that others are told: the id of the run that ended, or of the approval that was requested. `task.ended`: the run was that of a task over MQTT. */
 export interface OutboxEntry {
   readonly seq: string;
   readonly tenantId: TenantId;
-  readonly kind: 'run.completed' | 'approval.requested';
+  readonly kind: 'run.completed' | 'approval.requested' | 'task.ended';
   readonly about: string;
 }
 
@@ -13,8 +13,11 @@ export interface OutboxStore {
   /** From now on, what happens is put into the outbox. Idempotent. */
   open(name: string): Promise<void>;
   /**
-   * Hands the oldest entries to `tell`, and deletes them when it has returned: at least once, also over crashes. Entries that another
+   * Hands the oldest entries of these kinds to `tell`, and deletes them when it has returned: at least once, also over crashes. Entries that another
    * control plane is telling are left to it. Returns how many there were.
    */
-  take(most: number, tell: (entries: readonly OutboxEntry[]) => Promise<void>): Promise<number>;
+  take(
+    which: { readonly kinds: readonly OutboxEntry['kind'][]; readonly most: number },
+    tell: (entries: readonly OutboxEntry[]) => Promise<void>,
+  ): Promise<number>;
 }

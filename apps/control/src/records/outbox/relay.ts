@@ -11,12 +11,13 @@ export interface Announcement {
 }
 
 /** What {@link Relay} needs. */
-export interface RelayOptions {
-  readonly store: OutboxStore;
+export interface RelayOptions<Told> {
+  readonly store: Pick<OutboxStore, 'take'>;
+  readonly kinds: readonly OutboxEntry['kind'][];
   /** What an entry is about; undefined where that is not there any more. */
-  readonly describe: (entry: OutboxEntry) => Promise<Announcement | undefined>;
+  readonly describe: (entry: OutboxEntry) => Promise<Told | undefined>;
   /** Resolves when the broker has it. */
-  readonly publish: (announcement: Announcement) => Promise<void>;
+  readonly publish: (told: Told) => Promise<void>;
   readonly isConnected: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -26,12 +27,12 @@ const intervalMs = 500;
 const page = 100;
 
 /** Empties the outbox into a broker, while one is there. What is not told stays. */
-export class Relay implements AsyncDisposable {
-  readonly #options: RelayOptions;
+export class Relay<Told> implements AsyncDisposable {
+  readonly #options: RelayOptions<Told>;
   readonly #timer: Timer;
   #underWay: Promise<void> | undefined;
 
-  constructor(options: RelayOptions) {
+  constructor(options: RelayOptions<Told>) {
     this.#options = options;
     this.#timer = options.clock.every(intervalMs, () => this.#look());
   }
@@ -50,11 +51,11 @@ export class Relay implements AsyncDisposable {
   }
 
   async #empty(): Promise<void> {
-    const { store, describe, publish, isConnected } = this.#options;
+    const { store, kinds, describe, publish, isConnected } = this.#options;
     const tell = async (entries: readonly OutboxEntry[]) => {
-      const announcements = await Promise.all(entries.map(describe));
-      await Promise.all(announcements.map((announcement) => announcement && publish(announcement)));
+      const told = await Promise.all(entries.map(describe));
+      await Promise.all(told.map((each) => each && publish(each)));
     };
-    while (isConnected() && (await store.take(page, tell)) === page);
+    while (isConnected() && (await store.take({ kinds, most: page }, tell)) === page);
   }
 }

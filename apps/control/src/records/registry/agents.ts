@@ -71,6 +71,14 @@ export class AgentRegistry {
     return agent === undefined ? undefined : specFor(agent, runId);
   };
 
+  /** The agents of project 1 that take tasks over MQTT, in the order of their names, without I/O. */
+  overMqtt(tenantId: TenantId): readonly AgentSpec[] {
+    return [...this.#known]
+      .filter(([key, { spec }]) => spec.overMqtt === true && key === `${tenantId} ${spec.name}`)
+      .map(([, { spec }]) => spec)
+      .toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
   /** The names of every environment variable that an agent may see, without I/O. */
   environmentNames(): ReadonlySet<string> {
     const all = [...this.#known.values()].flatMap(({ spec, versions }) => [spec, ...Object.values(versions)]);
