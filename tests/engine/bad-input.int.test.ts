@@ -105,6 +105,7 @@ const instance = await instances.register({ tenantId: defaultTenantId, descripti
 const enrolled = () => instances.list(defaultTenantId, { kind: 'worker' }).length === engine.services.desk.workers().length;
 await vi.waitUntil(enrolled, { timeout: 10_000 });
 const stranger = 'wrk_01JD0000000000000000000000';
+const key = await engine.services.keys.create({ tenantId: defaultTenantId, name: 'ci', role: 'viewer', by: 'test' });
 const issue = (role: 'admin' | 'worker') => engine.services.keys.issue({ tenantId: defaultTenantId, name: `test-${role}`, role });
 const world: CaseWorld = {
   keys: { admin: await issue('admin'), worker: await issue('worker') },
@@ -118,6 +119,7 @@ const world: CaseWorld = {
     scheduleName: 'yearly',
     eventId,
     instanceId: instance.id,
+    keyId: key.id,
     agent: { name: agent.name, id: agent.id },
     workerId: worker.workerId,
     ticket: { ticketId: ticket.ticketId, token: ticket.token },

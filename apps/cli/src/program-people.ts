@@ -91,6 +91,45 @@ export function addBreakers(hive: Command, act: Act): void {
     );
 }
 
+/** `hive keys …`. */
+export function addKeys(hive: Command, act: Act): void {
+  const group = hive.command('keys').description('API keys: create, list, rotate, revoke');
+  const keys = () => import('./commands/keys.ts');
+  const expiry = () => new Option('--expires-in <duration>', 'it ends by itself after so long, such as 90d');
+  group
+    .command('list', { isDefault: true })
+    .description('keys, also those that ended; never themselves')
+    .action(act(async (session) => (await keys()).listKeys(session)));
+  group
+    .command('create <name>')
+    .description('make a key; it is printed once, and kept nowhere')
+    .addOption(
+      new Option('--role <role>', 'what it may do (docs/access.md)')
+        .choices(['viewer', 'operator', 'approver', 'admin', 'worker', 'agent', 'webhook'])
+        .makeOptionMandatory(),
+    )
+    .addOption(expiry())
+    .action(
+      act<import('./commands/keys.ts').CreateOptions>(async (session, options, name = '') =>
+        (await keys()).createKey(session, name, options),
+      ),
+    );
+  group
+    .command('rotate <key>')
+    .description('make another key of the name; the one before works for a while yet')
+    .option('--overlap <duration>', 'for how long', '1d')
+    .addOption(expiry())
+    .action(
+      act<import('./commands/keys.ts').RotateOptions>(async (session, options, name = '') =>
+        (await keys()).rotateKey(session, name, options),
+      ),
+    );
+  group
+    .command('revoke <key>')
+    .description('end a key by its name or id')
+    .action(act(async (session, _options, name = '') => (await keys()).revokeKey(session, name)));
+}
+
 /** `hive budgets …`. */
 export function addBudgets(hive: Command, act: Act): void {
   const group = hive.command('budgets').description('what may be spent: list, set, remove');

@@ -4,7 +4,7 @@ import { type Act, collect } from './act.ts';
 import { addAgent } from './program-agent.ts';
 import { addBackups } from './program-backups.ts';
 import { addCosts } from './program-models.ts';
-import { addApprovals, addBreakers, addBudgets, addDeadTickets, addEffects } from './program-people.ts';
+import { addApprovals, addBreakers, addBudgets, addDeadTickets, addEffects, addKeys } from './program-people.ts';
 import { addRegistry } from './program-registry.ts';
 import { addRun, addRuns } from './program-runs.ts';
 import { addEvents, addSchedules } from './program-time.ts';
@@ -46,6 +46,7 @@ export function programFor(terminal: Terminal, version: string): Program {
     addWorkflows,
     addApprovals,
     addBreakers,
+    addKeys,
     addBudgets,
     addDeadTickets,
     addEffects,

@@ -9,7 +9,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defaultTenantId, HiveError } from '@hivekeeper/contract';
+import { defaultTenantId, HiveError, type KeyRole } from '@hivekeeper/contract';
 import { startEmbeddedPostgres } from '@hivekeeper/embedded-postgres';
 import { type Log, systemClock } from '@hivekeeper/kernel';
 import { LocalWorkers, type LocalWorkersOptions } from './adapters/local-workers/local-workers.ts';
@@ -19,7 +19,7 @@ import type { MqttBrokerOptions } from './adapters/brokers/mqtt/mqtt-broker.ts';
 import type { ControlConfig } from './config.ts';
 import { type Engine, startEngine } from './engine.ts';
 import { createServer } from './http/server.ts';
-import type { KeyRing, Role } from './records/keys/index.ts';
+import type { KeyRing } from './records/keys/index.ts';
 import { connectBrokers, serveGrpc } from './outside.ts';
 import { openModels } from './providers.ts';
 import { registerShipped } from './shipped.ts';
@@ -179,13 +179,11 @@ async function keptKeys(keys: KeyRing, dataDirectory: string): Promise<string> {
 /** A key that a file keeps over restarts, readable by its owner only. */
 async function keptKey(
   keys: KeyRing,
-  { file, ...key }: { readonly file: string; readonly name: string; readonly role: Role },
+  { file, ...key }: { readonly file: string; readonly name: string; readonly role: KeyRole },
 ): Promise<string> {
   const kept = await readFile(file, 'utf8').catch(ifAbsent(''));
-  if (kept.trim() !== '') {
-    await keys.adopt({ ...key, tenantId: defaultTenantId, text: kept.trim() });
-    return kept.trim();
-  }
+  // A key that was revoked stays so: its file gets another one.
+  if (kept.trim() !== '' && (await keys.adopt({ ...key, tenantId: defaultTenantId, text: kept.trim() }))) return kept.trim();
   const text = await keys.issue({ ...key, tenantId: defaultTenantId });
   // Put in place whole: a file cut off by a crash would be taken for the key.
   await writeFile(`${file}.new`, `${text}\n`, { mode: 0o600 });

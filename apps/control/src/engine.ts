@@ -118,6 +118,7 @@ export async function startEngine({
   await recover({ stack, database, ...flow, ...ledger, agents, workflows, wakers, clock, log });
   const isOwn = (agentId: string) => agents.specOf(defaultTenantId, agentId)?.overMqtt === true;
   const gateway = openBroker && stack.use(new Gateway({ openBroker, desk, runs, workerId: newId('wrk') as WorkerId, isOwn, clock, log }));
+  const keys = stack.use(new KeyRing({ store: database.keyStore, random: systemRandom, clock }));
   const money = stack.use(new Money({ store: database.budgetStore, newId, clock, log }));
   const started = stack.move();
 
@@ -131,14 +132,13 @@ export async function startEngine({
       agents,
       workflows,
       instances: fleet.instances,
-      ...{ clock, log, money },
+      ...{ clock, log, money, keys },
       redaction: new Redaction(() => secretsIn(environment, agents.environmentNames())),
       ...storesOf(database),
       events: wakers.events,
       breakers,
       backups: kept,
       ...watch,
-      keys: new KeyRing({ store: database.keyStore, random: systemRandom, nowMs: () => clock.monotonicMs() }),
       startedAtMs: clock.nowMs(),
     },
     idle: () => lane.idle(),

@@ -88,6 +88,10 @@ describe('a call', () => {
       (client) => client.setBudget({ scope: 'tenant', period: 'day', capMicroUsd: 1 }),
     ],
     ['DELETE', '/v1/budgets/bud_1', '', (client) => client.removeBudget('bud_1')],
+    ['GET', '/v1/keys', '', (client) => client.keys()],
+    ['POST', '/v1/keys', { name: 'ci', role: 'operator' }, (client) => client.createKey({ name: 'ci', role: 'operator' })],
+    ['POST', '/v1/keys/key_1/rotate', { overlapMs: 0 }, (client) => client.rotateKey('key_1', { overlapMs: 0 })],
+    ['DELETE', '/v1/keys/key_1', '', (client) => client.revokeKey('key_1')],
     ['GET', '/v1/breakers', '', (client) => client.breakers()],
     [
       'PUT',

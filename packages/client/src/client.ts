@@ -58,6 +58,10 @@ import type {
   WorkerView,
   WorkflowInput,
   WorkflowView,
+  CreateKey,
+  KeyView,
+  MadeKey,
+  RotateKey,
 } from '@hivekeeper/contract';
 import { type Call, type ClientOptions, callerOf } from './call.ts';
 import { type StreamedEvent, type StreamOptions, followInstances, followRun } from './events.ts';
@@ -141,6 +145,13 @@ export interface Client {
   breakers(): Promise<readonly ListedBreaker[]>;
   /** Closes a breaker, or opens it for a while. */
   setBreaker(subject: BreakerSubject, order: SetBreaker): Promise<ListedBreaker>;
+  /** API keys, the newest first, also those that ended. */
+  keys(): Promise<readonly KeyView[]>;
+  /** Makes a key; only this answer has it. */
+  createKey(key: CreateKey): Promise<MadeKey>;
+  /** Makes another key of the name; the one before works for a while yet. */
+  rotateKey(id: string, how: RotateKey): Promise<MadeKey>;
+  revokeKey(id: string): Promise<KeyView>;
   why(id: string): Promise<Why>;
   /** Follows the run to its end, whichever control plane commits it, with its attempts' progress; reconnects where needed. */
   events(id: string, options?: StreamOptions): AsyncGenerator<StreamedEvent, void>;
@@ -266,6 +277,10 @@ const orderCalls = (call: Call) => {
     budgets: () => call({ path: '/v1/budgets' }),
     setBudget: (budget) => call({ method: 'PUT', path: '/v1/budgets', body: budget }),
     removeBudget: (id) => call({ method: 'DELETE', path: `/v1/budgets/${part(id)}` }),
+    keys: () => call({ path: '/v1/keys' }),
+    createKey: (body) => call({ method: 'POST', path: '/v1/keys', body }),
+    rotateKey: (id, body) => call({ method: 'POST', path: `/v1/keys/${part(id)}/rotate`, body }),
+    revokeKey: (id) => call({ method: 'DELETE', path: `/v1/keys/${part(id)}` }),
     breakers: () => call({ path: '/v1/breakers' }),
     setBreaker: ({ kind, name }, order) =>
       call({ method: 'PUT', path: `/v1/breakers/${kind === 'agent' ? 'agents' : 'dependencies'}/${part(name)}`, body: order }),

@@ -364,3 +364,15 @@ export { type DeadTicketView, deadTicketSchema, discardDeadSchema, listDeadQuery
 export { type ErrorCode, errorCatalogue, isErrorCode } from './error-codes.ts';
 export { type Consequence, type ErrorEntry, type Fault } from './error-entry.ts';
 export { type ErrorBody, type Issue, errorBodyOf, HiveError } from './hive-error.ts';
+export {
+  type CreateKey,
+  createKeySchema,
+  type KeyRole,
+  keyRoleSchema,
+  type KeyView,
+  keyViewSchema,
+  type MadeKey,
+  madeKeySchema,
+  type RotateKey,
+  rotateKeySchema,
+} from './key.ts';

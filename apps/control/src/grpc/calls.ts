@@ -8,20 +8,17 @@ import {
 } from '@grpc/grpc-js';
 import { defaultTenantId, findJsonDefect, HiveError } from '@hivekeeper/contract';
 import type { Log } from '@hivekeeper/kernel';
-import type { KeyRing, Principal } from '../records/keys/index.ts';
-
-/** Who may call: workers and admins, or admins only. */
-export type Access = 'worker' | 'admin';
+import { type KeyRing, may, type Permission, type Principal } from '../records/keys/index.ts';
 
 /** Makes handlers of what a call does: the caller is known, and errors are told as gRPC has them. */
 export interface Calls {
   unary<Message, Answer>(
-    access: Access,
+    permission: Permission,
     work: (caller: Principal, message: Message, metadata: Metadata) => Promise<Answer>,
   ): handleUnaryCall<Message, Answer>;
   /** `begin` returns what ends it. */
   stream<Message, Answer>(
-    access: Access,
+    permission: Permission,
     begin: (caller: Principal, message: Message, write: (answer: Answer) => void) => () => void,
   ): handleServerStreamingCall<Message, Answer>;
 }
@@ -41,16 +38,16 @@ const mostUnread = 10_000;
 export function callsFor(options: CallsOptions): Calls {
   const { log } = options;
   return {
-    unary: (access, work) => (call, callback) =>
-      void admit(options, access, call.metadata)
+    unary: (permission, work) => (call, callback) =>
+      void admit(options, permission, call.metadata)
         .then((caller) => work(caller, storable(call.request), call.metadata))
         .then(
           (answer) => callback(null, answer),
           (error: unknown) => callback(faultOf(error, log)),
         ),
 
-    stream: (access, begin) => (call) =>
-      void admit(options, access, call.metadata)
+    stream: (permission, begin) => (call) =>
+      void admit(options, permission, call.metadata)
         .then((caller) => follow(call, (write) => begin(caller, storable(call.request), write)))
         .catch((error: unknown) => call.emit('error', faultOf(error, log))),
   };
@@ -70,12 +67,12 @@ function follow<Message, Answer>(
 }
 
 /** @throws HiveError UNAUTHENTICATED, FORBIDDEN */
-async function admit({ keys, authentication }: CallsOptions, access: Access, metadata: Metadata): Promise<Principal> {
+async function admit({ keys, authentication }: CallsOptions, permission: Permission, metadata: Metadata): Promise<Principal> {
   if (authentication === 'none') return everybody;
   const key = /^Bearer +(\S+) *$/i.exec(told(metadata, 'authorization') ?? '')?.[1] ?? told(metadata, 'x-api-key');
   const principal = key === undefined ? undefined : await keys.principalOf(key);
   if (principal === undefined) throw new HiveError('UNAUTHENTICATED');
-  if (access === 'admin' && principal.role !== 'admin') throw new HiveError('FORBIDDEN');
+  if (!may(principal.role, permission)) throw new HiveError('FORBIDDEN');
   return principal;
 }
 

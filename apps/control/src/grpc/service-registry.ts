@@ -45,39 +45,41 @@ export const serviceRegistry = (services: RegistryServices, calls: Calls): Untyp
 });
 
 const presence = ({ instances, newName, isDraining }: RegistryServices, { unary }: Calls): UntypedServiceImplementation => ({
-  Register: unary('worker', async ({ tenantId, subject }, message: RegisterMessage) => {
+  Register: unary('instance', async ({ tenantId, subject }, message: RegisterMessage) => {
     if (isDraining()) throw new HiveError('SHUTTING_DOWN');
     const { telemetry, ...description } = checked(registerInstanceSchema, registrationIn(message, newName));
     const instance = await instances.register({ tenantId, description, telemetry, by: subject });
     return { agent_id: instance.id, registration_token: String(instance.registrationCount), registered_at: instance.registeredAtMs };
   }),
 
-  Heartbeat: unary('worker', async ({ tenantId }, message: AboutAgent & { readonly telemetry: TelemetryMessage | null }, metadata) => {
+  Heartbeat: unary('instance', async ({ tenantId }, message: AboutAgent & { readonly telemetry: TelemetryMessage | null }, metadata) => {
     const token = told(metadata, 'registration-token');
     const telemetry = message.telemetry === null ? undefined : checked(telemetrySchema, telemetryIn(message.telemetry));
     const id = idIn(message);
+    if (token !== undefined && !/^\d{1,9}$/.test(token))
+      throw new HiveError('INVALID_REQUEST', 'registration-token: not one that Register gave');
     const registration = token === undefined ? {} : { registration: Number(token) };
     const { lastSeenAtMs } = instances.beat({ tenantId, id, ...registration, ...(telemetry !== undefined && { telemetry }) });
     return { status: statusOf('healthy'), last_seen: lastSeenAtMs };
   }),
 
-  Deregister: unary('worker', async ({ tenantId, subject }, message: AboutAgent) => {
+  Deregister: unary('instance', async ({ tenantId, subject }, message: AboutAgent) => {
     await instances.deregister({ tenantId, id: idIn(message), by: subject });
     return { success: true };
   }),
 });
 
 const finding = ({ instances }: RegistryServices, { unary }: Calls): UntypedServiceImplementation => ({
-  DiscoverAgents: unary('worker', async ({ tenantId }, message: SearchMessage) => ({
+  DiscoverAgents: unary('instance', async ({ tenantId }, message: SearchMessage) => ({
     agents: instances.discover(tenantId, checked(discoverSchema, searchIn(message))).instances.map(agentInfoOf),
     ranked: true,
   })),
 
-  GetAgent: unary('worker', async ({ tenantId }, message: AboutAgent) => ({
+  GetAgent: unary('instance', async ({ tenantId }, message: AboutAgent) => ({
     agent: agentInfoOf(instances.get(tenantId, idIn(message))),
   })),
 
-  ListAgents: unary('worker', async ({ tenantId }, message: Pick<RegisterMessage, 'agent_type'> & Pick<SearchMessage, 'filters'>) => {
+  ListAgents: unary('instance', async ({ tenantId }, message: Pick<RegisterMessage, 'agent_type'> & Pick<SearchMessage, 'filters'>) => {
     const role = roleOf(message.agent_type);
     const { filter } = checked(discoverSchema, searchIn({ capabilities: [], filters: message.filters, max_results: 0 }));
     const agents = instances.select(tenantId, filter).map(agentInfoOf);
@@ -86,7 +88,7 @@ const finding = ({ instances }: RegistryServices, { unary }: Calls): UntypedServ
 });
 
 const watching = ({ instances, events }: RegistryServices, { unary, stream }: Calls): UntypedServiceImplementation => ({
-  WatchAgents: stream('worker', ({ tenantId }, message: Pick<RegisterMessage, 'agent_type'>, write) => {
+  WatchAgents: stream('instance', ({ tenantId }, message: Pick<RegisterMessage, 'agent_type'>, write) => {
     const role = roleOf(message.agent_type);
     return instances.follow(tenantId, (change) => {
       const event = changeEventOf(change);
@@ -96,7 +98,7 @@ const watching = ({ instances, events }: RegistryServices, { unary, stream }: Ca
   }),
 
   // It may start runs, as whatever is published may: for that an agent's key is not enough.
-  NotifyAgent: unary('admin', async ({ tenantId, subject }, message: NotifyMessage) => {
+  NotifyAgent: unary('publish', async ({ tenantId, subject }, message: NotifyMessage) => {
     const id = idIn(message);
     instances.get(tenantId, id);
     const payload = { notificationType: message.notification_type, message: message.message, metadata: { ...message.metadata } };

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { defaultTenantId, HiveError } from '@hivekeeper/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Principal } from '../records/keys/index.ts';
+import { may, type Principal } from '../records/keys/index.ts';
+import { KeyWatch } from './key-watch.ts';
 import type { RouteTable } from './route-table.ts';
 import type { Services } from './services.ts';
 
@@ -12,6 +13,8 @@ const loopbackOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$
 /** Decides who comes in, before a byte of the body is read. */
 export function guard(app: FastifyInstance, services: Services, routes: RouteTable): void {
   app.decorateRequest('caller', null);
+  const watch = services.authentication === 'none' ? undefined : new KeyWatch(services);
+  app.addHook('onClose', () => watch?.[Symbol.dispose]());
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.access === undefined) throw new HiveError('INTERNAL', `route ${String(method)} ${url} does not say who may call it`);
   });
@@ -19,6 +22,8 @@ export function guard(app: FastifyInstance, services: Services, routes: RouteTab
     if (services.authentication === 'none') mustBeLoopback(request.headers);
     if (request.is404) throw strayed(request, reply, routes);
     request.caller = await admit(request, services);
+    const key = keyOf(request.headers);
+    if (request.caller !== null && key !== undefined) watch?.follow(reply.raw, key);
   });
 }
 
@@ -36,7 +41,8 @@ async function admit(request: FastifyRequest, services: Services): Promise<Princ
   const key = keyOf(request.headers);
   const principal = key === undefined ? undefined : await services.keys.principalOf(key);
   if (principal === undefined) throw new HiveError('UNAUTHENTICATED');
-  if (access !== 'worker' && principal.role !== 'admin') throw new HiveError('FORBIDDEN');
+  if (access === undefined || !may(principal.role, access))
+    throw new HiveError('FORBIDDEN', `this needs the permission ${access}, which keys of the role ${principal.role} do not have`);
   return principal;
 }
 

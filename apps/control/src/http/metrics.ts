@@ -29,7 +29,7 @@ export function addMetrics(app: App, services: Services): void {
   app.get(
     '/metrics',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       schema: {
         summary: 'Prometheus metrics',
         tags: ['platform'],

@@ -75,7 +75,7 @@ function addDocument(app: App): void {
   app.get(
     '/v1/openapi.json',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       schema: {
         summary: 'This document',
         tags: ['platform'],

@@ -1,7 +1,7 @@
 import rateLimit from '@fastify/rate-limit';
 import { HiveError } from '@hivekeeper/contract';
 import type { FastifyInstance } from 'fastify';
-import { callerOf } from './route.ts';
+import { type Access, callerOf } from './route.ts';
 import type { RateLimits } from './services.ts';
 
 const windowMs = 60_000;
@@ -37,11 +37,14 @@ export async function limitRates(app: FastifyInstance, { apiPerMinute, v1PerMinu
       keyGenerator: (request) => `${callerOf(request).tenantId} ${callerOf(request).subject}`,
     });
     app.addHook('preParsing', async (request, reply) => {
-      if (!isOf('/v1', request.url) || request.routeOptions.config.access !== 'admin') return;
+      if (!isOf('/v1', request.url) || uncounted.has(request.routeOptions.config.access ?? 'open')) return;
       void reply.header('ratelimit-policy', policyOf(v1PerMinute));
       await count.call(app, request, reply);
     });
   }
 }
+
+// Workers and agents call as often as we tell them to.
+const uncounted: ReadonlySet<Access> = new Set(['open', 'worker', 'instance']);
 
 const isOf = (prefix: string, url: string): boolean => url === prefix || (/^[/?]/.test(url.slice(prefix.length)) && url.startsWith(prefix));

@@ -4,11 +4,11 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefau
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Idempotency } from '../flow/triggers/index.ts';
-import type { Principal } from '../records/keys/index.ts';
+import type { Permission, Principal } from '../records/keys/index.ts';
 import type { Services } from './services.ts';
 
-/** Who may call a route: everybody, workers and admins, admins only. */
-export type Access = 'open' | 'worker' | 'admin';
+/** What a caller of a route must be permitted; `open`: nothing, nobody is asked for a key. */
+export type Access = 'open' | Permission;
 
 declare module 'fastify' {
   interface FastifyContextConfig {

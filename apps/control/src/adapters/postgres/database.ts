@@ -127,7 +127,7 @@ export async function openDatabase({
       modelCallStore: postgresModelCallStore(engine, requests),
       budgetStore: postgresBudgetStore(engine, requests),
       instanceStore: postgresInstanceStore(engine, requests),
-      keyStore: postgresKeyStore(engine, () => newId('key')),
+      keyStore: postgresKeyStore(engine, requests, () => newId('key')),
       peerLine: postgresPeerLine(engine),
       linkStore: postgresLinkStore(engine),
       deadTicketStore: postgresDeadTicketStore(requests),

@@ -16,14 +16,13 @@ import {
 } from './schemas.ts';
 
 const tags = ['CommandCenter: agents'];
-const access = 'admin';
 
 /** `/api/agents`. */
 export function addFacadeAgents(app: App, services: Services): void {
   app.post(
     '/api/agents',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: { summary: 'Register an agent', tags, body: createAgentSchema, response: facadeAnswers({ 201: agentRowSchema }) },
     },
     async (request, reply) => {
@@ -37,7 +36,7 @@ export function addFacadeAgents(app: App, services: Services): void {
   app.get(
     '/api/agents',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The agents of a project, by name',
         tags,
@@ -52,7 +51,10 @@ export function addFacadeAgents(app: App, services: Services): void {
   );
   app.get(
     '/api/agents/:id',
-    { config: { access }, schema: { summary: 'An agent', tags, params: idParams, response: facadeAnswers({ 200: agentRowSchema }) } },
+    {
+      config: { access: 'read' },
+      schema: { summary: 'An agent', tags, params: idParams, response: facadeAnswers({ 200: agentRowSchema }) },
+    },
     async (request) => agentRowOf(await agentOf(services, callerOf(request).tenantId, request.params.id)),
   );
   addChanges(app, services);
@@ -62,7 +64,7 @@ function addChanges(app: App, services: Services): void {
   app.put(
     '/api/agents/:id',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Change an agent',
         tags,
@@ -96,7 +98,7 @@ function addChanges(app: App, services: Services): void {
   app.delete(
     '/api/agents/:id',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Remove an agent that no workflow uses; its history stays',
         tags,

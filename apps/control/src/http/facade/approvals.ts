@@ -8,14 +8,13 @@ import { AgentRows, approvalRowOf, recordedDecider, runRowOf } from './rows.ts';
 import { approvalsQuerySchema, decideSchema, facadeAnswers, facadeErrorSchema, idParams, wholeApprovalSchema } from './schemas.ts';
 
 const tags = ['CommandCenter: approvals'];
-const access = 'admin';
 
 /** `/api/approvals`. */
 export function addFacadeApprovals(app: App, services: Services): void {
   app.get(
     '/api/approvals',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Approvals with their runs and nodes',
         tags,
@@ -33,7 +32,7 @@ export function addFacadeApprovals(app: App, services: Services): void {
   app.post(
     '/api/approvals/:id/decision',
     {
-      config: { access },
+      config: { access: 'approve' },
       schema: {
         summary: 'Decide an approval',
         tags,

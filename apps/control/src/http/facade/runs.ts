@@ -8,7 +8,6 @@ import { agentRunRowsOf, AgentRows, approvalRowOf, runRowOf, workflowRowOf } fro
 import { agentRunRowSchema, facadeAnswers, facadeErrorSchema, wholeRunSchema } from './schemas.ts';
 
 const tags = ['CommandCenter: runs'];
-const access = 'admin';
 const id = z.string().max(200);
 const runParams = z.strictObject({ runId: id });
 const bothParams = z.strictObject({ workflowId: id, runId: id });
@@ -20,7 +19,7 @@ export function addFacadeRuns(app: App, services: Services): void {
   app.get(
     '/api/workflows/:workflowId/runs/:runId',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'A run with its workflow, agent runs and approvals',
         tags,
@@ -38,7 +37,7 @@ export function addFacadeRuns(app: App, services: Services): void {
   app.get(
     '/api/workflows/:workflowId/runs/:runId/agent-runs',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The agent runs of a run, running ones included',
         tags,
@@ -56,7 +55,7 @@ export function addFacadeRuns(app: App, services: Services): void {
   app.get(
     '/api/workflows/runs/:runId/agent-runs',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The agent runs of a run, running ones included',
         tags,
@@ -76,7 +75,7 @@ function addRetry(app: App, services: Services): void {
   app.post(
     '/api/workflows/runs/:runId/retry',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Run a failed run’s workflow again, whole',
         tags,

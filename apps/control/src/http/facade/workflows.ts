@@ -20,7 +20,6 @@ import {
 } from './schemas.ts';
 
 const tags = ['CommandCenter: workflows'];
-const access = 'admin';
 const runsListed = 50;
 const startedSchema = z.object({ workflowRunId: z.string(), status: z.literal('PENDING'), message: z.string() });
 
@@ -29,7 +28,7 @@ export function addFacadeWorkflows(app: App, services: Services): void {
   app.post(
     '/api/workflows',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: { summary: 'Create a workflow', tags, body: createWorkflowSchema, response: facadeAnswers({ 201: workflowRowSchema }) },
     },
     async (request, reply) => {
@@ -44,7 +43,7 @@ export function addFacadeWorkflows(app: App, services: Services): void {
   app.get(
     '/api/workflows',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The workflows of a project, newest first',
         tags,
@@ -61,7 +60,7 @@ export function addFacadeWorkflows(app: App, services: Services): void {
   app.get(
     '/api/workflows/:id',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'A workflow with its nodes and their agents',
         tags,
@@ -82,7 +81,7 @@ function addChanges(app: App, services: Services): void {
   app.put(
     '/api/workflows/:id',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Change a workflow’s description or status',
         tags,
@@ -103,7 +102,7 @@ function addChanges(app: App, services: Services): void {
   app.delete(
     '/api/workflows/:id',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Take a workflow out of use; its runs stay readable',
         tags,
@@ -124,7 +123,7 @@ function addTrigger(app: App, services: Services): void {
   app.post(
     '/api/workflows/:id/trigger',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Start a run',
         tags,
@@ -156,7 +155,7 @@ function addTrigger(app: App, services: Services): void {
   app.get(
     '/api/workflows/:id/runs',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The last 50 runs, newest first',
         tags,

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '@hivekeeper/contract';
 import { z } from 'zod';
+import { may } from '../../records/keys/index.ts';
 import type { RouteEntry } from '../index.ts';
 
 /** One request that must be refused, and how. */
@@ -33,6 +34,7 @@ export interface CaseSubjects {
   readonly scheduleName: string;
   readonly eventId: string;
   readonly instanceId: string;
+  readonly keyId: string;
   readonly agent: { readonly name: string; readonly id: string };
   readonly workerId: string;
   readonly ticket: { readonly ticketId: string; readonly token: string };
@@ -56,6 +58,7 @@ export const nobody: CaseSubjects = {
   scheduleName: 'absent',
   eventId: `evt_${ulid}`,
   instanceId: `ins_${ulid}`,
+  keyId: `key_${ulid}`,
   agent: { name: 'absent', id: `agt_${ulid}` },
   workerId: `wrk_${ulid}`,
   ticket: { ticketId: `tkt_${ulid}.0`, token: '1.1' },
@@ -138,6 +141,8 @@ export const sampleBodiesOf = (subjects: CaseSubjects): Bodies => ({
   'POST /v1/schedules/:name/pause': { reason: 'holidays' },
   'POST /v1/schedules/:name/resume': {},
   'POST /v1/events': { type: 'order.paid', key: '42', payload: { amount: 7 }, subject: 'order.paid.42', source: 'shop', eventId: 'e-1' },
+  'POST /v1/keys': { name: 'ci', role: 'operator', expiresInMs: 60_000 },
+  'POST /v1/keys/:id/rotate': { overlapMs: 60_000, expiresInMs: 60_000 },
   'POST /v1/effects/:id/resolve': { happened: true, output: 1, notes: 'seen in the bank' },
   'POST /api/agents': {
     projectId: 1,
@@ -166,7 +171,7 @@ const addressOf = ({ url }: Pick<RouteEntry, 'url'>, subjects: CaseSubjects): st
   url.replaceAll(/:(\w+)/g, (_, parameter: string) => encodeURIComponent(subjectOf(url, parameter, subjects)));
 
 function subjectOf(url: string, parameter: string, subjects: CaseSubjects): string {
-  const { runId, approvalId, link, deadTicketId, effectId, workflowId, scheduleName, eventId, instanceId, agent } = subjects;
+  const { runId, approvalId, link, deadTicketId, effectId, workflowId, scheduleName, eventId, instanceId, keyId, agent } = subjects;
   if (parameter === 'link') return link;
   if (parameter === 'secret') return 'A'.repeat(43);
   if (parameter === 'ticketId') return deadTicketId;
@@ -177,6 +182,7 @@ function subjectOf(url: string, parameter: string, subjects: CaseSubjects): stri
     effects: effectId,
     schedules: scheduleName,
     registry: instanceId,
+    keys: keyId,
     events: eventId,
     agents: url.startsWith('/api/') ? agent.id : agent.name,
   };
@@ -273,15 +279,13 @@ function accessCases(route: RouteEntry, { keys, subjects }: CaseWorld): BadCase[
       headers: json,
       ...broken,
     },
-    ...(route.access === 'admin'
+    ...(!may('worker', route.access)
       ? [
           {
             ...refused,
             name: 'a worker’s key',
             headers: { ...json, 'x-api-key': keys.worker },
-            ...broken,
-            status: 403,
-            code: 'FORBIDDEN' as const,
+            ...{ ...broken, status: 403, code: 'FORBIDDEN' as const },
           },
         ]
       : []),

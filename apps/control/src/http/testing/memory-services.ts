@@ -92,7 +92,7 @@ export async function memoryHouse({
   const logged: string[] = [];
   const log = newLog({ level: 'info', component: 'test', destination: { write: (line) => void logged.push(line) } });
   const tables = new MemoryTables(() => clock.nowMs());
-  const keyRing = new KeyRing({ store: memoryKeyStore(tables), random, nowMs: () => clock.nowMs() });
+  const keyRing = new KeyRing({ store: memoryKeyStore(tables), random, clock });
   const { keepWatch, ...engine } = engineOver(tables, { clock, random, log });
   const services: Services = {
     ...engine,

@@ -5,6 +5,7 @@ import type {
   DeadTicketView,
   EffectId,
   JsonValue,
+  KeyView,
   LinkId,
   MemoEntry,
   RunEvent,
@@ -19,7 +20,6 @@ import type { IssuedTicket } from '../../flow/tickets/index.ts';
 import type { Effect } from '../../records/effects/index.ts';
 import type { NewEvent, StoredEvent, StoredSchedule } from '../../flow/triggers/index.ts';
 import type { StoredInstance } from '../../records/instances/index.ts';
-import type { Principal } from '../../records/keys/index.ts';
 import type { SealedLink } from '../../records/links/index.ts';
 import type { StoredAgent, StoredWorkflow } from '../../records/registry/index.ts';
 
@@ -39,7 +39,7 @@ export class MemoryTables {
   readonly audit: { readonly actor: string; readonly action: string; readonly object: string }[] = [];
   readonly effects = new Map<EffectId, Effect>();
   readonly steps = new Map<string, MemoEntry>();
-  readonly keys = new Map<string, Principal>();
+  readonly keys = new Map<string, { readonly tenantId: TenantId; view: KeyView }>();
   readonly schedules = new Map<string, StoredSchedule>();
   readonly events = new Map<string, { event: StoredEvent; dedupe: NewEvent['dedupe'] }>();
   readonly instances = new Map<string, StoredInstance>();

@@ -19,7 +19,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['agents'];
-const access = 'admin';
 const params = z.strictObject({ name: agentNameSchema });
 
 /** Agents: registering, reading, removing. */
@@ -29,7 +28,7 @@ export function addAgents(app: App, services: Services): void {
   app.post(
     '/v1/agents',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Register an agent where it lies, or bring the registered one up to date (200)',
         tags,
@@ -54,7 +53,7 @@ export function addAgents(app: App, services: Services): void {
   app.delete(
     '/v1/agents/:name',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Remove an agent that no workflow uses; its history stays',
         tags,
@@ -75,7 +74,7 @@ function addReading(app: App, services: Services): void {
   app.get(
     '/v1/agents',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Every registered agent, by name, then those over MQTT',
         tags,
@@ -92,7 +91,7 @@ function addReading(app: App, services: Services): void {
   app.get(
     '/v1/agents/:name',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: { summary: 'An agent', tags, params, querystring: noQuery, response: answers({ 200: listedAgentSchema }) },
     },
     async (request) => {
@@ -110,7 +109,7 @@ function addVersions(app: App, { agents, clock }: Services): void {
   app.get(
     '/v1/agents/:name/rollout',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         ...shown,
         summary: 'The versions of an agent, and how new runs are shared among them',
@@ -122,7 +121,7 @@ function addVersions(app: App, { agents, clock }: Services): void {
   app.post(
     '/v1/agents/:name/versions',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         ...shown,
         summary: 'Keep another version of an agent beside the current one; no run gets it before a rollout',
@@ -140,7 +139,7 @@ function addVersions(app: App, { agents, clock }: Services): void {
   app.put(
     '/v1/agents/:name/rollout',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         ...shown,
         summary: 'Share new runs among versions of an agent, from a second on',

@@ -1,7 +1,6 @@
-import type { Suspension } from '@hivekeeper/contract';
+import type { KeyRole, Suspension } from '@hivekeeper/contract';
 import { FakeClock, guardLeaks, seededRandom } from '@hivekeeper/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Role } from '../../records/keys/index.ts';
 import { type Door, openDoor } from '../testing/door.ts';
 import { declaredSecret } from '../testing/memory-services.ts';
 import { deploy, poll, register, start, workerId, workflow } from '../testing/scenes.ts';
@@ -114,12 +113,15 @@ describe.each([
 
 describe('who may decide', () => {
   // A role that is added later has to be decided upon here.
-  const mayDecide: Readonly<Record<Role, boolean>> = { admin: true, worker: false };
+  const mayDecide: Readonly<Record<KeyRole, boolean>> = {
+    ...{ admin: true, approver: true },
+    ...{ viewer: false, operator: false, worker: false, agent: false, webhook: false },
+  };
 
   it.each(Object.entries(mayDecide))('by role %s: %s', async (role, isAllowed) => {
     const id = await ask();
     const tenantId = door.tables.runs.values().next().value?.tenantId as never;
-    const key = await door.services.keys.issue({ tenantId, name: `a ${role}`, role: role as Role });
+    const key = await door.services.keys.issue({ tenantId, name: `a ${role}`, role: role as KeyRole });
     const statuses = [
       (await door.call(`POST /v1/approvals/${id}/links`, { key })).status,
       (await doors.facade(id, 'APPROVED', { key }))[0],

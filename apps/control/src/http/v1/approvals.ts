@@ -18,7 +18,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['approvals'];
-const access = 'admin';
 const params = z.strictObject({ id: approvalIdSchema });
 
 /** Approvals: listing, reading, deciding, and links by which others decide. */
@@ -26,7 +25,7 @@ export function addApprovals(app: App, services: Services): void {
   app.get(
     '/v1/approvals',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Approvals, newest first',
         tags,
@@ -42,7 +41,7 @@ export function addApprovals(app: App, services: Services): void {
   app.get(
     '/v1/approvals/:id',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: { summary: 'An approval', tags, params, querystring: noQuery, response: answers({ 200: approvalViewSchema }) },
     },
     async (request) => previewOf(services.redaction, await approvalOf(services, callerOf(request).tenantId, request.params.id)),
@@ -55,7 +54,7 @@ function addDecision(app: App, services: Services): void {
   app.post(
     '/v1/approvals/:id/decision',
     {
-      config: { access },
+      config: { access: 'approve' },
       schema: {
         summary: 'Decide an approval',
         tags,
@@ -79,7 +78,7 @@ function addLinks(app: App, services: Services): void {
   app.post(
     '/v1/approvals/:id/links',
     {
-      config: { access },
+      config: { access: 'approve' },
       schema: {
         summary: 'Make a signed link by which whoever has it decides the approval, once',
         tags,

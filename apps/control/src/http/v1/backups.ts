@@ -4,7 +4,6 @@ import { answers, type App, callerOf, mustTakeWork, noQuery } from '../route.ts'
 import type { Services } from '../services.ts';
 
 const tags = ['platform'];
-const access = 'admin';
 // A name of our own making, so it leads to no other place.
 const params = z.strictObject({ name: backupNameSchema });
 
@@ -14,7 +13,7 @@ export function addBackups(app: App, services: Services): void {
   app.post(
     '/v1/backups',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Begin a backup',
         tags,
@@ -31,7 +30,7 @@ export function addBackups(app: App, services: Services): void {
   app.get(
     '/v1/backups',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: { summary: 'Backups, newest first', tags, querystring: noQuery, response: answers({ 200: z.array(backupViewSchema) }) },
     },
     async () => backups.list(),
@@ -39,7 +38,7 @@ export function addBackups(app: App, services: Services): void {
   app.get(
     '/v1/backups/:name',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'A backup; waits for one that is being written',
         tags,
@@ -53,7 +52,7 @@ export function addBackups(app: App, services: Services): void {
   app.get(
     '/v1/backups/:name/verification',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Read a backup from end to end, and tell what is wrong with it',
         tags,

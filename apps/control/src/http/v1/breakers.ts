@@ -4,7 +4,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['breakers'];
-const access = 'admin';
 
 /** Breakers of agents and of what they depend on: where they stand, and what people decide about them. */
 export function addBreakers(app: App, { agents, breakers, redaction }: Services): void {
@@ -16,7 +15,7 @@ export function addBreakers(app: App, { agents, breakers, redaction }: Services)
   app.get(
     '/v1/breakers',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Every breaker of the registered agents, and those of what they depend on',
         tags,
@@ -36,7 +35,7 @@ export function addBreakers(app: App, { agents, breakers, redaction }: Services)
     app.put(
       `/v1/breakers/${path}/:name`,
       {
-        config: { access },
+        config: { access: 'operate' },
         schema: {
           summary: `Close the breaker of ${kind === 'agent' ? 'an agent' : 'a dependency'}, or open it for a while`,
           tags,

@@ -5,7 +5,7 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['budgets'];
-const config = { access: 'admin' } as const;
+const config = { access: 'administer' } as const;
 const path = '/v1/budgets';
 
 /** Caps on what may be spent, and where they stand. */
@@ -13,7 +13,7 @@ export function addBudgets(app: App, { money, clock }: Services): void {
   app.get(
     path,
     {
-      config,
+      config: { access: 'read' },
       schema: { summary: 'Budgets and where they stand', tags, querystring: noQuery, response: answers({ 200: z.array(budgetSchema) }) },
     },
     async (request) => (await money.list(callerOf(request).tenantId)).map((budget) => standingOf(budget, clock.nowMs())),

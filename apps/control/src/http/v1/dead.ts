@@ -4,7 +4,6 @@ import { answers, type App, callerOf, mustTakeWork, noQuery } from '../route.ts'
 import type { Services } from '../services.ts';
 
 const tags = ['dead tickets'];
-const access = 'admin';
 const params = z.strictObject({ ticketId: ticketIdSchema });
 const base = { tags, params, querystring: noQuery, response: answers({ 200: deadTicketSchema }) };
 
@@ -23,7 +22,7 @@ export function addDeadTickets(app: App, services: Services): void {
   app.get(
     '/v1/dead',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Tickets that failed for good and failed their runs, newest run first',
         tags,
@@ -33,13 +32,15 @@ export function addDeadTickets(app: App, services: Services): void {
     },
     async (request) => (await dead.list(callerOf(request).tenantId, request.query)).map(shown),
   );
-  app.get('/v1/dead/:ticketId', { config: { access }, schema: { ...base, summary: 'A dead ticket with its evidence' } }, async (request) =>
-    shown(await dead.get(callerOf(request).tenantId, request.params.ticketId)),
+  app.get(
+    '/v1/dead/:ticketId',
+    { config: { access: 'read' }, schema: { ...base, summary: 'A dead ticket with its evidence' } },
+    async (request) => shown(await dead.get(callerOf(request).tenantId, request.params.ticketId)),
   );
   app.post(
     '/v1/dead/:ticketId/redrive',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: { ...base, summary: 'Start a run that goes on from what failed the ticket’s run, once', body: z.strictObject({}) },
     },
     async (request) => {
@@ -50,7 +51,10 @@ export function addDeadTickets(app: App, services: Services): void {
   );
   app.post(
     '/v1/dead/:ticketId/discard',
-    { config: { access }, schema: { ...base, summary: 'Say that nothing will be done about a dead ticket', body: discardDeadSchema } },
+    {
+      config: { access: 'operate' },
+      schema: { ...base, summary: 'Say that nothing will be done about a dead ticket', body: discardDeadSchema },
+    },
     async (request) => {
       const { tenantId, subject } = callerOf(request);
       return shown(await dead.discard({ tenantId, ticketId: request.params.ticketId, by: subject, reason: request.body.reason }));

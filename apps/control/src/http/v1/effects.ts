@@ -13,7 +13,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['effects'];
-const access = 'admin';
 const params = z.strictObject({ id: effectIdSchema });
 
 /** Effects: what agents did to the world outside; resolving those of which nobody knows whether they happened. */
@@ -22,7 +21,7 @@ export function addEffects(app: App, { effects, effectStore, suspensions, redact
   app.get(
     '/v1/effects',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Effects, oldest first',
         tags,
@@ -35,7 +34,7 @@ export function addEffects(app: App, { effects, effectStore, suspensions, redact
   app.get(
     '/v1/effects/:id',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: { summary: 'An effect', tags, params, querystring: noQuery, response: answers({ 200: effectViewSchema }) },
     },
     async (request, reply) => reply.send(shown(await effects.effect(callerOf(request).tenantId, request.params.id))),
@@ -43,7 +42,7 @@ export function addEffects(app: App, { effects, effectStore, suspensions, redact
   app.post(
     '/v1/effects/:id/resolve',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Say what became of an unknown effect; a run that waits for it goes on',
         tags,

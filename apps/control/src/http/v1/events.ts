@@ -12,7 +12,6 @@ import { eventBodyOf } from './cloud-events.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['events'];
-const access = 'admin';
 // It ends in the journal of every run that gets it, as a signal does.
 const eventLimitBytes = 256 * 1024;
 
@@ -27,7 +26,7 @@ function addPublishing(app: App, services: Services): void {
     '/v1/events',
     {
       bodyLimit: eventLimitBytes,
-      config: { access, takesCloudEvents: true },
+      config: { access: 'publish', takesCloudEvents: true },
       preValidation: async (request) => {
         request.body = eventBodyOf(request) as typeof request.body;
       },
@@ -57,7 +56,7 @@ function addReading(app: App, services: Services): void {
   app.get(
     '/v1/events',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Events of the last 30 days, newest first',
         tags,
@@ -70,7 +69,7 @@ function addReading(app: App, services: Services): void {
   app.get(
     '/v1/events/:id',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'An event',
         tags,

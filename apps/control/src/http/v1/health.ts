@@ -8,7 +8,7 @@ export function addHealth(app: App, { census, desk, health, canaries }: Services
   app.get(
     '/v1/health',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       schema: {
         summary: 'Whether work moves, and what holds it up',
         tags: ['platform'],

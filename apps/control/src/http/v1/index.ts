@@ -17,6 +17,7 @@ export { addAgents } from './agents.ts';
 export { addApprovals } from './approvals.ts';
 export { addBackups } from './backups.ts';
 export { addBreakers } from './breakers.ts';
+export { addKeys } from './keys.ts';
 export { addCallbacks } from './callbacks.ts';
 export { addEffects } from './effects.ts';
 export { addEvents } from './events.ts';

@@ -20,7 +20,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['platform'];
-const access = 'admin';
 // One is named, and whether there are more.
 const shownHolders = 2;
 const whyParams = z.strictObject({
@@ -34,7 +33,7 @@ export function addInstallation(app: App, services: Services): void {
   app.get(
     '/v1/workers',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The workers at this control plane',
         tags,
@@ -47,7 +46,7 @@ export function addInstallation(app: App, services: Services): void {
   app.get(
     '/v1/status',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'What the installation is, and how it fares',
         tags,
@@ -74,7 +73,7 @@ export function addInstallation(app: App, services: Services): void {
   app.get(
     '/v1/why/:id',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'What an unfinished run waits for',
         tags,

@@ -4,7 +4,7 @@ import { answers, type App, callerOf } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['models'];
-const config = { access: 'admin' } as const;
+const config = { access: 'read' } as const;
 
 /** What was asked of models, and what it cost. */
 export function addModelCalls(app: App, { modelCalls }: Services): void {

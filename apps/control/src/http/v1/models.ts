@@ -36,7 +36,7 @@ export function addModels(app: App, services: Services, openEnds: OpenEnds): voi
       url,
       {
         bodyLimit: bodyLimitBytes,
-        config: { access: 'admin' },
+        config: { access: 'model' },
         schema: {
           summary,
           tags: ['models'],

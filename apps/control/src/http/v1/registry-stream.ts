@@ -13,7 +13,7 @@ export function addRegistryStream(app: App, { instances, clock }: Services, open
   app.get(
     '/v1/registry/watch',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       exposeHeadRoute: false,
       schema: {
         summary: 'Every instance there is, then what becomes of them (SSE)',

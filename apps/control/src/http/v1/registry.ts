@@ -27,12 +27,11 @@ export function addRegistry(app: App, services: Services): void {
 
 /** What instances say of themselves; with a worker's key, so that no agent needs an admin's. */
 function addPresence(app: App, services: Services): void {
-  const access = 'worker';
   const { instances } = services;
   app.post(
     '/v1/registry/instances',
     {
-      config: { access },
+      config: { access: 'instance' },
       schema: {
         summary: 'Register an agent that runs; 200 where the name was registered before, under the same id',
         tags,
@@ -52,7 +51,7 @@ function addPresence(app: App, services: Services): void {
   app.post(
     '/v1/registry/instances/:id/heartbeat',
     {
-      config: { access },
+      config: { access: 'instance' },
       schema: {
         summary: 'Say that the agent lives, and how it fares; answers what it is to do',
         tags,
@@ -67,7 +66,7 @@ function addPresence(app: App, services: Services): void {
   app.delete(
     '/v1/registry/instances/:id',
     {
-      config: { access },
+      config: { access: 'instance' },
       schema: { summary: 'Take an instance out', tags, params, querystring: noQuery, response: answers({ 204: z.null() }) },
     },
     async (request, reply) => {
@@ -82,7 +81,7 @@ function addFinding(app: App, { instances }: Services): void {
   app.post(
     '/v1/registry/discover',
     {
-      config: { access: 'worker' },
+      config: { access: 'instance' },
       schema: {
         summary: 'Who has all these capabilities, lives, and takes new work: the best first, with the reasons',
         tags,
@@ -96,7 +95,7 @@ function addFinding(app: App, { instances }: Services): void {
   app.get(
     '/v1/registry/instances',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       schema: {
         summary: 'Every agent and worker that is registered as running, also those that are gone',
         tags,
@@ -109,7 +108,7 @@ function addFinding(app: App, { instances }: Services): void {
   app.get(
     '/v1/registry/instances/:id',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       schema: { summary: 'An instance', tags, params, querystring: noQuery, response: answers({ 200: instanceViewSchema }) },
     },
     async (request) => instances.get(callerOf(request).tenantId, request.params.id),
@@ -127,7 +126,7 @@ function addDuties(app: App, { instances }: Services): void {
     app.post(
       `/v1/registry/instances/:id/${verb}`,
       {
-        config: { access: 'admin' },
+        config: { access: 'operate' },
         schema: {
           summary,
           tags,

@@ -14,7 +14,6 @@ import { answers, type App, callerOf, idempotencyOf, mustTakeWork, noQuery, trig
 import type { Services } from '../services.ts';
 
 const tags = ['runs'];
-const access = 'admin';
 const params = z.strictObject({ id: runIdSchema });
 const base = { tags, params, querystring: noQuery, headers: triggerHeadersSchema, response: answers({ 202: rerunSchema }) };
 
@@ -35,7 +34,7 @@ export function addReruns(app: App, services: Services): void {
   app.post(
     '/v1/runs/:id/retry',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: { ...base, summary: 'Run a failed run’s workflow version again: whole, or from what failed it', body: retryRunSchema },
     },
     (request, reply) => start(request, reply, { ...request.params, rerun: { kind: 'retry', ...request.body } }),
@@ -43,7 +42,7 @@ export function addReruns(app: App, services: Services): void {
   app.post(
     '/v1/runs/:id/fork',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: { ...base, summary: 'Run an ended run’s workflow version again from a node on', body: forkRunSchema },
     },
     (request, reply) => start(request, reply, { ...request.params, rerun: { kind: 'fork', ...request.body } }),
@@ -55,7 +54,7 @@ export function addBulkOrders(app: App, services: Services): void {
   app.post(
     '/v1/runs/bulk',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Cancel, pause, resume or retry many runs; a preview unless a count is expected',
         tags,

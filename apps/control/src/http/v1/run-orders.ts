@@ -14,7 +14,6 @@ import { answers, type App, callerOf, idempotencyHeadersSchema, noQuery } from '
 import type { Services } from '../services.ts';
 
 const tags = ['runs'];
-const access = 'admin';
 const params = z.strictObject({ id: runIdSchema });
 const standingSchema = runSummarySchema.extend({ blocker: blockerSchema.optional() });
 const response = answers({ 200: standingSchema });
@@ -31,16 +30,23 @@ const verbs = {
 /** Orders that one run is given. Each answers how the run stands once it is stored, and again the same when it is no news. */
 export function addRunOrders(app: App, services: Services): void {
   for (const [verb, summary] of Object.entries(verbs) as [keyof typeof verbs, string][]) {
-    app.post(`/v1/runs/:id/${verb}`, { config: { access }, schema: { ...base, summary, body: orderRunSchema } }, async (request) => {
-      const { tenantId, subject } = callerOf(request);
-      const runId = request.params.id;
-      await services.orders[verb]({ tenantId, runId, by: subject, reason: request.body.reason });
-      return standingOf(services, tenantId, runId);
-    });
+    app.post(
+      `/v1/runs/:id/${verb}`,
+      { config: { access: 'operate' }, schema: { ...base, summary, body: orderRunSchema } },
+      async (request) => {
+        const { tenantId, subject } = callerOf(request);
+        const runId = request.params.id;
+        await services.orders[verb]({ tenantId, runId, by: subject, reason: request.body.reason });
+        return standingOf(services, tenantId, runId);
+      },
+    );
   }
   app.post(
     '/v1/runs/:id/priority',
-    { config: { access }, schema: { ...base, summary: 'Give a run another priority; larger is sooner', body: reprioritiseRunSchema } },
+    {
+      config: { access: 'operate' },
+      schema: { ...base, summary: 'Give a run another priority; larger is sooner', body: reprioritiseRunSchema },
+    },
     async (request) => {
       const { tenantId, subject } = callerOf(request);
       const runId = request.params.id;
@@ -55,7 +61,7 @@ function addSignals(app: App, services: Services): void {
   app.post(
     '/v1/runs/:id/signals',
     {
-      config: { access },
+      config: { access: 'operate' },
       bodyLimit: signalLimitBytes,
       schema: {
         ...base,

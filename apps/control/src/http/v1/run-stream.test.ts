@@ -14,6 +14,8 @@ guardLeaks();
 let door: Door;
 let port: number;
 let clock: FakeClock;
+/** Those of a server that nobody calls. */
+let idleTimers: number;
 const sockets: Socket[] = [];
 beforeEach(async () => {
   clock = new FakeClock();
@@ -22,6 +24,7 @@ beforeEach(async () => {
   await register(door);
   await door.app.listen({ host: '127.0.0.1', port: 0 });
   port = (door.app.server.address() as AddressInfo).port;
+  idleTimers = clock.pendingTimers;
 });
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
@@ -30,7 +33,7 @@ afterEach(async () => {
 
 /** Waits until so many streams and polls wait for something. */
 async function timersToBe(count: number): Promise<void> {
-  while (clock.pendingTimers !== count) await nextTurn();
+  while (clock.pendingTimers !== idleTimers + count) await nextTurn();
 }
 
 const connectionCount = () => promisify(door.app.server.getConnections.bind(door.app.server))();
@@ -57,6 +60,20 @@ async function open(
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${door.keys.admin}\r\n\r\n`;
 
 describe('the event stream of a run', () => {
+  it('is cut when the key that asked for it is revoked, within 5 s, and no other is', async () => {
+    const runId = await start(door);
+    const made = await door.services.keys.create({ tenantId: defaultTenantId, name: 'viewer', role: 'viewer', by: 'test' });
+    const [stream, other] = [
+      await open(get(`/v1/runs/${runId}/events`).replace(door.keys.admin, made.key)),
+      await open(get(`/v1/runs/${runId}/events`)),
+    ];
+    await Promise.all([stream.until('event: '), other.until('event: ')]);
+    await door.services.keys.revoke({ tenantId: defaultTenantId, id: made.id, by: 'test' });
+    await clock.advance(5_000);
+    await stream.closed;
+    expect(other.socket.destroyed).toBe(false);
+  });
+
   it('gives what happened and what happens, numbered, to the end', async () => {
     const id = await start(door);
     const stream = await open(get(`/v1/runs/${id}/events`));
@@ -167,7 +184,8 @@ describe('the event stream of a run', () => {
     expect(waiting.text()).toMatch(/^HTTP\/1\.1 200 [^]*\{"tickets":\[\],"revoked":\[\]\}$/);
     expect(typesIn(stream.text()).at(-1)).toBe('stream.ended');
     expect(stream.text()).toContain('"reason":"closing"');
-    expect(clock.pendingTimers).toBe(0);
+    // That of the key ring, which outlives the server.
+    expect(clock.pendingTimers).toBe(1);
   });
 });
 

@@ -19,7 +19,7 @@ export function addRunStream(app: App, services: Services, openEnds: OpenEnds): 
   app.get(
     '/v1/runs/:id/events',
     {
-      config: { access: 'admin' },
+      config: { access: 'read' },
       exposeHeadRoute: false,
       schema: {
         summary: 'The run’s events from the first, or after the one named, to run.finished (SSE)',

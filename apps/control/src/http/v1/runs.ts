@@ -4,7 +4,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['runs'];
-const access = 'admin';
 const params = z.strictObject({ id: runIdSchema });
 
 /** Runs: listing and reading. */
@@ -12,7 +11,7 @@ export function addRuns(app: App, services: Services): void {
   app.get(
     '/v1/runs',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Runs, newest first',
         tags,
@@ -25,7 +24,7 @@ export function addRuns(app: App, services: Services): void {
   app.get(
     '/v1/runs/:id',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'A run with its nodes and attempts',
         tags,

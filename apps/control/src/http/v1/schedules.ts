@@ -13,7 +13,6 @@ import { answers, type App, callerOf, noQuery } from '../route.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['schedules'];
-const access = 'admin';
 // Names of declared schedules end in a number that makes them longer than names may be.
 const params = z.strictObject({ name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,109}$/i, 'expected the name of a schedule') });
 const mostPreviewed = 100;
@@ -37,7 +36,7 @@ function addReading(app: App, { schedules }: Services): void {
   app.get(
     '/v1/schedules',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Every schedule, or those of a workflow',
         tags,
@@ -50,7 +49,7 @@ function addReading(app: App, { schedules }: Services): void {
   app.get(
     '/v1/schedules/:name',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'A schedule, and what became of its last instants',
         tags,
@@ -64,7 +63,7 @@ function addReading(app: App, { schedules }: Services): void {
   app.get(
     '/v1/schedules/:name/preview',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'The next instants, as if nothing were in their way',
         tags,
@@ -81,7 +80,7 @@ function addMaking(app: App, { schedules }: Services): void {
   app.post(
     '/v1/schedules',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Make a schedule; 200 where the same is there',
         tags,
@@ -100,7 +99,7 @@ function addMaking(app: App, { schedules }: Services): void {
   app.put(
     '/v1/schedules/:name',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Change a schedule; its instants count from now on',
         tags,
@@ -119,7 +118,7 @@ function addMaking(app: App, { schedules }: Services): void {
   app.delete(
     '/v1/schedules/:name',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: { summary: 'Remove a schedule; its runs stay', tags, params, querystring: noQuery, response: answers({ 204: z.null() }) },
     },
     async (request, reply) => {
@@ -134,7 +133,7 @@ function addPausing(app: App, { schedules }: Services): void {
   app.post(
     '/v1/schedules/:name/pause',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Serve nothing of a schedule until it is resumed',
         tags,
@@ -152,7 +151,7 @@ function addPausing(app: App, { schedules }: Services): void {
   app.post(
     '/v1/schedules/:name/resume',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Let a paused schedule go on from now',
         tags,

@@ -14,7 +14,6 @@ import { answers, type App, callerOf, idempotencyOf, maxInteger, mustTakeWork, n
 import type { Services } from '../services.ts';
 
 const tags = ['workflows'];
-const access = 'admin';
 const nameParams = z.strictObject({ name: nameSchema.describe('The workflow’s name or id') });
 const issuesSchema = z.object({
   issues: z.array(z.object({ path: z.string(), message: z.string() })).describe('Empty where the workflow may be deployed'),
@@ -27,7 +26,7 @@ export function addWorkflows(app: App, services: Services): void {
   app.get(
     '/v1/workflows',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'Every workflow, in its latest version',
         tags,
@@ -40,7 +39,7 @@ export function addWorkflows(app: App, services: Services): void {
   app.get(
     '/v1/workflows/:name',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'A workflow in its latest version, or the one asked for',
         tags,
@@ -59,7 +58,7 @@ function addDeployment(app: App, services: Services): void {
   app.post(
     '/v1/workflows',
     {
-      config: { access },
+      config: { access: 'administer' },
       schema: {
         summary: 'Store a new version; 200 where the definition is the version there is',
         tags,
@@ -78,7 +77,7 @@ function addDeployment(app: App, services: Services): void {
   app.post(
     '/v1/workflows/validate',
     {
-      config: { access },
+      config: { access: 'read' },
       schema: {
         summary: 'What deploying would refuse; stores nothing',
         tags,
@@ -95,7 +94,7 @@ function addTrigger(app: App, services: Services): void {
   app.post(
     '/v1/workflows/:name/runs',
     {
-      config: { access },
+      config: { access: 'operate' },
       schema: {
         summary: 'Start a run',
         tags,

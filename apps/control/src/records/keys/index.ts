@@ -1,2 +1,3 @@
-/** API keys and whom they stand for. */
-export { KeyRing, type KeyStore, type Principal, type Role } from './keys.ts';
+/** API keys, whom they stand for (keys.ts), and what these may do (roles.ts). */
+export { type KeyCall, type KeyOwner, KeyRing, type KeyStore, nameIsTaken, type NewKey, type Principal } from './keys.ts';
+export { may, type Permission, permissionsOf } from './roles.ts';
