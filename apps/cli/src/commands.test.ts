@@ -357,6 +357,7 @@ describe('agents, approvals and status', () => {
       id: 'wrk_1',
       name: 'w1',
       capabilities: ['node', 'sandbox'],
+      lacks: { container: 'neither podman nor docker is on the PATH' },
       maxParallel: 4,
       heldCount: 1,
       state: 'connected',
@@ -378,7 +379,7 @@ describe('agents, approvals and status', () => {
     await using control = await controlPlane({ 'GET /v1/status': { body } });
     const { stdout, stderr } = await hive(['status', '--url', control.url]);
     expect(stdout).toContain('2 RUNNING');
-    expect(stdout).toMatch(/w1 +connected +1\/4 +now +node sandbox/);
+    expect(stdout).toMatch(/w1 +connected +1\/4 +now +node sandbox\nw1 runs no container: neither podman nor docker is on the PATH/);
     expect(stdout).toMatch(/^work +moves\ncanaries +node 0.1 s \(5 s ago\)$/m);
     expect(stderr).toBe('');
     const health = { ready: false, part: 'worker', detail: 'nothing moves, for 14 s', canaries: [] };

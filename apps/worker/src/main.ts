@@ -9,65 +9,41 @@ import { closeSync, readFileSync } from 'node:fs';
 import { HiveError, type RegisterWorker, type WorkerId } from '@hivekeeper/contract';
 import { createClient } from '@hivekeeper/client';
 import { type Log, idMaker, newLog, releaseStartMemory, systemClock, systemRandom } from '@hivekeeper/kernel';
-import { newExecutor } from './agents/attempt/index.ts';
-import { newCodingKind } from './agents/coding/index.ts';
-import { newHttpKind } from './agents/http/index.ts';
-import { type Runtimes, findRuntimes, newProcessKind } from './agents/process/index.ts';
 import { type WorkerConfig, readConfig } from './config.ts';
+import { executorOn } from './kinds.ts';
+import { abilitiesOf, type Machine, readMachine } from './machine.ts';
 import { Intake } from './intake/index.ts';
 import { openRoom, temporaryBase } from './room/index.ts';
 import { newDeliver } from './report/index.ts';
 import { ModelRelay, openSocketRoom, serveAgent, SessionLedger } from './socket/index.ts';
-import { type SandboxProbe, closeInheritedDescriptors, findProgram, newPlainRunner, probeSandbox } from './sandbox/process/index.ts';
+import { closeInheritedDescriptors } from './sandbox/process/index.ts';
 
 async function work(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   const token = config.tokenFd === undefined ? config.token : readToken(config.tokenFd);
   closeInheritedDescriptors();
   const log = newLog({ level: config.logLevel, component: 'worker' });
-  const searchPath = process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
-  const [probe, runtimes] = await Promise.all([probeSandbox({ clock: systemClock, log, searchPath }), findRuntimes(searchPath)]);
-  log.info({ mechanism: probe.mechanism, cgroup: probe.cgroup, reasons: probe.reasons, roots: config.roots }, 'sandbox probed');
+  const machine = await readMachine(log, process.env);
+  const { mechanism, cgroup, reasons } = machine.sandbox;
+  log.info({ mechanism, cgroup, reasons, roots: config.roots, lacks: abilitiesOf(machine).lacks }, 'machine probed');
 
   const workerId = idMaker(systemClock, systemRandom)('wrk') as WorkerId;
   const { worker: api } = createClient({ url: config.url, ...(token !== undefined && { token }) });
-  using room = openSocketRoom();
-  const setprivPath = findProgram('setpriv', searchPath);
-  const parts = { clock: systemClock, random: systemRandom, log };
+  using sockets = openSocketRoom();
   using checkouts = openRoom('checkouts', temporaryBase());
-  const sources = {
-    ...{ runtimes, environment: process.env },
-    workspace: {
-      ...{ roots: config.roots, protectedDirectories: config.protectedDirectories },
-      isSealed: (path: string) => room.holds(path) || checkouts.holds(path),
-    },
-    ...(probe.available && { sandbox: probe.runner }),
-  };
-  const execute = newExecutor({
-    process: newProcessKind({
-      ...sources,
-      plain: newPlainRunner({ clock: systemClock, ...(setprivPath !== undefined && { setprivPath }) }),
-    }),
-    coding: newCodingKind({ ...sources, room: checkouts, searchPath, clock: systemClock }),
-    http: newHttpKind({
-      ...{ environment: process.env, clock: systemClock, callbackUrl: config.callbackUrl },
-      egress: {
-        allow_private: config.httpPrivate === 'true',
-        ...(config.httpHosts !== undefined && { allowed_hosts: [...config.httpHosts] }),
-      },
-    }),
-  });
+  const parts = { clock: systemClock, random: systemRandom, log };
+  const execute = executorOn(machine, { config, rooms: { sockets, checkouts }, log });
   const intake = new Intake({
     ...parts,
     api,
     execute,
     openSocket: (ticket, hooks) =>
-      serveAgent(room.makePlace(), {
+      serveAgent(sockets.makePlace(), {
         ledger: new SessionLedger({ ...parts, ...hooks, api, workerId, ticket }),
         models: new ModelRelay({ url: config.url, token, workerId, ticket, signal: hooks.signal }),
       }),
     deliver: newDeliver({ ...parts, api, workerId }),
-    registration: registrationOf(config, workerId, { probe, runtimes }),
+    registration: registrationOf(config, workerId, machine),
   });
   const wasAbandoned = leaveOnRequest(intake, log);
   releaseStartMemory();
@@ -82,20 +58,9 @@ function readToken(descriptor: number): string {
   return token;
 }
 
-function registrationOf(
-  { name, parallel, labels }: WorkerConfig,
-  workerId: WorkerId,
-  { probe, runtimes }: { readonly probe: SandboxProbe; readonly runtimes: Runtimes },
-): RegisterWorker {
-  const capabilities = [
-    ...['node', 'exec', 'http'],
-    ...(runtimes.python === undefined ? [] : ['python']),
-    ...(probe.available ? ['sandbox'] : []),
-    ...(probe.available && findProgram('git', '/usr/local/bin:/usr/bin:/bin') !== undefined ? ['coding'] : []),
-    ...(probe.cgroup === 'none' ? [] : ['cgroup']),
-    ...labels,
-  ];
-  return { workerId, name, capabilities: [...new Set(capabilities)], maxParallel: parallel };
+function registrationOf({ name, parallel, labels }: WorkerConfig, workerId: WorkerId, machine: Machine): RegisterWorker {
+  const { capabilities, lacks } = abilitiesOf(machine);
+  return { workerId, name, capabilities: [...new Set([...capabilities, ...labels])], lacks, maxParallel: parallel };
 }
 
 /** First request: drain. Second, or a parent that is gone: now. */

@@ -11,6 +11,8 @@ describe('a manifest', () => {
     [{}, undefined],
     [{ kind: 'coding', coding: { command: ['fix'] } }, undefined],
     [{ kind: 'coding' }, 'coding'],
+    [{ kind: 'container', container: { image: 'a/b:1' } }, undefined],
+    [{ kind: 'container', container: { image: '--privileged' } }, 'container/image'],
     [{ kind: 'coding', coding: { command: [] } }, 'coding/command'],
     [{ coding: { command: ['fix'] } }, 'coding'],
     [{ kind: 'http' }, 'http'],

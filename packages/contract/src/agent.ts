@@ -3,6 +3,7 @@ import { jsonObjectSchema } from './workflow.ts';
 import { nameSchema } from './ids.ts';
 import { microUsdSchema } from './budget.ts';
 import { codingSchema } from './coding-agent.ts';
+import { containerSchema } from './container-agent.ts';
 import { httpEndpointSchema } from './http-agent.ts';
 import { agentConcurrencySchema, breakerRuleSchema, dependenciesSchema, rateSchema } from './throttle.ts';
 
@@ -51,11 +52,13 @@ const manifestShape = z.strictObject({
   name: nameSchema,
   version: z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'a semantic version such as 1.2.3'),
   description: z.string().max(4_000).optional(),
-  kind: z.enum(['process', 'builtin', 'http', 'coding']).default('process'),
+  kind: z.enum(['process', 'builtin', 'http', 'coding', 'container']).default('process'),
   /** Where it is; of the kind `http`, and of no other. */
   http: httpEndpointSchema.exactOptional(),
   /** What it does in a repository; of the kind `coding`, and of no other. */
   coding: codingSchema.exactOptional(),
+  /** Its image; of the kind `container`, and of no other. */
+  container: containerSchema.exactOptional(),
   runtime: agentRuntimeSchema.default('node'),
   /** File to start, relative to the manifest's directory. */
   entry: z.string().min(1).max(1_000).default('index.ts'),
@@ -87,8 +90,8 @@ const manifestShape = z.strictObject({
 
 /**
  * An agent as `agent.json` describes it. Kinds: `process` (JSON in by AGENT_INPUT, argv[2] and stdin; one JSON document out on
- * stdout; logs on stderr; exit 0 or 1), `http` (somewhere else: POSTed to), `coding` (a command in a checkout of its own: the diff is the output) and `builtin` (run inside the executor; for tests and
- * benchmarks).
+ * stdout; logs on stderr; exit 0 or 1), `http` (somewhere else: POSTed to), `coding` (a command in a checkout of its own: the diff
+ * is the output), `container` (an image, asked as a process is) and `builtin` (run inside the executor; for tests and benchmarks).
  */
 export const agentManifestSchema = manifestShape.superRefine((manifest, context) => {
   for (const { path, message } of faultsOfKind(manifest)) context.addIssue({ code: 'custom', path: [path], message });
@@ -97,7 +100,7 @@ export const agentManifestSchema = manifestShape.superRefine((manifest, context)
 /** What does not go with an agent's kind would be silently without effect. */
 function faultsOfKind(manifest: z.infer<typeof manifestShape>): readonly { readonly path: string; readonly message: string }[] {
   const { kind, grants, models } = manifest;
-  const ofKinds = (['http', 'coding'] as const).flatMap((of) => {
+  const ofKinds = (['http', 'coding', 'container'] as const).flatMap((of) => {
     if ((kind === of) === (manifest[of] !== undefined)) return [];
     return [{ path: of, message: kind === of ? `an agent of the kind ${of} needs it` : `only an agent of the kind ${of} has it` }];
   });
@@ -134,7 +137,7 @@ export function riskLevelOf({ riskLevel, capabilities }: Pick<AgentManifest, 'ri
  * registered: it is somewhere, and hears of its tasks from a broker.
  */
 export const agentSpecSchema = manifestShape.extend({
-  kind: z.enum(['process', 'builtin', 'http', 'coding', 'mqtt']).default('process'),
+  kind: z.enum(['process', 'builtin', 'http', 'coding', 'container', 'mqtt']).default('process'),
   /** Absolute path of the directory that holds the entry; absent for `builtin`. */
   directory: z.string().max(4_096).optional(),
   /** Only the entry is the agent's: what lies beside it in `directory` is somebody else's, and stays unseen. */

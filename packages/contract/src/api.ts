@@ -285,6 +285,7 @@ export const workerViewSchema = z.object({
   id: workerIdSchema,
   name: z.string(),
   capabilities: z.array(z.string()),
+  lacks: z.record(z.string(), z.string()).optional().describe('Why it has not what it looked for, as containers'),
   maxParallel: z.int(),
   heldCount: z.int(),
   state: z.enum(['connected', 'silent', 'cordoned', 'draining']),

@@ -84,6 +84,8 @@ export const registerWorkerSchema = z.strictObject({
   name: nameSchema,
   /** What a ticket may require: `node`, `python`, `exec`, `sandbox`, and the worker's own labels. */
   capabilities: z.array(nameSchema).max(100),
+  /** Why it has not what it looked for and others may have: `{"container": "neither podman nor docker is on the PATH"}`. */
+  lacks: z.record(nameSchema, z.string().max(500)).exactOptional(),
   maxParallel: z.int().min(1).max(1_000),
   version: z.string().max(50).optional(),
 });

@@ -59,7 +59,10 @@ function statusPage(
   ]);
   const table =
     workers.length === 0 ? 'No worker is connected.' : tableText(['WORKER', 'STATE', 'BUSY', 'SEEN', 'RUNS'], workers, output.colors);
-  return `${facts.join('\n')}\n\n${table}`;
+  const lacks = status.workers.flatMap(({ name, lacks: reasons = {} }) =>
+    Object.entries(reasons).map(([capability, reason]) => output.colors.dim(`${name} runs no ${capability}: ${reason}`)),
+  );
+  return [...facts, '', table, ...lacks].join('\n');
 }
 
 const workText = ({ ready, part, detail }: Status['health'], { green, red }: Colors): string =>

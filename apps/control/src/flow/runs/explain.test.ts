@@ -137,6 +137,19 @@ it.each<{ what: string; facts: WhyFacts; says: string; type?: string; sinceMs: n
     sinceMs: 90_000,
   },
   {
+    what: 'needs what workers could not find on their machines',
+    facts: blockedBy(ticketBlocker, {
+      ticket: { ...ready, requirement: 'container' },
+      workers: [
+        worker({ lacks: { container: 'podman: no cgroups', coding: 'git is not installed' } }),
+        worker({ name: 'eu-2', lacks: { container: 'x' } }),
+      ],
+    }),
+    says: 'Node scan waits for a worker that can run container agents; no connected worker can run container agents (eu-1: podman: no cgroups, and 1 more).',
+    type: 'hive worker --url <url> --token <token>',
+    sinceMs: 90_000,
+  },
+  {
     what: 'needs a label that no worker has',
     facts: blockedBy(ticketBlocker, { ticket: { ...ready, requirement: 'eu gpu python' } }),
     says: 'Node scan waits for a worker that can run python agents and has the label eu and has the label gpu; no connected worker has the label eu.',

@@ -18,7 +18,7 @@ export interface WhyFacts {
   /** What lets that ticket wait though a worker may be free. */
   readonly throttledBy?: ThrottledBy | undefined;
   /** Each worker that is registered here; what it has is what it found out about itself, and its labels. */
-  readonly workers: readonly Pick<WorkerView, 'name' | 'state' | 'capabilities' | 'lastSeenAtMs'>[];
+  readonly workers: readonly Pick<WorkerView, 'name' | 'state' | 'capabilities' | 'lacks' | 'lastSeenAtMs'>[];
   /** What is heard of the agent over MQTT that the ticket is for, where it is for one. */
   readonly overMqtt?: AgentOverMqtt | undefined;
   /** The oldest runs whose turn it is, where the blocker is that it is not yet this one's. */
@@ -313,7 +313,17 @@ function whatIsMissing(needed: readonly string[], workers: WhyFacts['workers']):
   const connected = workers.filter(({ state }) => state === 'connected');
   if (connected.length === 0) return 'no worker is connected';
   const missing = needed.filter((capability) => !connected.some(({ capabilities }) => capabilities.includes(capability)));
-  return missing.length === 0 ? 'no connected worker has all of that' : `no connected worker ${inPlain(missing, 'or')}`;
+  if (missing.length === 0) return 'no connected worker has all of that';
+  return `no connected worker ${inPlain(missing, 'or')}${whyNot(missing, connected)}`;
+}
+
+/** " (local-1: neither podman nor docker is on the PATH)" */
+function whyNot(missing: readonly string[], workers: WhyFacts['workers']): string {
+  const reasons = workers.flatMap(({ name, lacks = {} }) =>
+    missing.flatMap((capability) => (lacks[capability] === undefined ? [] : [`${name}: ${lacks[capability]}`])),
+  );
+  const [first] = reasons;
+  return first === undefined ? '' : ` (${first}${reasons.length === 1 ? '' : `, and ${reasons.length - 1} more`})`;
 }
 
 /** A duration as people say it. */

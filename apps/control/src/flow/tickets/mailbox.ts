@@ -10,6 +10,7 @@ export class Mailbox implements WorkerLink {
   readonly workerId: RegisterWorker['workerId'];
   readonly name: string;
   readonly capabilities: readonly string[];
+  readonly lacks: RegisterWorker['lacks'];
   readonly maxParallel: number;
   readonly #clock: Clock;
   #tickets: LeasedTicket[] = [];
@@ -20,6 +21,7 @@ export class Mailbox implements WorkerLink {
     this.workerId = worker.workerId;
     this.name = worker.name;
     this.capabilities = worker.capabilities;
+    this.lacks = worker.lacks;
     this.maxParallel = worker.maxParallel;
     this.#clock = clock;
   }

@@ -91,6 +91,7 @@ export class Seats {
       id: seat.link.workerId,
       name: seat.link.name,
       capabilities: [...seat.link.capabilities],
+      ...(seat.link.lacks !== undefined && { lacks: { ...seat.link.lacks } }),
       maxParallel: seat.link.maxParallel,
       heldCount: seat.held.size,
       state: this.#stateOf(seat),

@@ -122,6 +122,8 @@ export interface WorkerLink {
   readonly workerId: WorkerId;
   readonly name: string;
   readonly capabilities: readonly string[];
+  /** Why it has not what it looked for, by the capability. */
+  readonly lacks?: Readonly<Record<string, string>> | undefined;
   readonly maxParallel: number;
   /** True while the worker waits at the other end; an executor in this process always does. */
   readonly isListening: boolean;

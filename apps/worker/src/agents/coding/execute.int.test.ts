@@ -145,21 +145,17 @@ it('what an agent makes of its git directory counts for nothing', async () => {
 });
 
 it.each([
-  ['a ref that is not there', { script: 'true', ...{ input: { ref: 'none' } } }, 'REPOSITORY_UNUSABLE'],
-  ['a ref that looks like an option', { script: 'true', ...{ input: { ref: '--upload-pack=x' } } }, 'REPOSITORY_UNUSABLE'],
-  ['no repository', { script: 'true', ...{ input: { repository: null } } }, 'AGENT_INPUT_SCHEMA'],
-  ['a directory that is none', { script: 'true', ...{ input: { repository: '<empty>' } } }, 'REPOSITORY_UNUSABLE'],
-  ['a path outside the roots', { script: 'true', ...{ input: { repository: '/etc' } } }, 'PATH_NOT_ALLOWED'],
-  ['a command that fails', { script: 'echo bad >&2; exit 3', ...{} }, 'AGENT_FAILED'],
-  ['a program that is not there', { script: '', ...{ command: ['no-such-program'] } }, 'AGENT_NOT_RUNNABLE'],
-  ['a program outside of its directory', { script: '', ...{ command: ['./../../../../bin/sh'] } }, 'AGENT_NOT_RUNNABLE'],
-  [
-    'a diff that is too large',
-    { script: 'head -c 9000 /dev/urandom >big', ...{ limits: { outputBytes: 4_096 } } },
-    'AGENT_OUTPUT_TOO_LARGE',
-  ],
-  ['text in another encoding', { script: 'printf "\\344\\n" >note', ...{} }, 'AGENT_OUTPUT_INVALID'],
-  ['too much time', { script: 'sleep 60', ...{ timeoutMs: 500 } }, 'NODE_TIMED_OUT'],
+  ['a ref that is not there', { script: 'true', input: { ref: 'none' } }, 'REPOSITORY_UNUSABLE'],
+  ['a ref that looks like an option', { script: 'true', input: { ref: '--upload-pack=x' } }, 'REPOSITORY_UNUSABLE'],
+  ['no repository', { script: 'true', input: { repository: null } }, 'AGENT_INPUT_SCHEMA'],
+  ['a directory that is none', { script: 'true', input: { repository: '<empty>' } }, 'REPOSITORY_UNUSABLE'],
+  ['a path outside the roots', { script: 'true', input: { repository: '/etc' } }, 'PATH_NOT_ALLOWED'],
+  ['a command that fails', { script: 'echo bad >&2; exit 3' }, 'AGENT_FAILED'],
+  ['a program that is not there', { script: '', command: ['no-such-program'] }, 'AGENT_NOT_RUNNABLE'],
+  ['a program outside of its directory', { script: '', command: ['./../../../../bin/sh'] }, 'AGENT_NOT_RUNNABLE'],
+  ['a diff that is too large', { script: 'head -c 9000 /dev/urandom >big', limits: { outputBytes: 4_096 } }, 'AGENT_OUTPUT_TOO_LARGE'],
+  ['text in another encoding', { script: 'printf "\\344\\n" >note' }, 'AGENT_OUTPUT_INVALID'],
+  ['too much time', { script: 'sleep 60', timeoutMs: 500 }, 'NODE_TIMED_OUT'],
 ] as const)('with %s fails, and leaves nothing', async (_what, failing, expected) => {
   const { script, ...scene } = failing as Scene & { readonly script: string };
   const input = scene.input?.['repository'] === '<empty>' ? { repository: join(base, 'empty') } : (scene.input ?? {});

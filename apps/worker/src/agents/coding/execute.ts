@@ -121,7 +121,10 @@ class Attempt {
     const [base = '', objects = ''] = prepared.stdout.toString().trim().split('\n');
     if (!isBelow(objects, repository.path)) return finished(failed('REPOSITORY_UNUSABLE', `Its objects lie elsewhere, in ${objects}.`));
 
-    const { result, cost, ...attempt } = await runHeard(this.#command(objects), { runner, ticket: task.ticket, hooks });
+    const { result, cost, ...attempt } = await runHeard((heard) => runner.run(this.#command(objects), heard), {
+      ticket: task.ticket,
+      hooks,
+    });
     if (result.kind === 'aborted') return { kind: 'aborted' };
     const failure = failureOf(result, attempt);
     if (failure !== undefined) return { ...finished(failure), ...cost };

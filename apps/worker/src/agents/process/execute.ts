@@ -1,5 +1,5 @@
 import { HiveError, type LeasedTicket } from '@hivekeeper/contract';
-import type { Command, CommandResult, Runner } from '../../sandbox/process/index.ts';
+import type { Command, CommandHooks, CommandResult, Runner } from '../../sandbox/process/index.ts';
 import { type ExecuteKind, type Execution, type ExecutionHooks, printable, type Task, type Told } from '../attempt/index.ts';
 import { type CommandSources, commandFor } from './command.ts';
 import { type Attempt, outcomeOf } from './outcome.ts';
@@ -21,17 +21,21 @@ export const newProcessKind =
     const runner = runnerFor(task.ticket, options);
     const command = commandFor(task.ticket, options, hooks.socket);
     if (!runner.confines) refuseToHide(command);
-    return runCommand(command, { runner, task, hooks });
+    return runAgent((heard) => runner.run(command, heard), { task, hooks });
   };
 
-async function runCommand(
-  command: Command,
-  { runner, task, hooks }: { readonly runner: Runner; readonly task: Task; readonly hooks: ExecutionHooks },
+/** Runs what prints an agent's document, and makes an outcome of how it ends. */
+export async function runAgent(
+  run: RunHeard,
+  { task, hooks }: { readonly task: Task; readonly hooks: ExecutionHooks },
 ): Promise<Execution> {
-  const { result, cost, ...attempt } = await runHeard(command, { runner, ticket: task.ticket, hooks });
+  const { result, cost, ...attempt } = await runHeard(run, { ticket: task.ticket, hooks });
   const outcome = outcomeOf(result, { ...attempt, rules: task.rules }, task.check);
   return outcome === undefined ? { kind: 'aborted' } : { kind: 'finished', outcome, ...cost };
 }
+
+/** Starts a command or a container, with the hooks that it is to be heard and ended by. */
+export type RunHeard = (hooks: CommandHooks) => Promise<CommandResult>;
 
 /** How an agent's command ended, what it said that counts, and what is known of it to judge that by. */
 export interface HeardCommand extends Attempt {
@@ -40,15 +44,15 @@ export interface HeardCommand extends Attempt {
   readonly cost?: { readonly costMicroUsd: number } | undefined;
 }
 
-/** Runs a command for an agent, and hears what it says on stderr. */
+/** Runs something for an agent, and hears what it says on stderr. */
 export async function runHeard(
-  command: Command,
-  { runner, ticket, hooks }: { readonly runner: Runner; readonly ticket: LeasedTicket; readonly hooks: ExecutionHooks },
+  run: RunHeard,
+  { ticket, hooks }: { readonly ticket: LeasedTicket; readonly hooks: ExecutionHooks },
 ): Promise<HeardCommand> {
   const { agent, timeoutMs } = ticket;
   const heard: Heard = {};
   const onStderrLine = (line: string) => hear(line, heard, hooks);
-  const result = await runner.run(command, { signal: hooks.signal, onStderrLine });
+  const result = await run({ signal: hooks.signal, onStderrLine });
   const { limits, dependsOn = {} } = agent;
   return { result, timeoutMs, limits, dependsOn, told: heard.told, cost: result.kind === 'exited' ? heard.cost : undefined };
 }

@@ -1,6 +1,6 @@
 /** Runs agents that are processes: JSON in, one JSON document out. The map is in README.md. */
-export { type CommandSources, environmentOf, graceMs, merged } from './command.ts';
-export { newProcessKind, type ProcessOptions, runHeard } from './execute.ts';
+export { type CommandSources, environmentOf, graceMs, maxArgumentBytes, merged } from './command.ts';
+export { newProcessKind, type ProcessOptions, runAgent, runHeard } from './execute.ts';
 export { resolveGrants } from './grants.ts';
 export { failureOf } from './outcome.ts';
 export { type Runtimes, findRuntimes } from './runtimes.ts';

@@ -10,4 +10,5 @@ export {
 } from './command.ts';
 export { type ProbeOptions, type SandboxProbe, type SandboxReport, findProgram, probeSandbox } from './probe.ts';
 export { type PlainRunnerOptions, newPlainRunner } from './plain.ts';
+export { giveToAgent } from './visible.ts';
 export { closeInheritedDescriptors } from './descriptors.ts';

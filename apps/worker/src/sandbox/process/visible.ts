@@ -1,6 +1,6 @@
 import { closeSync, constants, fchmodSync, fchownSync, openSync, readlinkSync } from 'node:fs';
 import type { VisiblePath } from './command.ts';
-import type { Identity } from './identity.ts';
+import { agentIdentity, type Identity } from './identity.ts';
 
 /** Names a file without opening it, so that neither permission nor a fifo stands in the way. Not among Node's constants. */
 const pathOnly = 0o10000000;
@@ -35,6 +35,11 @@ export function giveAway({ path, isPrivate }: VisiblePath, { uid }: Identity): v
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** The same for what runs as {@link agentIdentity} whatever it is to see. Who may give nothing away keeps it. */
+export function giveToAgent(visible: VisiblePath): void {
+  if (process.getuid?.() === 0) giveAway(visible, agentIdentity);
 }
 
 function openExactly(path: string, flags: number): number {
