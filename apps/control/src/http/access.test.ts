@@ -34,6 +34,17 @@ describe('who may do what', () => {
     expect(mayAdminister).toEqual(['admin']);
   });
 
+  it('what changes anything needs more than to read', () => {
+    const entries = door.app.routeTable.entries.filter(({ access, method }) => access === 'read' && method !== 'GET' && method !== 'HEAD');
+    expect(entries.map(({ method, url }) => `${method} ${url}`)).toEqual(['POST /v1/workflows/validate']);
+  });
+
+  it('the OpenAPI document says of each call what it needs', async () => {
+    const document = (await door.call('GET /v1/openapi.json')).body;
+    expect(document.paths['/v1/keys'].post['x-permission']).toBe('administer');
+    expect(document.paths['/v1/runs/{id}'].get['x-permission']).toBe('read');
+  });
+
   it.each(keyRoleSchema.options)('a key of the role %s gets 403 from every route that it is not for, and from no other', async (role) => {
     const streams = ['/v1/registry/watch'];
     for (const route of door.app.routeTable.entries) {

@@ -69,7 +69,7 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
 
 function addDocument(app: App): void {
   app.addHook('onRoute', ({ config, schema }) => {
-    if (config?.access === 'open' && schema !== undefined) Object.assign(schema, { security: [] });
+    if (schema !== undefined) Object.assign(schema, config?.access === 'open' ? { security: [] } : { 'x-permission': config?.access });
   });
   let document: string | undefined;
   app.get(
