@@ -2,7 +2,7 @@ import { open, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises'; // unlike the kernel's, it keeps the process alive: nothing else may at start
 import { HiveError } from '@hivekeeper/contract';
-import { type Log, systemClock } from '@hivekeeper/kernel';
+import { type Log, systemClock, isProcessAlive } from '@hivekeeper/kernel';
 
 // Fast shutdown rolls back and writes a checkpoint; immediate leaves that to recovery; killing needs no consent.
 const attempts = [
@@ -40,7 +40,7 @@ export async function clearOrphans(cluster: string, log: Log): Promise<void> {
   const left = await processesIn(cluster);
   if (left.length > 0)
     throw new HiveError('DATA_DIRECTORY_IN_USE', `Processes ${left.join(', ')} still work in ${cluster} and cannot be ended.`);
-  if (isAlive(postmasterPid)) await disown(pidFile);
+  if (isProcessAlive(postmasterPid)) await disown(pidFile);
 }
 
 /**
@@ -55,15 +55,6 @@ async function disown(pidFile: string): Promise<void> {
   await using file = await open(pidFile, 'wx');
   await file.chmod(0o644);
   await file.writeFile([process.pid, ...lines].join('\n'));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 async function emptied(cluster: string, patienceMs: number): Promise<void> {

@@ -6,5 +6,6 @@ export { type Setting, type SettingFault, type Settings, type SettingValues, par
 export { type NewId, idMaker, timeOfId } from './ids.ts';
 export { type Log, type LogOptions, newLog } from './log.ts';
 export { releaseStartMemory } from './memory.ts';
+export { isProcessAlive } from './process-alive.ts';
 export { type Random, systemRandom } from './random.ts';
 export { type RetryOptions, retry } from './retry.ts';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { HiveError } from '@hivekeeper/contract';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@hivekeeper/embedded-postgres';
-import { newLog } from '@hivekeeper/kernel';
+import { newLog, isProcessAlive } from '@hivekeeper/kernel';
 
 /** The server of this process. It stops, and its files go, when the last user has given it back. */
 export interface TestServer {
@@ -89,17 +89,8 @@ const copy = (from: string, to: string) => promisify(execFile)('cp', ['-a', `${f
 /** Removes what processes left that were killed. */
 async function removeAbandoned(base: string): Promise<void> {
   const names = (await readdir(base)).filter((name) => name.startsWith(prefix));
-  const abandoned = names.filter((name) => !isAlive(Number.parseInt(name.slice(prefix.length), 10)));
+  const abandoned = names.filter((name) => !isProcessAlive(Number.parseInt(name.slice(prefix.length), 10)));
   await Promise.all(abandoned.map((name) => rm(join(base, name), { recursive: true, force: true }).catch(() => {})));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 const exists = (path: string): Promise<boolean> =>

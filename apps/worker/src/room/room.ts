@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
+import { isProcessAlive } from '@hivekeeper/kernel';
 
 /** Where this worker keeps one directory for each agent at work, for one purpose. */
 export interface Room extends Disposable {
@@ -46,17 +47,8 @@ export const temporaryBase = (): string => realpathSync(tmpdir());
 
 function isOfDead(name: string, prefix: string): boolean {
   const pid = name.startsWith(prefix) ? /^(\d+)-/.exec(name.slice(prefix.length))?.[1] : undefined;
-  return pid !== undefined && !isAlive(Number(pid));
+  return pid !== undefined && !isProcessAlive(Number(pid));
 }
 
 /** What another account's worker left may not be removed by this one. */
 const isOwn = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.();
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}

@@ -4,6 +4,7 @@ import type { Clock } from '@hivekeeper/kernel';
 import { type CgroupSite, ownerOfGroup } from './cgroup.ts';
 import { cgroupV1 } from './cgroup-v1.ts';
 import { cgroupV2 } from './cgroup-v2.ts';
+import { isProcessAlive } from '@hivekeeper/kernel';
 
 /** The kernel's view of this process: `/proc/self/cgroup` and `/proc/self/mountinfo`, as text. */
 export interface CgroupView {
@@ -36,7 +37,7 @@ export function findCgroupSite(view: CgroupView, clock: Clock): CgroupSite | und
 export async function sweepDeadGroups(site: CgroupSite): Promise<void> {
   const dead = site.list().filter((name) => {
     const owner = ownerOfGroup(name);
-    return owner !== undefined && !isAlive(owner);
+    return owner !== undefined && !isProcessAlive(owner);
   });
   await Promise.all(
     dead.map((name) => {
@@ -45,15 +46,6 @@ export async function sweepDeadGroups(site: CgroupSite): Promise<void> {
       return group.remove();
     }),
   );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Candidate directories of a v1 controller, the best first. */
