@@ -262,11 +262,19 @@ describe('agents, approvals and status', () => {
     const capabilities = [{ name: 'preview', riskLevel: 'AUTO' }, { name: 'apply', riskLevel: 'APPROVAL_REQUIRED' }, { name: 'undo' }];
     await using control = await controlPlane({
       'GET /v1/agents': {
-        body: [{ name: '2/mender', version: '1.0.0', trust: 'untrusted', riskLevel: 'APPROVAL_REQUIRED', spec: { capabilities } }],
+        body: [
+          {
+            name: '2/mender',
+            version: '1.0.0',
+            trust: 'untrusted',
+            riskLevel: 'APPROVAL_REQUIRED',
+            spec: { kind: 'coding', capabilities },
+          },
+        ],
       },
     });
     const { stdout } = await hive(['agents', '--url', control.url]);
-    expect(stdout).toMatch(/2\/mender +1\.0\.0 +untrusted +APPROVAL_REQUIRED +preview \(AUTO\) apply undo/);
+    expect(stdout).toMatch(/2\/mender +1\.0\.0 +coding +untrusted +APPROVAL_REQUIRED +preview \(AUTO\) apply undo/);
   });
 
   it.each([
@@ -276,7 +284,8 @@ describe('agents, approvals and status', () => {
     [{ state: 'open', failureCount: 0, nextTrialAtMs: 8_000_000_000_000 }, 'open, trial in \\d+'],
     [{ state: 'half-open', failureCount: 0 }, 'half-open'],
   ])('shows the breaker %o of an agent as "%s"', async (breaker, words) => {
-    const agent = { name: 'frail', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO', spec: { capabilities: [] }, breaker };
+    const spec = { kind: 'http', capabilities: [] };
+    const agent = { name: 'frail', version: '1.0.0', trust: 'untrusted', riskLevel: 'AUTO', spec, breaker };
     await using control = await controlPlane({ 'GET /v1/agents': { body: [agent] } });
     expect((await hive(['agents', '--url', control.url])).stdout).toMatch(new RegExp(`frail .* ${words}`));
   });
@@ -354,9 +363,7 @@ describe('agents, approvals and status', () => {
 
   it('shows the workers and how busy they are', async () => {
     const worker = {
-      id: 'wrk_1',
-      name: 'w1',
-      capabilities: ['node', 'sandbox'],
+      ...{ id: 'wrk_1', name: 'w1', capabilities: ['node', 'sandbox'] },
       lacks: { container: 'neither podman nor docker is on the PATH' },
       maxParallel: 4,
       heldCount: 1,

@@ -20,13 +20,14 @@ export async function listAgents({ client, output, terminal }: Session): Promise
   else output.show(agents, () => tables().join('\n\n'));
 }
 
-const registeredHead = ['AGENT', 'VERSION', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'];
+const registeredHead = ['AGENT', 'VERSION', 'KIND', 'TRUST', 'RISK', 'ACTIONS', 'BREAKER', 'DESCRIPTION'];
 
 const registeredRow =
   (nowMs: number) =>
   ({ name, version, trust, riskLevel, spec, breaker }: AgentView): string[] => [
     name,
     version,
+    spec.kind === 'process' ? spec.runtime : spec.kind,
     trust,
     riskLevel,
     spec.capabilities.map((capability) => actionText(capability, riskLevel)).join(' '),
