@@ -155,7 +155,7 @@ it.each([
   ['a program outside of its directory', { script: '', command: ['./../../../../bin/sh'] }, 'AGENT_NOT_RUNNABLE'],
   ['a diff that is too large', { script: 'head -c 9000 /dev/urandom >big', limits: { outputBytes: 4_096 } }, 'AGENT_OUTPUT_TOO_LARGE'],
   ['text in another encoding', { script: 'printf "\\344\\n" >note' }, 'AGENT_OUTPUT_INVALID'],
-  ['too much time', { script: 'sleep 60', timeoutMs: 500 }, 'NODE_TIMED_OUT'],
+  ['too much time', { script: 'sleep 60', timeoutMs: 300 }, 'NODE_TIMED_OUT'],
 ] as const)('with %s fails, and leaves nothing', async (_what, failing, expected) => {
   const { script, ...scene } = failing as Scene & { readonly script: string };
   const input = scene.input?.['repository'] === '<empty>' ? { repository: join(base, 'empty') } : (scene.input ?? {});
