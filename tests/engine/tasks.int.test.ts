@@ -131,15 +131,18 @@ test('a task that is no good is answered so, one that fails too, and the next is
   );
   await statusOf('writer');
   await line.client.publishAsync('/control/agents/writer/input', '{"a":', { qos: 1 });
-  const [bad, failing, good] = [
+  const [bad, long, failing, good] = [
     taskFor('writer', { next: { topic: 'nowhere' } }),
+    // No node could name such an agent.
+    taskFor('writer', { next: { topic: `/control/agents/${'a'.repeat(201)}/input` } }),
     taskFor('writer', { instruction: 'Fail.' }),
     taskFor('writer'),
   ];
-  for (const task of [bad, failing, good]) await send(task);
-  expect(await answerTo(bad, 'writer')).toMatchObject({
-    error: { code: 'invalid_input', message: expect.stringContaining('/next/topic') },
-  });
+  for (const task of [bad, long, failing, good]) await send(task);
+  for (const task of [bad, long])
+    expect(await answerTo(task, 'writer')).toMatchObject({
+      error: { code: 'invalid_input', message: expect.stringContaining('/next/topic') },
+    });
   const { error } = await answerTo(failing, 'writer');
   expect(error).toMatchObject({ code: 'internal_error', message: expect.stringContaining('AGENT_FAILED') });
   expect(JSON.stringify(error)).not.toContain('abc');

@@ -35,7 +35,7 @@ describe('a topic', () => {
     expect(agentOfInputTopic(inputTopic(id))).toBe(id);
   });
 
-  it.each(['', 'a@b', 'a b', 'a/b', 'a:b', 'a#', '$a', 'a+'])('never names an agent %j', (id) => {
+  it.each(['', 'a@b', 'a b', 'a/b', 'a:b', 'a#', '$a', 'a+', 'a'.repeat(201)])('never names an agent %j', (id) => {
     expect(mqttAgentIdSchema.safeParse(id).success).toBe(false);
     expect(agentOfInputTopic(inputTopic(id))).toBeUndefined();
   });
@@ -45,8 +45,15 @@ describe('a topic', () => {
     expect(agentOfInputTopic('/conversations/c/a')).toBeUndefined();
   });
 
-  it.each(['a/b', '+', '#', 'a\u0000', ''])('has no place for the conversation %j', (id) => {
-    expect(conversationIdSchema.safeParse(id).success).toBe(false);
+  it.each(['a/b', '+', '#', 'a\u0000', 'a\u0001', 'a\n', 'a\u007f', 'a\u009f', 'a\ufdd0', 'a\uffff', 'a\u{1fffe}', ''])(
+    'has no place for the conversation %j',
+    (id) => {
+      expect(conversationIdSchema.safeParse(id).success).toBe(false);
+    },
+  );
+
+  it.each(['é', '日本', '🐝', 'a b'])('has a place for the conversation %j', (id) => {
+    expect(conversationIdSchema.parse(id)).toBe(id);
   });
 
   it('has a level for the conversation and one for the agent', () => {

@@ -1,20 +1,22 @@
 import { z } from 'zod';
 
-/** Topics of the 2389 agent protocol. All begin with a slash. */
-const agentIdPattern = /^[a-zA-Z0-9._-]+$/;
+// Topics of the 2389 agent protocol all begin with a slash.
 
 /** The name of an agent on the broker; replicas share it. */
-export const mqttAgentIdSchema = z.string().max(200).regex(agentIdPattern, 'only letters, digits, dot, underscore and hyphen');
+export const mqttAgentIdSchema = z
+  .string()
+  .max(200)
+  .regex(/^[a-zA-Z0-9._-]+$/, 'only letters, digits, dot, underscore and hyphen');
 
 /**
  * A conversation's name. It becomes a level of a topic, so it holds nothing that means something in one: no separator,
- * no wildcard, no U+0000.
+ * no wildcard; and nothing for which a broker may close the connection of whoever publishes there (MQTT 5, section 1.5.4).
  */
 export const conversationIdSchema = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^[^/+#\u0000]+$/, 'no slash, plus, number sign or U+0000');
+  .regex(/^[^/+#\p{Cc}\p{Noncharacter_Code_Point}]+$/u, 'no slash, plus, number sign, control character or noncharacter');
 
 /** One leading slash, none at the end, none doubled: the form in which topics are compared. Idempotent. */
 export const canonicalTopic = (topic: string): string => `/${topic}`.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
@@ -43,5 +45,5 @@ export const progressTopic = (agentId: string, category: ProgressCategory): stri
 /** The agent whose input the topic is, in whatever form it is written; `undefined` for any other topic. */
 export function agentOfInputTopic(topic: string): string | undefined {
   const id = /^\/control\/agents\/([^/]+)\/input$/.exec(canonicalTopic(topic))?.[1];
-  return id !== undefined && agentIdPattern.test(id) ? id : undefined;
+  return mqttAgentIdSchema.safeParse(id).data;
 }
