@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { startAgent } from '../e2e/agent2389/agents.ts';
 import { countingModel } from '../e2e/agent2389/counting-model.ts';
 import { type Line, listen } from '../e2e/agent2389/line.ts';
-import { isAnswerOf, keepTo, send, type Task, taskFor } from '../e2e/agent2389/tasks.ts';
+import { fuzzedTasks, isAnswerOf, keepTo, send, type Task, taskFor } from '../e2e/agent2389/tasks.ts';
 import { temporaryDirectory } from '../stack/stack.ts';
 
 guardLeaks();
@@ -33,6 +33,18 @@ describe('agents of the 2389 protocol', () => {
     expect([...model.asked.values()].filter((times) => times !== 1)).toEqual([]);
     expect(model.asked.size).toBe(1_000);
     expect([...answersOf(line, tasks).values()].filter((answers) => answers.length !== 1)).toEqual([]);
+  });
+
+  it('an agent that is sent 10,000 envelopes that are nearly good answers the next good one', async () => {
+    await using directory = await temporaryDirectory('fuzzed');
+    await using broker = await startMosquitto();
+    await using line = await listen(broker.url, ['/conversations/#']);
+    await using agent = await startAgent({ directory: directory.path, broker: broker.url });
+    await Promise.all(fuzzedTasks(10_000).map((text) => line.client.publishAsync('/control/agents/echo/input', text, { qos: 1 })));
+    const good = taskFor();
+    await send(line, good);
+    expect(JSON.parse((await line.first(isAnswerOf([good]))).text)).toHaveProperty('response');
+    await agent.end('SIGTERM');
   });
 
   it('a broker that is killed 50 times under load, all it knew deleted, loses no task that its sender keeps to, and none is done twice', async () => {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startAgent } from '../e2e/agent2389/agents.ts';
 import { countingModel } from '../e2e/agent2389/counting-model.ts';
 import { type Line, listen, on } from '../e2e/agent2389/line.ts';
-import { isAnswerOf, keepTo, taskFor } from '../e2e/agent2389/tasks.ts';
+import { fuzzedTasks, isAnswerOf, keepTo, send, taskFor } from '../e2e/agent2389/tasks.ts';
 import { allGone, descendants, killAll, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 let parts: AsyncDisposableStack;
@@ -101,4 +101,15 @@ it('a control plane that is killed 10 times under load, and its worker with it: 
     await kept;
   }
   process.stdout.write(`${JSON.stringify({ controlPlaneKills: 10, ...(await judge(runIds, tasks)), lost: 0 })}\n`);
+});
+
+it('an agent of the platform that is sent 10,000 envelopes that are nearly good answers the next good one', async () => {
+  const texts = fuzzedTasks(10_000, 'clerk');
+  await Promise.all(texts.map((text) => line.client.publishAsync('/control/agents/clerk/input', text, { qos: 1 })));
+  const [good] = clerkTasks(1) as [ReturnType<typeof taskFor>];
+  await send(line, good);
+  expect(JSON.parse((await line.first(isAnswerOf([good], 'clerk'))).text)).toHaveProperty('response');
+  const answers = line.seen.filter(({ topic }) => topic.startsWith('/conversations/')).map(({ text }) => JSON.parse(text) as object);
+  const refusals = answers.filter((answer) => 'error' in answer).length;
+  process.stdout.write(`${JSON.stringify({ sent: texts.length, refused: refusals, done: answers.length - refusals })}\n`);
 });

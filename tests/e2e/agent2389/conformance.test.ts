@@ -1,11 +1,10 @@
 // @module-tag needs-mosquitto
-import fc from 'fast-check';
 import { guardLeaks, type Mosquitto, startMosquitto } from '@hivekeeper/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { temporaryDirectory } from '../../stack/stack.ts';
 import { type RunningAgent, startAgent } from './agents.ts';
 import { type Line, listen, on, type Seen } from './line.ts';
-import { answerTo, answerTopic, send, type Task, taskFor } from './tasks.ts';
+import { answerTo, answerTopic, fuzzedTasks, send, type Task, taskFor } from './tasks.ts';
 
 guardLeaks();
 
@@ -117,19 +116,8 @@ describe('an agent of the 2389 protocol', () => {
   it('M7 survives what is no envelope', async () => {
     for (const text of ['not json', '{}', '[]', '', '\u0000', '{"task_id":"x"}', '['.repeat(50_000)])
       await line.client.publishAsync('/control/agents/echo/input', text, { qos: 1 });
-    // As many more of what is nearly one as take a second.
-    const near = JSON.stringify(taskFor({ next: depth(3), version: '2.0' }));
-    const fuzzed = fc.sample(
-      fc.oneof(
-        fc.json(),
-        fc.nat(near.length).map((length) => near.slice(0, length)),
-        fc
-          .tuple(fc.constantFrom('topic', 'input', 'next', 'version', 'instruction', 'conversation_id'), fc.jsonValue())
-          .map(([key, value]) => JSON.stringify({ ...taskFor(), conversation_id: 'fuzz', [key]: value })),
-      ),
-      { numRuns: 400, seed: 7 },
-    );
-    await Promise.all(fuzzed.map((text) => line.client.publishAsync('/control/agents/echo/input', text, { qos: 1 })));
+    // As many more of what is nearly one as take a second; the long suite has 10,000.
+    await Promise.all(fuzzedTasks(400).map((text) => line.client.publishAsync('/control/agents/echo/input', text, { qos: 1 })));
     const bad = taskFor({ instruction: 7 as never });
     expect(await answered(bad)).toMatchObject({ error: { code: 'invalid_input' } });
     expect(await answered(taskFor())).toHaveProperty('response');

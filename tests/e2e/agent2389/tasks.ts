@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
 import type { Line, Seen } from './line.ts';
 
 /** A task as a test writes it. */
@@ -20,6 +21,23 @@ export const taskFor = (change: Partial<Task> = {}, agent = 'echo'): Task => {
     ...change,
   };
 };
+
+/** What is nearly a task: JSON of any kind, tasks that are cut off, and tasks with a field that holds anything. Always the same. */
+export function fuzzedTasks(count: number, agent = 'echo'): readonly string[] {
+  const next = { topic: '/control/agents/elsewhere/input', next: { topic: '/control/agents/elsewhere/input' } };
+  const near = JSON.stringify(taskFor({ next, version: '2.0' }, agent));
+  const key = fc.constantFrom('topic', 'input', 'next', 'version', 'instruction', 'conversation_id');
+  return fc.sample(
+    fc.oneof(
+      fc.json(),
+      fc.nat(near.length).map((length) => near.slice(0, length)),
+      fc
+        .tuple(key, fc.jsonValue())
+        .map(([name, value]) => JSON.stringify({ ...taskFor({}, agent), conversation_id: 'fuzz', [name]: value })),
+    ),
+    { numRuns: count, seed: 7 },
+  );
+}
 
 /** Sends tasks as any client would. */
 export const send = (line: Line, ...tasks: readonly Task[]): Promise<unknown> =>
