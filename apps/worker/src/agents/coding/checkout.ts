@@ -27,12 +27,16 @@ printf '%s\\n' "$base"
 cat .git/objects/info/alternates`;
 
 // Another git directory than the agent's, which may be what the agent made of it; and the index from before, so that only what
-// changed is read.
+// changed is read. Of a repository that the agent made in the tree, git would show a commit that is gone with the checkout.
 const differenceScript = `set -eu
 git init --quiet --bare ../out.git
 printf '%s\\n' "$2" > ../out.git/objects/info/alternates
 export GIT_DIR=../out.git GIT_WORK_TREE=. GIT_INDEX_FILE=../index
 git add --all
+if nested=$(git diff --cached --no-renames --diff-filter=AT --raw "$1" | grep '^:[0-7]* 160000 '); then
+  printf 'a repository lies in the tree, and its files are in no diff:\\n%s\\n' "$nested" >&2
+  exit 1
+fi
 git diff --cached --no-renames --numstat -z "$1"
 printf '\\0'
 git diff --cached --no-renames --no-ext-diff --no-textconv --no-color --binary --full-index "$1"`;

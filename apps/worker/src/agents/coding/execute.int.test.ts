@@ -61,11 +61,14 @@ interface Scene {
   readonly command?: readonly string[];
 }
 
-/** Runs a shell script as a coding agent. */
-async function code(
-  script: string,
-  { input = {}, timeoutMs = 20_000, limits = {}, signal = new AbortController().signal, command }: Scene = {},
-) {
+/** Runs a shell script as a coding agent; gives its output, or why there is none. */
+async function code(script: string, scene: Scene = {}) {
+  const execution = await execute(script, scene);
+  if (execution.kind !== 'finished') return execution.kind;
+  return execution.outcome.ok ? (execution.outcome.output as JsonObject) : execution.outcome.error;
+}
+
+function execute(script: string, { input = {}, timeoutMs = 20_000, limits = {}, signal = new AbortController().signal, command }: Scene) {
   const agent = {
     ...{ name: 'coder', version: '1.0.0', kind: 'coding', trust: 'untrusted', directory: join(base, 'agent'), limits },
     coding: { command: command ?? ['sh', '-c', script, 'sh', '{task}'] },
@@ -87,9 +90,7 @@ async function code(
   const socket = join(base, `socket-${(count += 1)}`);
   mkdirSync(socket);
   const paths = { directory: socket, path: join(socket, 'hive.sock') };
-  const execution = await run(ticket, { signal, onProgress: () => undefined, socket: paths, log });
-  if (execution.kind !== 'finished') return execution.kind;
-  return execution.outcome.ok ? (execution.outcome.output as JsonObject) : execution.outcome.error;
+  return run(ticket, { signal, onProgress: () => undefined, socket: paths, log });
 }
 
 /** Everything of the repository that is not ignored or git's own bookkeeping of looks. */
@@ -154,6 +155,7 @@ it.each([
   ['a program that is not there', { script: '', command: ['no-such-program'] }, 'AGENT_NOT_RUNNABLE'],
   ['a program outside of its directory', { script: '', command: ['./../../../../bin/sh'] }, 'AGENT_NOT_RUNNABLE'],
   ['a diff that is too large', { script: 'head -c 9000 /dev/urandom >big', limits: { outputBytes: 4_096 } }, 'AGENT_OUTPUT_TOO_LARGE'],
+  ['a repository in the tree', { script: 'git init -q x; cd x; git commit -q --allow-empty -m x' }, 'AGENT_OUTPUT_INVALID'],
   ['text in another encoding', { script: 'printf "\\344\\n" >note' }, 'AGENT_OUTPUT_INVALID'],
   ['too much time', { script: 'sleep 60', timeoutMs: 300 }, 'NODE_TIMED_OUT'],
 ] as const)('with %s fails, and leaves nothing', async (_what, failing, expected) => {
@@ -161,6 +163,14 @@ it.each([
   const input = scene.input?.['repository'] === '<empty>' ? { repository: join(base, 'empty') } : (scene.input ?? {});
   expect(await code(script, { ...scene, input })).toMatchObject({ code: expected });
   expect(places()).toEqual([]);
+});
+
+it('what it says that it cost is charged, also where its work cannot be used', async () => {
+  const script = `echo '{"costMicroUsd": 7}' >&2; git init -q x; cd x; git commit -q --allow-empty -m x`;
+  expect(await execute(script, {})).toMatchObject({
+    outcome: { ok: false, error: { excerpt: expect.stringContaining('a repository lies in the tree') } },
+    costMicroUsd: 7,
+  });
 });
 
 it('is ended with its ticket, and what a killed worker left is removed at the next start', async () => {

@@ -132,7 +132,7 @@ class Attempt {
     const { tree } = this.#checkout;
     const compared = await runner.run(differenceCommand(this.#frame(), { directory: this.#directory, tree, base, objects }), hooks);
     const uncompared = this.#endOf(compared, 'AGENT_OUTPUT_INVALID', 'What the agent left behind cannot be compared.');
-    if (uncompared !== undefined) return uncompared;
+    if (uncompared !== undefined) return uncompared.kind === 'finished' ? { ...uncompared, ...cost } : uncompared;
     const difference = readDifference(compared.stdout);
     if (difference === undefined) return { ...finished(failed('AGENT_OUTPUT_INVALID', 'The diff is not UTF-8.')), ...cost };
     return { kind: 'finished', outcome: judge(outputOf(difference, { base, said: result.stdout }), task.rules, task.check), ...cost };
