@@ -19,8 +19,8 @@ export const postgresOutboxStore = (engine: Pool): OutboxStore => ({
       const rows = await sql<OutboxRow[]>`
         SELECT seq::text, tenant_id, kind, about FROM outbox WHERE kind = ANY (${[...kinds]}) ORDER BY outbox.seq LIMIT ${most} FOR UPDATE SKIP LOCKED`;
       if (rows.length === 0) return 0;
-      await tell(rows.map(({ tenant_id: tenantId, ...entry }) => ({ ...entry, tenantId })));
-      await sql`DELETE FROM outbox WHERE seq = ANY (${rows.map(({ seq }) => seq)}::bigint[])`;
-      return rows.length;
+      const told = await tell(rows.map(({ tenant_id: tenantId, ...entry }) => ({ ...entry, tenantId })));
+      await sql`DELETE FROM outbox WHERE seq = ANY (${told.map(({ seq }) => seq)}::bigint[])`;
+      return told.length;
     }),
 });

@@ -13,11 +13,11 @@ export interface OutboxStore {
   /** From now on, what happens is put into the outbox. Idempotent. */
   open(name: string): Promise<void>;
   /**
-   * Hands the oldest entries of these kinds to `tell`, and deletes them when it has returned: at least once, also over crashes. Entries that another
-   * control plane is telling are left to it. Returns how many there were.
+   * Hands the oldest entries of these kinds to `tell`, and deletes those that it returns: at least once, also over crashes. Entries that
+   * another control plane is telling are left to it. Returns how many were deleted.
    */
   take(
     which: { readonly kinds: readonly OutboxEntry['kind'][]; readonly most: number },
-    tell: (entries: readonly OutboxEntry[]) => Promise<void>,
+    tell: (entries: readonly OutboxEntry[]) => Promise<readonly OutboxEntry[]>,
   ): Promise<number>;
 }

@@ -26,7 +26,7 @@ export interface RelayOptions<Told> {
 const intervalMs = 500;
 const page = 100;
 
-/** Empties the outbox into a broker, while one is there. What is not told stays. */
+/** Empties the outbox into a broker, while one is there. What is not told stays, and holds up nothing behind it. */
 export class Relay<Told> implements AsyncDisposable {
   readonly #options: RelayOptions<Told>;
   readonly #timer: Timer;
@@ -46,16 +46,33 @@ export class Relay<Told> implements AsyncDisposable {
     const { isConnected, log } = this.#options;
     if (!isConnected()) return;
     this.#underWay ??= this.#empty()
-      .catch((error: unknown) => log.warn({ err: error }, 'what happened could not be told to the broker; it is told later'))
+      .catch((error: unknown) => log.warn({ err: error }, 'the outbox could not be emptied; it is tried again'))
       .finally(() => (this.#underWay = undefined));
   }
 
   async #empty(): Promise<void> {
-    const { store, kinds, describe, publish, isConnected } = this.#options;
-    const tell = async (entries: readonly OutboxEntry[]) => {
-      const told = await Promise.all(entries.map(describe));
-      await Promise.all(told.map((each) => each && publish(each)));
-    };
-    while (isConnected() && (await store.take({ kinds, most: page }, tell)) === page);
+    const { store, kinds, isConnected } = this.#options;
+    while (isConnected() && (await store.take({ kinds, most: page }, (entries) => this.#tell(entries))) === page);
+  }
+
+  /** Returns those that are told. */
+  async #tell(entries: readonly OutboxEntry[]): Promise<readonly OutboxEntry[]> {
+    const { describe, publish, log } = this.#options;
+    const failures: unknown[] = [];
+    const told = await Promise.all(
+      entries.map(async (entry) => {
+        try {
+          const about = await describe(entry);
+          if (about !== undefined) await publish(about);
+          return [entry];
+        } catch (error) {
+          failures.push(error);
+          return [];
+        }
+      }),
+    );
+    const [err] = failures;
+    if (failures.length > 0) log.warn({ err, untold: failures.length }, 'what happened could not be told to the broker; it is told later');
+    return told.flat();
   }
 }
