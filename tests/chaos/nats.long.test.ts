@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { defaultTenantId, HiveError, type RunId } from '@hivekeeper/contract';
 import { newLog, systemClock } from '@hivekeeper/kernel';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { beforeEach, afterEach, expect, test, vi } from 'vitest';
@@ -108,6 +108,19 @@ test('graph.indexed.7 with a flat body starts the workflow that means it, and gr
     { event: { project_id: 7, files: 3 }, type: 'graph.indexed.7', subject: 'graph.indexed.7', source: 'nats' },
     { event: { path: '/a' }, type: 'graph.file.updated', source: 'hub' },
   ]);
+});
+
+test.each([
+  ['stream', (manager: JetStreamManager) => manager.streams.delete('HIVEKEEPER_IN')],
+  ['consumer', (manager: JetStreamManager) => manager.consumers.delete('HIVEKEEPER_IN', 'hivekeeper')],
+] as const)('a %s that somebody deletes is made anew, and what comes then starts runs', async (_what, remove) => {
+  const engine = await plane();
+  await deploy(engine, indexer('graph.>'));
+  await listening();
+  await remove(await jetstreamManager(client));
+  await listening();
+  send('graph.indexed.7', { project_id: 7 });
+  await vi.waitUntil(async () => (await runCount()) === 1, patiently);
 });
 
 test('of 200 messages, each sent three times, to two control planes, each starts one run, also where the server dies among them', async () => {

@@ -133,7 +133,8 @@ export class NatsBroker implements AsyncDisposable {
     await this.#ensureStreams(manager);
     const stream = jetstream(connection);
     const consumer = await stream.consumers.get(incoming, durable);
-    const messages = await consumer.consume({ expires: pullMs });
+    // Where somebody deletes the stream or the consumer, the connection is set up anew, and both with it.
+    const messages = await consumer.consume({ expires: pullMs, abort_on_missing_resource: true });
     this.#begin({ connection, stream }, () => messages.stop());
     for await (const message of messages) await this.#handle(message);
   }
