@@ -92,3 +92,17 @@ it('leaves a task to the broker where it ends before that, and where an answer c
   await clock.advance(5_000);
   await Promise.all([ended, refused]);
 });
+
+it('drops a task that meets a bug again and again, so that the next is taken', async () => {
+  agents = [agent('a')];
+  await clock.advance(1_000);
+  let tries = 0;
+  taken = async () => {
+    tries += 1;
+    throw new RangeError('a bug');
+  };
+  const taking = listener.take('/control/agents/a/input', Buffer.from('{}'));
+  await clock.advance(5_000);
+  await taking;
+  expect(tries).toBe(5);
+});

@@ -19,6 +19,7 @@ const announceEveryMs = 20_000;
 const keptSeconds = 60;
 const publishTimeoutMs = 5_000;
 const longestPauseMs = 2_000;
+const mostFaults = 5;
 
 /**
  * Where tasks for agents of the platform come in. There is a line to the broker while at least one agent takes tasks. Every control plane
@@ -107,6 +108,7 @@ export class TaskDoor implements AsyncDisposable {
   /** Returns when the run is stored, and what is to be said at once is said. @throws HiveError SHUTTING_DOWN */
   async #take(topic: string, payload: Uint8Array): Promise<void> {
     const { tasks, clock, log } = this.#options;
+    let faultCount = 0;
     for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
       if (this.#closing.signal.aborted) throw new HiveError('SHUTTING_DOWN');
       try {
@@ -114,6 +116,9 @@ export class TaskDoor implements AsyncDisposable {
         if (answer !== undefined) await this.say(answer);
         return;
       } catch (error) {
+        // What carries no code is a bug of ours: one task that meets it must not hold up all others for ever.
+        if (!HiveError.is(error)) faultCount += 1;
+        if (faultCount >= mostFaults) return log.error({ err: error, topic }, 'a task cannot be taken: it is dropped');
         log.warn({ err: error, topic }, 'a task could not be stored yet');
       }
       await pause(clock, pauseMs, this.#closing.signal).catch(() => undefined);
