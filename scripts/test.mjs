@@ -62,7 +62,10 @@ const stages = {
 // Chaos takes longer than anybody waits for: it runs where it is named.
 const usualStages = Object.keys(stages).filter((name) => name !== 'chaos');
 
-let group;
+/** Each keeps one core busy and leaves nothing running: side by side they take as long as the longest of them. */
+const checks = new Set(['types', 'lint', 'boundaries', 'unused']);
+
+const groups = new Set();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(130));
 process.exitCode = await main(process.argv.slice(2));
 rmSync(temporary, { recursive: true, force: true });
@@ -75,18 +78,38 @@ async function main(names) {
   }
   spawnSync('sh', ['scripts/setup-system.sh'], { cwd: projectDirectory, stdio: 'inherit' });
   const total = passed(0);
-  for (const name of names.length > 0 ? names : usualStages) {
-    const beganMs = performance.now();
-    const result = withLeftovers(await stages[name](), await endLeftovers());
-    for (const count of ['passed', 'failed', 'skipped']) total[count] += result[count];
-    const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
-    print(`${result.failed === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(12)} ${seconds.padStart(6)} s  ${countText(result)}`);
-    if (result.report) print(`\n${result.report.trim()}\n`);
+  for (const batch of inBatches(names.length > 0 ? names : usualStages)) {
+    const ended = await Promise.all(batch.map(timed));
+    // What is left behind is told with the last of them.
+    const left = await endLeftovers();
+    ended.push(withLeftovers(ended.pop(), left));
+    for (const result of ended) {
+      for (const count of ['passed', 'failed', 'skipped']) total[count] += result[count];
+      print(`${result.failed === 0 ? 'ok  ' : 'FAIL'}  ${result.name.padEnd(12)} ${result.seconds.padStart(6)} s  ${countText(result)}`);
+      if (result.report) print(`\n${result.report.trim()}\n`);
+    }
   }
   const mayNotSkip = process.env.CI === 'true' && total.skipped > 0;
   if (mayNotSkip) print('\nWith CI=true every test must run: something it needs is missing.');
   print(`\n${countText(total)}`);
   return total.failed > 0 || mayNotSkip ? 1 : 0;
+}
+
+/** Checks that follow each other are one batch, every other stage is one of its own. */
+function inBatches(names) {
+  const batches = [];
+  for (const name of names) {
+    const last = batches.at(-1);
+    if (checks.has(name) && last !== undefined && checks.has(last[0])) last.push(name);
+    else batches.push([name]);
+  }
+  return batches;
+}
+
+async function timed(name) {
+  const beganMs = performance.now();
+  const result = await stages[name]();
+  return { ...result, name, seconds: ((performance.now() - beganMs) / 1000).toFixed(1) };
 }
 
 function passed(count) {
@@ -163,7 +186,7 @@ function run(args, { isQuiet = false } = {}) {
       stdio: ['ignore', 'pipe', isQuiet ? 'ignore' : 'pipe'],
       detached: true,
     });
-    group = child.pid;
+    groups.add(child.pid);
     const chunks = [];
     child.stdout.on('data', (chunk) => chunks.push(chunk));
     child.stderr?.on('data', (chunk) => chunks.push(chunk));
@@ -197,7 +220,7 @@ function withLeftovers(result, left) {
       };
 }
 
-/** Living processes of the stage (Linux): in its process group, or with this run's mark in their environment. */
+/** Living processes of the stages (Linux): in their process groups, or with this run's mark in their environment. */
 function ours() {
   if (process.platform !== 'linux') return [];
   return readdirSync('/proc')
@@ -206,7 +229,7 @@ function ours() {
       try {
         // After the name, which may hold anything and ends at the last bracket: state, parent, group.
         const [state, , processGroup] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ');
-        const isOurs = Number(processGroup) === group || readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(marker);
+        const isOurs = groups.has(Number(processGroup)) || readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(marker);
         return isOurs && state !== 'Z'
           ? [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, 200) }]
           : [];

@@ -88,64 +88,54 @@ async function judge(scene: Scene): Promise<{ readonly lost: number; readonly ex
   return { lost, executions: executions.length };
 }
 
+/** Kills what of the stack has that in its command line. */
+async function killOf(stack: Stack, program: string): Promise<void> {
+  const found = await descendants(stack.pid, program);
+  expect(found.length).toBeGreaterThanOrEqual(1);
+  killAll(found);
+  await allGone(found);
+}
+
+const restart = async (scene: Scene, directory: string): Promise<void> => {
+  const { data, stack } = scene;
+  scene.stack = await startStack({ dataDirectory: data, port: stack.port, roots: [directory], environment: { HIVE_PARALLEL: '8' } });
+};
+
 describe('kill -9 in the middle of 50 runs of ten nodes', () => {
-  test('of the worker: its tickets go to its successor', async () => {
-    await using directory = await temporaryDirectory('kill-worker');
+  test('of the worker, whose tickets go to its successor, and of PostgreSQL, which is started again: nothing acknowledged is missing', async () => {
+    await using directory = await temporaryDirectory('kill-parts');
     const scene = await begin(directory.path);
     await using stack = scene.stack;
-    for (const count of [60, 200, 350]) {
+    for (const [count, program] of [
+      [60, 'apps/worker/src/main.ts'],
+      [140, 'postgres'],
+      [220, 'apps/worker/src/main.ts'],
+      [300, 'postgres'],
+      [380, 'apps/worker/src/main.ts'],
+    ] as const) {
       await executed(scene, count);
-      const workers = await descendants(stack.pid, 'apps/worker/src/main.ts');
-      expect(workers.length).toBeGreaterThanOrEqual(1);
-      killAll(workers);
-      await allGone(workers);
+      await killOf(stack, program);
     }
     const { lost } = await judge(scene);
     expect(lost).toBeGreaterThanOrEqual(1);
   });
 
-  test('of PostgreSQL: it is started again and nothing acknowledged is missing', async () => {
-    await using directory = await temporaryDirectory('kill-database');
-    const scene = await begin(directory.path);
-    await using stack = scene.stack;
-    for (const count of [60, 200, 350]) {
-      await executed(scene, count);
-      const servers = await descendants(stack.pid, 'postgres');
-      expect(servers.length).toBeGreaterThanOrEqual(1);
-      killAll(servers);
-      await allGone(servers);
-    }
-    await judge(scene);
-  });
-
-  test('of the control plane: nothing of it stays alive, and its successor goes on', async () => {
-    await using directory = await temporaryDirectory('kill-control');
-    const scene = await begin(directory.path);
-    for (const count of [60, 250]) {
-      await executed(scene, count);
-      const all = await descendants(scene.stack.pid);
-      expect(all.length).toBeGreaterThanOrEqual(2);
-      process.kill(scene.stack.pid, 'SIGKILL');
-      await allGone([scene.stack.pid, ...all]);
-      scene.stack = await startStack({
-        dataDirectory: scene.data,
-        port: scene.stack.port,
-        roots: [directory.path],
-        environment: { HIVE_PARALLEL: '8' },
-      });
-    }
-    await judge(scene);
-    await scene.stack.stop();
-  });
-
-  test('of everything at once: the next start finishes every run', async () => {
+  test('of the control plane, of which nothing stays alive, and of everything at once: the next start finishes every run', async () => {
     await using directory = await temporaryDirectory('kill-all');
     const scene = await begin(directory.path);
-    await executed(scene, 120);
-    const all = [scene.stack.pid, ...(await descendants(scene.stack.pid))];
-    killAll(all);
-    await allGone(all);
-    scene.stack = await startStack({ dataDirectory: scene.data, roots: [directory.path], environment: { HIVE_PARALLEL: '8' } });
+    for (const [count, isAtOnce] of [
+      [60, false],
+      [180, true],
+      [300, false],
+    ] as const) {
+      await executed(scene, count);
+      const others = await descendants(scene.stack.pid);
+      expect(others.length).toBeGreaterThanOrEqual(2);
+      const all = [scene.stack.pid, ...others];
+      killAll(isAtOnce ? all : [scene.stack.pid]);
+      await allGone(all);
+      await restart(scene, directory.path);
+    }
     await judge(scene);
     await scene.stack.stop();
   });

@@ -10,9 +10,9 @@ import { type ExternalPostgres, startExternalPostgres } from '../stack/external-
 import { allGone, descendants, killAll, type Stack, startStack, temporaryDirectory } from '../stack/stack.ts';
 
 const recorder = resolve(import.meta.dirname, 'fixtures/recorder');
-const [pressedCount, limit, eventCount, sleepCount] = [200, 3, 60, 20];
-const strikes = [[0], [1], [0, 1], [1], [0, 1], [0, 1]];
-const [leastKills, leastFirings, leastLooks] = [9, 20, 200];
+const [pressedCount, limit, eventCount, sleepCount] = [120, 3, 60, 20];
+const strikes = [[0], [1], [0, 1], [0, 1]];
+const [leastKills, leastFirings, leastLooks] = [6, 10, 100];
 
 /** Two control planes on one database, of which either may be gone. */
 interface Planes {

@@ -1,7 +1,7 @@
 import { canaryTenantId, defaultTenantId } from '@hivekeeper/contract';
 import { FakeClock } from '@hivekeeper/testkit';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { registerCanaries } from '../../apps/control/src/flow/health/index.ts';
 import { chain, deploy, ended, engineOn, ownDatabase, seatLabelledWorker, seatWorker, start, succeed, type Work } from './fixture.ts';
@@ -70,6 +70,10 @@ test('canaries are forgotten with their part of the audit, not while one is unde
           (SELECT count(*)::integer FROM audit_log WHERE tenant_id = ${tenantId}) AS entries,
           (SELECT seq::integer FROM audit_heads WHERE tenant_id = ${tenantId}) AS head`
     )[0];
+  // That workers came is on record too, a moment later.
+  const { instances, desk } = engine.services;
+  const known = () => instances.list(defaultTenantId, { kind: 'worker' }).map(({ id }) => String(id));
+  await vi.waitUntil(() => desk.workers().every(({ id }) => known().includes(id)), { timeout: 10_000, interval: 5 });
   const theirs = await rows(defaultTenantId);
   const [{ id }] = await sql<[{ id: string }]>`SELECT id FROM runs WHERE tenant_id = ${canaryTenantId} LIMIT 1`;
   await sql`UPDATE runs SET finished_at = NULL WHERE id = ${id}`;

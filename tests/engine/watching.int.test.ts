@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createClient, type StreamedEvent } from '@hivekeeper/client';
 import { type AttemptProgress, defaultTenantId, type RunId } from '@hivekeeper/contract';
 import postgres from 'postgres';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../apps/control/src/engine.ts';
 import { createServer } from '../../apps/control/src/http/server.ts';
 import { chain, deploy, engineOn, ownDatabase, seatWorker, start, succeed } from './fixture.ts';
@@ -222,15 +222,17 @@ test('control planes tell each other only of runs that somebody watches, and of 
     await finish(1 + nodeCount);
     const foreign = await start(there, 'watched');
     const watcher = await watch(here, foreign);
+    const countOf = (line: string) => heard.filter((other) => other === line).length;
+    // Its answer to the first word of it: from now on it knows that somebody watches.
+    await vi.waitUntil(() => countOf(`hive_moved ${foreign}`) > 0, { timeout: 20_000, interval: 5 });
     await finish(1 + 2 * nodeCount);
     await watcher.until(() => isOver(watcher));
+    await vi.waitUntil(() => countOf(`hive_moved ${foreign}`) > 1, { timeout: 20_000, interval: 5 });
     await sql`SELECT pg_notify('hive_moved', 'sentinel')`;
     await sentinel.promise;
     expect([ownWatcher.told, watcher.told]).toEqual([everything, everything]);
-    const countOf = (line: string) => heard.filter((other) => other === line).length;
     expect(heard.filter((line) => line.includes(unwatched))).toEqual([]);
     expect(countOf(`hive_watched ${foreign}`)).toBeGreaterThan(0);
-    expect(countOf(`hive_moved ${foreign}`)).toBeGreaterThan(0);
     // The other one's answer to the first word of it.
     expect(countOf(`hive_moved ${own}`)).toBe(1);
   } finally {

@@ -66,7 +66,7 @@ function addEnds(app: App, keys: Services['keys']): void {
     {
       config,
       schema: {
-        summary: 'End a key: no control plane takes it 5 s later, and streams that it opened are cut',
+        summary: 'End a key: no control plane takes it 5 s later, and streams over HTTP that it opened are cut',
         tags,
         params,
         querystring: noQuery,
