@@ -82,6 +82,8 @@ async function main(names) {
     const ended = await Promise.all(batch.map(timed));
     // What is left behind is told with the last of them.
     const left = await endLeftovers();
+    // Numbers of groups that are gone are given to others.
+    groups.clear();
     ended.push(withLeftovers(ended.pop(), left));
     for (const result of ended) {
       for (const count of ['passed', 'failed', 'skipped']) total[count] += result[count];
